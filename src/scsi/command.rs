@@ -1,0 +1,182 @@
+//! What a CDB means: [`Command`], and how much data it claims to move.
+
+use pulsefield_units::{BlockCount, BlockLength};
+
+use crate::cdb::Extent;
+use crate::cdb::compare_and_write::CompareAndWrite;
+use crate::cdb::get_lba_status::GetLbaStatus;
+use crate::cdb::inquiry::Inquiry;
+use crate::cdb::mode_select::ModeSelect;
+use crate::cdb::mode_sense::ModeSense;
+use crate::cdb::read::Read;
+use crate::cdb::read_capacity::ReadCapacity16;
+use crate::cdb::report_supported_operation_codes::ReportSupportedOperationCodes;
+use crate::cdb::report_target_port_groups::ReportTargetPortGroups;
+use crate::cdb::request_sense::RequestSense;
+use crate::cdb::synchronize_cache::SynchronizeCache;
+use crate::cdb::unmap::Unmap;
+use crate::cdb::verify::{ByteCheck, Verify};
+use crate::cdb::write::{Write, WriteAndVerify};
+use crate::cdb::write_same::WriteSame;
+
+/// A CDB that has been understood, whatever its length was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// TEST UNIT READY.
+    TestUnitReady,
+    /// REQUEST SENSE.
+    RequestSense(RequestSense),
+    /// INQUIRY.
+    Inquiry(Inquiry),
+    /// READ CAPACITY (10).
+    ReadCapacity10,
+    /// READ CAPACITY (16).
+    ReadCapacity16(ReadCapacity16),
+    /// MODE SENSE (6) and (10).
+    ModeSense(ModeSense),
+    /// MODE SELECT (6) and (10).
+    ModeSelect(ModeSelect),
+    /// READ (6), (10), (12) and (16).
+    Read(Read),
+    /// WRITE (6), (10), (12) and (16).
+    Write(Write),
+    /// WRITE AND VERIFY (10), (12) and (16).
+    WriteAndVerify(WriteAndVerify),
+    /// VERIFY (10), (12) and (16).
+    Verify(Verify),
+    /// SYNCHRONIZE CACHE (10) and (16).
+    SynchronizeCache(SynchronizeCache),
+    /// COMPARE AND WRITE.
+    CompareAndWrite(CompareAndWrite),
+    /// WRITE SAME (10) and (16).
+    WriteSame(WriteSame),
+    /// UNMAP.
+    Unmap(Unmap),
+    /// GET LBA STATUS.
+    GetLbaStatus(GetLbaStatus),
+    /// REPORT SUPPORTED OPERATION CODES.
+    ReportSupportedOperationCodes(ReportSupportedOperationCodes),
+    /// REPORT TARGET PORT GROUPS.
+    ReportTargetPortGroups(ReportTargetPortGroups),
+}
+
+/// How many bytes a CDB says go over the wire, to be compared with what the transport brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataLength {
+    /// No data in either direction.
+    None,
+    /// Data-In of exactly that many bytes: blocks of the medium.
+    In(u64),
+    /// Data-In of at most that many bytes: the allocation length, which cuts off without error.
+    InUpTo(u64),
+    /// Data-Out of exactly that many bytes: blocks for the medium.
+    Out(u64),
+    /// Data-Out of exactly that many bytes: a parameter list.
+    ParameterList(u64),
+}
+
+/// READ CAPACITY (10) has no allocation length; its data has always eight bytes.
+const READ_CAPACITY_10_LENGTH: u64 = 8;
+
+impl Command {
+    /// The data this command moves on a medium with blocks of `block_length`.
+    pub fn data_length(&self, block_length: BlockLength) -> DataLength {
+        let bytes = |extent: Extent| bytes(block_length, extent.blocks);
+        let in_up_to = |allocation_length: u32| DataLength::InUpTo(allocation_length.into());
+        match self {
+            Self::TestUnitReady | Self::SynchronizeCache(_) => DataLength::None,
+            Self::RequestSense(command) => in_up_to(command.allocation_length),
+            Self::Inquiry(command) => in_up_to(command.allocation_length),
+            Self::ReadCapacity10 => DataLength::InUpTo(READ_CAPACITY_10_LENGTH),
+            Self::ReadCapacity16(command) => in_up_to(command.allocation_length),
+            Self::ModeSense(command) => in_up_to(command.allocation_length),
+            Self::ModeSelect(command) => {
+                DataLength::ParameterList(command.parameter_list_length.into())
+            }
+            Self::Read(command) => DataLength::In(bytes(command.extent)),
+            Self::Write(command) => DataLength::Out(bytes(command.extent)),
+            Self::WriteAndVerify(command) => DataLength::Out(bytes(command.extent)),
+            Self::Verify(command) => match command.byte_check {
+                ByteCheck::None => DataLength::None,
+                ByteCheck::Compare => DataLength::Out(bytes(command.extent)),
+                // One block for all of them; none for none.
+                ByteCheck::CompareOne => {
+                    DataLength::Out(bytes(command.extent).min(block_length.bytes().into()))
+                }
+            },
+            Self::CompareAndWrite(command) => {
+                DataLength::Out(bytes(command.extent).saturating_mul(2))
+            }
+            Self::WriteSame(command) if command.no_data_out => DataLength::None,
+            Self::WriteSame(_) => DataLength::Out(block_length.bytes().into()),
+            Self::Unmap(command) => DataLength::ParameterList(command.parameter_list_length.into()),
+            Self::GetLbaStatus(command) => in_up_to(command.allocation_length),
+            Self::ReportSupportedOperationCodes(command) => in_up_to(command.allocation_length),
+            Self::ReportTargetPortGroups(command) => in_up_to(command.allocation_length),
+        }
+    }
+}
+
+/// Saturates; no transport carries that much, so the comparison fails as it should. (The longest
+/// CDB length field has 32 bits, so it does not come to that.)
+fn bytes(block_length: BlockLength, blocks: BlockCount) -> u64 {
+    block_length.bytes_of(blocks).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::parse_bytes;
+
+    fn length(cdb: &[u8], block_length: BlockLength) -> DataLength {
+        parse_bytes(cdb).unwrap().data_length(block_length)
+    }
+
+    #[test]
+    fn block_commands_count_blocks() {
+        let read = [0x28, 0, 0, 0, 0, 0, 0, 0, 3, 0];
+        assert_eq!(length(&read, BlockLength::B512), DataLength::In(1536));
+        assert_eq!(length(&read, BlockLength::B4096), DataLength::In(12_288));
+        let write = [0x8a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0];
+        assert_eq!(length(&write, BlockLength::B4096), DataLength::Out(0xfff_ffff_f000));
+        let write_and_verify = [0x2e, 0, 0, 0, 0, 0, 0, 0, 1, 0];
+        assert_eq!(length(&write_and_verify, BlockLength::B512), DataLength::Out(512));
+    }
+
+    #[test]
+    fn compare_and_write_brings_both_halves() {
+        let cdb = |blocks| [0x89, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, blocks, 0, 0];
+        assert_eq!(length(&cdb(1), BlockLength::B512), DataLength::Out(1024));
+        assert_eq!(length(&cdb(255), BlockLength::B4096), DataLength::Out(2_088_960));
+        assert_eq!(length(&cdb(0), BlockLength::B512), DataLength::Out(0));
+    }
+
+    #[test]
+    fn verify_and_write_same_bring_what_their_bits_say() {
+        let verify = |bytchk, blocks| {
+            length(&[0x2f, bytchk, 0, 0, 0, 0, 0, 0, blocks, 0], BlockLength::B512)
+        };
+        assert_eq!(verify(0x00, 9), DataLength::None);
+        assert_eq!(verify(0x02, 9), DataLength::Out(9 * 512));
+        assert_eq!(verify(0x06, 9), DataLength::Out(512));
+        assert_eq!(verify(0x06, 0), DataLength::Out(0));
+        let write_same = |bits| {
+            let cdb = [0x93, bits, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0];
+            length(&cdb, BlockLength::B4096)
+        };
+        assert_eq!(write_same(0x00), DataLength::Out(4096));
+        assert_eq!(write_same(0x01), DataLength::None);
+    }
+
+    #[test]
+    fn parameter_lists_and_parameter_data_have_their_own_lengths() {
+        let unmap = [0x42, 0, 0, 0, 0, 0, 0, 0, 24, 0];
+        assert_eq!(length(&unmap, BlockLength::B512), DataLength::ParameterList(24));
+        let inquiry = [0x12, 0, 0, 0, 96, 0];
+        assert_eq!(length(&inquiry, BlockLength::B512), DataLength::InUpTo(96));
+        assert_eq!(
+            length(&[0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0], BlockLength::B512),
+            DataLength::InUpTo(8)
+        );
+    }
+}

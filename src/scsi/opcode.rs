@@ -1,0 +1,116 @@
+//! The one table of commands: operation code, service action, CDB length and usage map, T10's
+//! name, and who executes it.
+//!
+//! [`parse`] finds a CDB's parser here, [`cdb_length`] and [`name_of`] read it, and REPORT SUPPORTED
+//! OPERATION CODES is generated from it. A new command is a row here and a file in `cdb/`.
+
+mod table;
+
+use pulsefield_units::Cdb;
+
+pub(crate) use table::TABLE;
+
+use crate::field::{Bits, position};
+use crate::{Command, Sense};
+
+/// SERVICE ACTION of the CDBs of up to 16 bytes that have one.
+const SERVICE_ACTION: Bits = Bits::new(1, 4, 0);
+/// NACA of CONTROL, the last byte of a CDB (SAM-5, CONTROL byte).
+const NACA_BIT: u8 = 2;
+
+/// OPERATION CODE of INQUIRY.
+pub const INQUIRY: u8 = 0x12;
+/// OPERATION CODE of COMPARE AND WRITE.
+pub const COMPARE_AND_WRITE: u8 = 0x89;
+
+/// Who executes a command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Executor {
+    /// We do; the parser is given exactly the bytes of the CDB.
+    Engine(fn(&[u8]) -> Result<Command, Sense>),
+    /// LIO does, before a user backstore sees the CDB. One that comes through all the same is one
+    /// that LIO has been told not to execute.
+    Kernel,
+}
+
+/// One row of the table: a command, or one service action of one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OperationCode {
+    /// OPERATION CODE.
+    pub(crate) opcode: u8,
+    /// SERVICE ACTION, if the operation code has them.
+    pub(crate) service_action: Option<u16>,
+    /// T10's name, with the CDB length where there are several.
+    pub(crate) name: &'static str,
+    /// The CDB usage data (SPC-4, one_command parameter data format), as long as the CDB: the operation code and the service
+    /// action as they are, and a one for every other bit that is evaluated.
+    pub(crate) usage: &'static [u8],
+    /// Who executes it.
+    pub(crate) executor: Executor,
+}
+
+impl OperationCode {
+    /// The length of the CDB in bytes.
+    pub(crate) fn cdb_length(&self) -> u16 {
+        position(self.usage.len())
+    }
+}
+
+/// The meaning of a CDB. Bytes after the CDB's end are ignored, as are reserved and obsolete bits
+/// (see the head of the crate).
+///
+/// # Errors
+/// ILLEGAL REQUEST with
+/// - INVALID COMMAND OPERATION CODE: unknown here, or LIO's to execute;
+/// - INVALID FIELD IN CDB: an unknown service action; a CDB cut short (the field pointer names the
+///   first byte that is missing); NACA = 1; a field with a value that is not served.
+pub fn parse(cdb: &Cdb) -> Result<Command, Sense> {
+    let row = find(cdb)?;
+    let Executor::Engine(parser) = row.executor else {
+        return Err(Sense::invalid_opcode());
+    };
+    let Some(bytes) = cdb.as_bytes().get(..row.usage.len()) else {
+        return Err(Sense::invalid_field_in_cdb(position(cdb.as_bytes().len()), None));
+    };
+    if let [head @ .., control] = bytes
+        && control & (1 << NACA_BIT) != 0
+    {
+        // NORMACA is 0 in the standard INQUIRY data.
+        return Err(Sense::invalid_field_in_cdb(position(head.len()), Some(NACA_BIT)));
+    }
+    parser(bytes)
+}
+
+/// The length in bytes of a CDB with this operation code; `None` if it is unknown.
+pub fn cdb_length(opcode: u8) -> Option<usize> {
+    rows(opcode).first().map(|row| row.usage.len())
+}
+
+/// T10's name of the command, whoever executes it, for a log; `None` if it is unknown.
+pub fn name_of(cdb: &Cdb) -> Option<&'static str> {
+    find(cdb).ok().map(|row| row.name)
+}
+
+/// The rows of an operation code: none if it is unknown, several if it has service actions.
+pub(crate) fn rows(opcode: u8) -> &'static [OperationCode] {
+    let from = TABLE.partition_point(|row| row.opcode < opcode);
+    let to = TABLE.partition_point(|row| row.opcode <= opcode);
+    TABLE.get(from..to).unwrap_or_default()
+}
+
+fn find(cdb: &Cdb) -> Result<&'static OperationCode, Sense> {
+    let rows = cdb.opcode().map(rows).unwrap_or_default();
+    match rows {
+        [] => Err(Sense::invalid_opcode()),
+        [row] if row.service_action.is_none() => Ok(row),
+        rows => {
+            let service_action = u16::from(SERVICE_ACTION.read(cdb.as_bytes()));
+            rows.iter()
+                .find(|row| row.service_action == Some(service_action))
+                .ok_or(SERVICE_ACTION.invalid_in_cdb())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! The data that goes with commands: parameter data that is answered, parameter lists that come.
+//!
+//! VPD pages and mode pages have modules of their own.
+
+mod ascii;
+mod inquiry;
+mod lba_status;
+mod read_capacity;
+mod supported_operation_codes;
+mod target_port_groups;
+mod unmap;
+
+pub use ascii::Ascii;
+pub use inquiry::{InquiryData, TargetPortGroupSupport};
+pub use lba_status::{LbaStatus, ProvisioningStatus, encode_lba_status};
+pub use read_capacity::ReadCapacityData;
+pub use supported_operation_codes::encode_supported_operation_codes;
+pub use target_port_groups::{
+    AccessState, AccessStates, TargetPortGroup, encode_target_port_groups,
+};
+pub use unmap::UnmapList;
+
+/// PERIPHERAL QUALIFIER 000b, PERIPHERAL DEVICE TYPE 00h: a disk, and it is connected.
+pub(crate) const DIRECT_ACCESS_BLOCK_DEVICE: u8 = 0x00;

@@ -1,0 +1,43 @@
+//! Extended INQUIRY Data (86h).
+
+use super::{VpdPage, encode_page};
+
+/// The Extended INQUIRY Data page.
+///
+/// No protection information, no groups, no priorities. Of the task attributes only SIMPLE is
+/// claimed: TCMU does not tell the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExtendedInquiryData {
+    /// V_SUP: there may be a volatile write cache.
+    pub volatile_cache: bool,
+}
+
+const SIMPSUP: u8 = 0x01;
+const V_SUP: u8 = 0x01;
+
+impl ExtendedInquiryData {
+    /// Appends the page to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        encode_page(VpdPage::ExtendedInquiryData, out, |out| {
+            let cache = if self.volatile_cache { V_SUP } else { 0 };
+            out.extend_from_slice(&[0, SIMPSUP, cache]);
+            // Microcode, self-test times, copy and sense features: nothing to say.
+            out.extend_from_slice(&[0; 57]);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_64_bytes() {
+        for (volatile_cache, byte) in [(false, 0), (true, 1)] {
+            let mut out = Vec::new();
+            ExtendedInquiryData { volatile_cache }.encode(&mut out);
+            assert_eq!(out[..7], [0, 0x86, 0, 0x3c, 0, 1, byte]);
+            assert_eq!(out[7..], [0; 57]);
+        }
+    }
+}
