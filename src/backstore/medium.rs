@@ -1,0 +1,254 @@
+//! Every op on a file descriptor: what `ram` (a memfd) and `file` (a regular file) share.
+//!
+//! The calls may block; who must not wait runs them on [`Workers`](crate::Workers).
+
+mod failure;
+mod provisioning;
+mod zeroing;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use pulsefield_data::Buffer;
+use pulsefield_units::{BlockCount, BlockLength, LbaRange};
+
+use self::failure::FailureLog;
+use self::zeroing::Space;
+use crate::{BackstoreError, Capabilities, Extent, Geometry, Op, OpOutput, OpenError, Request};
+
+/// How a medium is to be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediumAccess {
+    /// Refuse whatever would change it.
+    pub read_only: bool,
+    /// Leave data in the page cache until a flush. Without it every write is durable when answered.
+    pub write_cache: bool,
+}
+
+/// An open file that serves as a medium.
+///
+/// Ops may run on any number of threads at once. The file is exactly as long as the geometry says;
+/// parts that were never written are holes and read as zeros.
+pub struct FileMedium {
+    file: File,
+    name: String,
+    block_length: BlockLength,
+    /// Stored only by `resize`, and alone: no other memory is read on the strength of it, so
+    /// relaxed ordering will do.
+    blocks: AtomicU64,
+    access: MediumAccess,
+    punches: bool,
+    /// Set once the kernel could not write back what was answered as written. It reports such a
+    /// loss once and then forgets it (`mm/filemap.c`, `file_check_and_advance_wb_err`), so the next
+    /// flush would succeed and promise what is not true. Hence it stays set until the medium is
+    /// opened anew. Relaxed: a flush that runs beside the failing op may miss it, a later one is
+    /// submitted after the failure was answered.
+    write_back_lost: AtomicBool,
+    failures: FailureLog,
+}
+
+/// A run of bytes of the file.
+#[derive(Clone, Copy)]
+struct Span {
+    start: u64,
+    len: u64,
+}
+
+impl FileMedium {
+    /// A medium on `file`, which must be as long as `geometry` says and open for writing unless the
+    /// access is read-only. `name` is what logs and errors call it: a path, or the logical unit's
+    /// name.
+    ///
+    /// # Errors
+    /// [`OpenError::TooLarge`].
+    pub fn new(
+        file: File,
+        name: String,
+        geometry: Geometry,
+        access: MediumAccess,
+    ) -> Result<Self, OpenError> {
+        let bytes = geometry.bytes()?;
+        let punches = !access.read_only && zeroing::can_punch(&file, bytes);
+        Ok(Self {
+            file,
+            name,
+            block_length: geometry.block_length,
+            blocks: AtomicU64::new(geometry.blocks.as_u64()),
+            access,
+            punches,
+            write_back_lost: AtomicBool::new(false),
+            failures: FailureLog::new(),
+        })
+    }
+
+    /// The file itself, to ask the operating system about it.
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What logs and errors call the medium.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// As [`Backstore::geometry`](crate::Backstore::geometry).
+    pub fn geometry(&self) -> Geometry {
+        let blocks = BlockCount::new(self.blocks.load(Ordering::Relaxed));
+        Geometry { block_length: self.block_length, blocks }
+    }
+
+    /// As [`Backstore::capabilities`](crate::Backstore::capabilities); thin where the file system
+    /// can punch holes.
+    pub const fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            read_only: self.access.read_only,
+            write_cache: self.access.write_cache,
+            thin: self.punches,
+            compare_and_write: false,
+        }
+    }
+
+    /// As [`Backstore::resize`](crate::Backstore::resize).
+    ///
+    /// # Errors
+    /// [`OpenError::ReadOnly`], [`OpenError::TooLarge`], or [`OpenError::Io`] if the file system
+    /// refuses; nothing has changed.
+    pub fn resize(&self, blocks: BlockCount) -> Result<(), OpenError> {
+        let geometry = Geometry { blocks, ..self.geometry() };
+        if geometry == self.geometry() {
+            return Ok(());
+        }
+        if self.access.read_only {
+            return Err(OpenError::ReadOnly { path: self.name.clone() });
+        }
+        self.file.set_len(geometry.bytes()?).map_err(|source| OpenError::Io {
+            action: "resize",
+            path: self.name.clone(),
+            source,
+        })?;
+        self.blocks.store(blocks.as_u64(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Does what the request asks for and answers it.
+    ///
+    /// # Panics
+    /// On what the engine never sends: a range outside the address space, a buffer shorter than the
+    /// range, a [`Op::CompareAndWrite`] that no capability invited. The request then answers
+    /// [`BackstoreError::Dropped`].
+    pub fn execute(&self, mut request: Request) {
+        let op = request.op();
+        let result = if self.access.read_only && op.writes() {
+            Err(BackstoreError::ReadOnly)
+        } else {
+            self.perform(op, request.buffer_mut())
+                .map_err(|error| self.failures.report(&self.name, op, &error))
+        };
+        request.complete(result);
+    }
+
+    fn perform(&self, op: Op, buffer: &mut Buffer) -> io::Result<OpOutput> {
+        match op {
+            Op::Read { range } => self.read(self.span(range), buffer)?,
+            Op::Write { range, durable } => self.write(self.span(range), buffer, durable)?,
+            Op::WriteZeroes { range, durable, may_unmap } => {
+                let space = if may_unmap { Space::GiveBack } else { Space::Keep };
+                self.zero(self.span(range), space, durable)?;
+            }
+            Op::Unmap { range } => self.zero(self.span(range), Space::GiveBack, false)?,
+            Op::Flush => self.flush()?,
+            Op::Provisioning { range } => {
+                return self.first_extent(self.span(range)).map(OpOutput::Extent);
+            }
+            Op::CompareAndWrite { .. } => {
+                unreachable!("a file cannot compare and write, and its capabilities say so")
+            }
+        }
+        Ok(OpOutput::Done)
+    }
+
+    fn span(&self, range: LbaRange) -> Span {
+        let byte = |lba| self.block_length.offset_of(lba);
+        let (Some(start), Some(end)) = (byte(range.start()), byte(range.end())) else {
+            panic!("blocks {range} lie outside every medium; the engine checks ranges");
+        };
+        Span { start, len: end - start }
+    }
+
+    fn read(&self, span: Span, buffer: &mut Buffer) -> io::Result<()> {
+        let read = buffer.pread(0, span.len_in_memory(), self.file.as_fd(), span.start)?;
+        // The file is as long as the medium. If it ends early, somebody cut it behind our back, and
+        // zeros would pass off lost data as blank blocks.
+        if read < span.len_in_memory() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
+    }
+
+    fn write(&self, span: Span, buffer: &Buffer, durable: bool) -> io::Result<()> {
+        let durable = durable || !self.access.write_cache;
+        let len = span.len_in_memory();
+        match buffer.pwrite(0, len, self.file.as_fd(), span.start, durable) {
+            Ok(written) if written == len => Ok(()),
+            // `pwrite` goes on after a partial write, so that a full file system says ENOSPC on the
+            // next attempt; a write that moves nothing and names no error has no better name.
+            Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+            Err(error) => {
+                // The error of a durable write may be that of an earlier write's write-back. No
+                // space is the exception: it is found when the write itself is allocated.
+                if durable && failure::classify(true, &error) == BackstoreError::Medium {
+                    self.write_back_lost.store(true, Ordering::Relaxed);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn zero(&self, span: Span, space: Space, durable: bool) -> io::Result<()> {
+        zeroing::zero(&self.file, span, space)?;
+        if durable || !self.access.write_cache { self.sync() } else { Ok(()) }
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.sync()?;
+        if self.write_back_lost.load(Ordering::Relaxed) {
+            return Err(nix::Error::EIO.into());
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        // `sync_data` is fdatasync(2), repeated on EINTR.
+        self.file.sync_data().inspect_err(|_| self.write_back_lost.store(true, Ordering::Relaxed))
+    }
+
+    fn first_extent(&self, span: Span) -> io::Result<Extent> {
+        let (mapping, bytes) = provisioning::first_run(&self.file, span, self.block_length)?;
+        Ok(Extent { mapping, blocks: self.block_length.blocks_in(bytes) })
+    }
+}
+
+impl Span {
+    const fn end(self) -> u64 {
+        // Never wraps: `len` was computed from this end.
+        self.start + self.len
+    }
+
+    /// The length of a transfer, which lies in a buffer and hence fits into memory.
+    fn len_in_memory(self) -> usize {
+        usize::try_from(self.len).expect("64-bit addresses")
+    }
+}
+
+/// A position in a file as the kernel takes it.
+///
+/// # Panics
+/// Past 2^63 - 1, which is past every [`Geometry`] that passed [`Geometry::bytes`].
+fn offset(bytes: u64) -> i64 {
+    i64::try_from(bytes).expect("inside a medium, which ends below 2^63")
+}
+
+#[cfg(test)]
+mod tests;
