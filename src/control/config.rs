@@ -1,0 +1,167 @@
+//! `/etc/pulsefield/pulsefield.toml`, parsed once into types that cannot be wrong.
+//!
+//! An empty or absent file is a good configuration. Every key is optional, and every key that is
+//! not known is an error with its place and the name it was probably meant to be:
+//!
+//! ```toml
+//! [daemon]
+//! log = "info"                      # error, warn, info, debug or trace
+//! dbus = true                       # offer user:pulsefield to targetcli
+//!
+//! [defaults]                        # of every logical unit …
+//! compare_and_write_max_blocks = 1  # 1 to 255; 1 is what arrays report
+//! medium_rotation_rate = 1          # 1 is an SSD; else 1025 to 65534 rpm, or 0 to say nothing
+//! metadata = []                     # blocks known to be VMFS metadata: the heartbeat lane
+//!
+//! [lun.ds1]                         # … but for this one
+//! metadata = ["43008..51200"]       # from LBA 43008 up to, not including, 51200
+//! ```
+
+mod changes;
+mod diagnostic;
+mod section;
+mod value;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU8;
+use std::path::Path;
+use std::{fs, io};
+
+use pulsefield_units::LbaRange;
+use serde::Serialize;
+
+use section::Section;
+
+pub use diagnostic::{ConfigError, Diagnostic};
+pub use value::{LogLevel, RotationRate};
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Config {
+    /// What concerns the daemon as a whole.
+    pub daemon: DaemonConfig,
+    defaults: LunConfig,
+    #[serde(rename = "lun", skip_serializing_if = "BTreeMap::is_empty")]
+    luns: BTreeMap<String, LunConfig>,
+}
+
+/// `[daemon]`: what concerns the daemon as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DaemonConfig {
+    /// The least important message that is still logged.
+    pub log: LogLevel,
+    /// Whether to offer `user:pulsefield` to targetcli on the system bus.
+    pub dbus: bool,
+}
+
+impl Default for DaemonConfig {
+    fn default() -> Self {
+        Self { log: LogLevel::Info, dbus: true }
+    }
+}
+
+/// `[defaults]` and `[lun.NAME]`: how one logical unit behaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LunConfig {
+    /// The longest COMPARE AND WRITE, in logical blocks, as VPD page B0h advertises it.
+    pub compare_and_write_max_blocks: NonZeroU8,
+    /// MEDIUM ROTATION RATE, as VPD page B1h advertises it.
+    pub medium_rotation_rate: RotationRate,
+    /// Blocks known to be VMFS metadata: reads and writes inside take the heartbeat lane.
+    #[serde(serialize_with = "value::write_ranges")]
+    pub metadata: Vec<LbaRange>,
+}
+
+impl Default for LunConfig {
+    fn default() -> Self {
+        Self {
+            compare_and_write_max_blocks: NonZeroU8::MIN,
+            medium_rotation_rate: RotationRate::NON_ROTATING,
+            metadata: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or what is wrong in it and where.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Ok(Self::parse(&path.display().to_string(), &text)?)
+    }
+
+    /// Reads the file at `path`; if there is none, everything has its default.
+    ///
+    /// # Errors
+    /// As [`Config::load`], but for a missing file.
+    pub fn load_or_default(path: &Path) -> Result<Self, ConfigError> {
+        match Self::load(path) {
+            Err(ConfigError::Unreadable { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(Self::default())
+            }
+            loaded => loaded,
+        }
+    }
+
+    /// Parses `text`; errors call it `file`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong in it, and where.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
+        let mut root = Section::parse(file, text)?;
+        let daemon = DaemonConfig::read(root.section("daemon")?)?;
+        let defaults = LunConfig::read(root.section("defaults")?, &LunConfig::default())?;
+        let mut luns = BTreeMap::new();
+        for (name, section) in root.section("lun")?.into_sections()? {
+            luns.insert(name, LunConfig::read(section, &defaults)?);
+        }
+        root.finish()?;
+        Ok(Self { daemon, defaults, luns })
+    }
+
+    /// How the logical unit `name` behaves: its own table over the defaults.
+    pub fn for_lun(&self, name: &str) -> &LunConfig {
+        self.luns.get(name).unwrap_or(&self.defaults)
+    }
+
+    /// The configuration as a file that says everything, defaults included.
+    ///
+    /// # Panics
+    /// Never: what was read from TOML can be written as TOML.
+    pub fn to_toml_effective(&self) -> String {
+        toml::to_string(self).expect("strings, integers and tables are all TOML has to hold")
+    }
+}
+
+impl DaemonConfig {
+    fn read(mut section: Section<'_>) -> Result<Self, Box<Diagnostic>> {
+        let default = Self::default();
+        let log = section.value("log", LogLevel::read)?.unwrap_or(default.log);
+        let dbus = section.value("dbus", value::boolean)?.unwrap_or(default.dbus);
+        section.finish()?;
+        Ok(Self { log, dbus })
+    }
+}
+
+impl LunConfig {
+    fn read(mut section: Section<'_>, default: &Self) -> Result<Self, Box<Diagnostic>> {
+        let compare_and_write_max_blocks = section
+            .value("compare_and_write_max_blocks", value::compare_and_write_max_blocks)?
+            .unwrap_or(default.compare_and_write_max_blocks);
+        let medium_rotation_rate = section
+            .value("medium_rotation_rate", RotationRate::read)?
+            .unwrap_or(default.medium_rotation_rate);
+        let metadata =
+            section.values("metadata", value::range)?.unwrap_or_else(|| default.metadata.clone());
+        section.finish()?;
+        Ok(Self { compare_and_write_max_blocks, medium_rotation_rate, metadata })
+    }
+}
+
+#[cfg(test)]
+mod tests;

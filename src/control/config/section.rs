@@ -1,0 +1,143 @@
+//! One table of the file, emptied key by key.
+//!
+//! The valid names of a table are the names that were asked for, so the list in an error message
+//! cannot drift from what is consumed.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::{Diagnostic, Problem};
+
+/// A table being read.
+pub(super) struct Section<'a> {
+    source: Source<'a>,
+    /// The table's name as in its header; empty for the file itself.
+    name: String,
+    table: DeTable<'a>,
+    known: Vec<&'static str>,
+}
+
+/// The text that positions are counted in.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    file: &'a str,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn diagnostic(self, span: Range<usize>, problem: Problem) -> Box<Diagnostic> {
+        Box::new(Diagnostic::new(self.file, self.text, span, problem))
+    }
+}
+
+impl<'a> Section<'a> {
+    /// The whole file as a table.
+    pub(super) fn parse(file: &'a str, text: &'a str) -> Result<Self, Box<Diagnostic>> {
+        let source = Source { file, text };
+        let table = DeTable::parse(text).map_err(|error| {
+            // An error without a place is about the text as a whole: point at its end.
+            let span = error.span().unwrap_or(text.len()..text.len());
+            source.diagnostic(span, Problem::Syntax(error.message().to_owned()))
+        })?;
+        Ok(Self { source, name: String::new(), table: table.into_inner(), known: Vec::new() })
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<Spanned<DeValue<'a>>> {
+        self.known.push(key);
+        self.table.remove(key)
+    }
+
+    /// The table `key` in this one; an empty one if it is not there.
+    pub(super) fn section(&mut self, key: &'static str) -> Result<Self, Box<Diagnostic>> {
+        match self.take(key) {
+            Some(value) => self.enter(key, value),
+            None => Ok(Self {
+                source: self.source,
+                name: key.to_owned(),
+                table: DeTable::new(),
+                known: Vec::new(),
+            }),
+        }
+    }
+
+    /// All of this table, whose keys are names of the user's and whose values must be tables.
+    pub(super) fn into_sections(mut self) -> Result<Vec<(String, Self)>, Box<Diagnostic>> {
+        std::mem::take(&mut self.table)
+            .into_iter()
+            .map(|(key, value)| {
+                let key = key.into_inner().into_owned();
+                let section = self.enter(&key, value)?;
+                Ok((key, section))
+            })
+            .collect()
+    }
+
+    fn enter(&self, key: &str, value: Spanned<DeValue<'a>>) -> Result<Self, Box<Diagnostic>> {
+        let name =
+            if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) };
+        let span = value.span();
+        let found = value.get_ref().type_str();
+        if let DeValue::Table(table) = value.into_inner() {
+            Ok(Self { source: self.source, name, table, known: Vec::new() })
+        } else {
+            let problem = Problem::Type { key: name, expected: "a table", found };
+            Err(self.source.diagnostic(span, problem))
+        }
+    }
+
+    /// What `read` makes of the value of `key`; `None` if the key is not there.
+    pub(super) fn value<T>(
+        &mut self,
+        key: &'static str,
+        read: fn(&'static str, &DeValue<'_>) -> Result<T, Problem>,
+    ) -> Result<Option<T>, Box<Diagnostic>> {
+        let source = self.source;
+        self.take(key).map(|value| read_at(source, key, &value, read)).transpose()
+    }
+
+    /// What `read` makes of each element of the array at `key`; `None` if the key is not there.
+    pub(super) fn values<T>(
+        &mut self,
+        key: &'static str,
+        read: fn(&'static str, &DeValue<'_>) -> Result<T, Problem>,
+    ) -> Result<Option<Vec<T>>, Box<Diagnostic>> {
+        let source = self.source;
+        let Some(value) = self.take(key) else {
+            return Ok(None);
+        };
+        let Some(elements) = value.get_ref().as_array() else {
+            let found = value.get_ref().type_str();
+            let problem = Problem::Type { key: key.to_owned(), expected: "an array", found };
+            return Err(source.diagnostic(value.span(), problem));
+        };
+        elements
+            .iter()
+            .map(|element| read_at(source, key, element, read))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// Checks that nothing is left that nobody asked for.
+    pub(super) fn finish(self) -> Result<(), Box<Diagnostic>> {
+        // The table is sorted by name; the user reads from the top.
+        match self.table.into_iter().min_by_key(|(key, _)| key.span().start) {
+            None => Ok(()),
+            Some((key, _)) => {
+                let span = key.span();
+                let problem = Problem::unknown_key(key.get_ref(), &self.name, self.known);
+                Err(self.source.diagnostic(span, problem))
+            }
+        }
+    }
+}
+
+fn read_at<T>(
+    source: Source<'_>,
+    key: &'static str,
+    value: &Spanned<DeValue<'_>>,
+    read: fn(&'static str, &DeValue<'_>) -> Result<T, Problem>,
+) -> Result<T, Box<Diagnostic>> {
+    read(key, value.get_ref()).map_err(|problem| source.diagnostic(value.span(), problem))
+}

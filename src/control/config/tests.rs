@@ -1,0 +1,204 @@
+use super::diagnostic::Problem;
+use super::*;
+
+const FULL: &str = r#"
+[lun.ds1]
+metadata = ["43008..51200", "0..1"]
+
+[defaults]
+compare_and_write_max_blocks = 8
+medium_rotation_rate = 0x1c20
+
+[daemon]
+log = "debug"
+dbus = false
+
+[lun."a.b"]
+compare_and_write_max_blocks = 255
+"#;
+
+fn parse(text: &str) -> Result<Config, Box<Diagnostic>> {
+    Config::parse("p.toml", text)
+}
+
+#[track_caller]
+fn refuses(text: &str, wanted: &str) {
+    assert_eq!(parse(text).unwrap_err().to_string(), wanted);
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    let config = parse("").unwrap();
+    assert_eq!(config, Config::default());
+    assert_eq!(config.daemon, DaemonConfig { log: LogLevel::Info, dbus: true });
+    assert_eq!(config.for_lun("any").compare_and_write_max_blocks.get(), 1);
+    assert_eq!(config.for_lun("any").medium_rotation_rate.as_u16(), 1);
+    assert_eq!(config.for_lun("any").metadata, []);
+}
+
+#[test]
+fn a_lun_overrides_the_defaults_wherever_they_stand() {
+    let config = parse(FULL).unwrap();
+    assert_eq!(config.daemon, DaemonConfig { log: LogLevel::Debug, dbus: false });
+    let ds1 = config.for_lun("ds1");
+    assert_eq!(ds1.compare_and_write_max_blocks.get(), 8);
+    assert_eq!(ds1.medium_rotation_rate.as_u16(), 7200);
+    let ranges: Vec<String> = ds1.metadata.iter().map(LbaRange::to_string).collect();
+    assert_eq!(ranges, ["43008..51200", "0..1"]);
+    assert_eq!(config.for_lun("a.b").compare_and_write_max_blocks.get(), 255);
+    assert_eq!(config.for_lun("other").compare_and_write_max_blocks.get(), 8);
+}
+
+#[test]
+fn the_effective_configuration_reads_back_as_itself() {
+    for text in ["", FULL] {
+        let config = parse(text).unwrap();
+        assert_eq!(parse(&config.to_toml_effective()).unwrap(), config);
+    }
+    assert_eq!(
+        Config::default().to_toml_effective(),
+        "[daemon]\nlog = \"info\"\ndbus = true\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
+         medium_rotation_rate = 1\nmetadata = []\n"
+    );
+}
+
+#[test]
+fn a_mistyped_key_is_shown_with_the_one_that_was_meant() {
+    refuses(
+        "[daemon]\nlog = \"info\"\n\n[lun.ds1]\n\tcompare_and_write_max_block = 8\n",
+        "p.toml:5:2: unknown key \"compare_and_write_max_block\" in [lun.ds1]; \
+         did you mean \"compare_and_write_max_blocks\"?\n  \
+         |\n\
+         5 |  compare_and_write_max_block = 8\n  \
+         |  ^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+    );
+    refuses(
+        "zzz = 1\n",
+        "p.toml:1:1: unknown key \"zzz\" at the top level; valid are daemon, defaults, lun\n  \
+         |\n\
+         1 | zzz = 1\n  \
+         | ^^^",
+    );
+    // The first in the file, not in the alphabet.
+    let both = parse("[deamon]\n[colour]\n").unwrap_err();
+    assert_eq!((both.line, both.column), (1, 2));
+}
+
+#[test]
+fn a_value_that_cannot_be_meant_is_shown_with_its_place() {
+    refuses(
+        "[defaults]\ncompare_and_write_max_blocks = 256\n",
+        "p.toml:2:32: compare_and_write_max_blocks must be 1 to 255 blocks, not 256\n  \
+         |\n\
+         2 | compare_and_write_max_blocks = 256\n  \
+         |                                ^^^",
+    );
+    refuses(
+        "lun.ds1.metadata = [\"0..8\", \"9..9\"]\n",
+        "p.toml:1:29: metadata must be ranges of LBAs, each \"first..end\" with first below end, \
+         not \"9..9\"\n  \
+         |\n\
+         1 | lun.ds1.metadata = [\"0..8\", \"9..9\"]\n  \
+         |                             ^^^^^^",
+    );
+    refuses(
+        "[daemon]\nlog = \"wran\"",
+        "p.toml:2:7: log cannot be \"wran\"; did you mean \"warn\"?\n  \
+         |\n\
+         2 | log = \"wran\"\n  \
+         |       ^^^^^^",
+    );
+}
+
+#[test]
+fn every_wrong_type_and_value_is_refused() {
+    for (text, problem) in [
+        ("daemon = 1", "daemon must be a table, not an integer"),
+        ("lun = []", "lun must be a table, not an array"),
+        ("lun.ds1 = 3.5", "lun.ds1 must be a table, not a float"),
+        ("daemon.dbus = \"yes\"", "dbus must be true or false, not a string"),
+        ("daemon.log = 3", "log must be a string, not an integer"),
+        ("defaults.metadata = \"0..8\"", "metadata must be an array, not a string"),
+        ("defaults.metadata = [8]", "metadata must be a string, not an integer"),
+        ("defaults.compare_and_write_max_blocks = true", "must be an integer, not a boolean"),
+        ("defaults.compare_and_write_max_blocks = 0", "1 to 255 blocks, not 0"),
+        ("defaults.compare_and_write_max_blocks = -1", "1 to 255 blocks, not -1"),
+        ("defaults.medium_rotation_rate = 2", "not 2"),
+        ("defaults.medium_rotation_rate = 65535", "not 65535"),
+        ("defaults.medium_rotation_rate = 0xffffffffffffffffff", "an integer of 64 bits"),
+    ] {
+        let message = parse(text).unwrap_err().problem.to_string();
+        assert!(message.contains(problem), "{text}: {message}");
+    }
+    for range in ["", "..", "1..", "..8", "8", "8..8", "9..8", "-1..8", "+0..8", "0 .. 8", "0..=7"]
+    {
+        let text = format!("defaults.metadata = [\"{range}\"]");
+        assert!(matches!(parse(&text).unwrap_err().problem, Problem::Value { .. }), "{range}");
+    }
+    let last = "defaults.metadata = [\"0..18446744073709551615\"]";
+    assert_eq!(parse(last).unwrap().for_lun("x").metadata.len(), 1);
+}
+
+#[test]
+fn broken_toml_has_a_place_too() {
+    for text in
+        ["[daemon", "a = ", "a = \"", "[a]\n[a]\n", "\u{0}", "é = 1\n= 2", "\"\\ud800\" = 1"]
+    {
+        let diagnostic = parse(text).unwrap_err();
+        assert!(matches!(diagnostic.problem, Problem::Syntax(_)), "{text:?}: {diagnostic}");
+        assert!(diagnostic.line >= 1 && diagnostic.column >= 1);
+    }
+}
+
+#[test]
+fn an_absent_file_is_the_default_only_for_the_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pulsefield.toml");
+    assert_eq!(Config::load_or_default(&path).unwrap(), Config::default());
+    assert!(matches!(Config::load(&path), Err(ConfigError::Unreadable { .. })));
+    // What is there but cannot be read is an error for both.
+    assert!(Config::load_or_default(folder.path()).is_err());
+    fs::write(&path, FULL).unwrap();
+    assert_eq!(Config::load_or_default(&path).unwrap(), parse(FULL).unwrap());
+}
+
+#[test]
+fn changes_name_every_setting_that_differs() {
+    let old = parse("[lun.gone]\ncompare_and_write_max_blocks = 8\n[lun.same]\n").unwrap();
+    let new = "[daemon]\ndbus = false\n[defaults]\nmetadata = [\"0..8\"]\n[lun.new]\n";
+    let new = parse(new).unwrap();
+    assert_eq!(old.changes(&old), []);
+    let changes: Vec<String> = old
+        .changes(&new)
+        .into_iter()
+        .map(|change| format!("{} {} {} {:?}", change.key, change.from, change.to, change.effect))
+        .collect();
+    assert_eq!(
+        changes,
+        [
+            "daemon.dbus true false AtRestart",
+            "defaults.metadata [] [\"0..8\"] Now",
+            "lun.gone.compare_and_write_max_blocks 8 1 Now",
+            "lun.gone.metadata [] [\"0..8\"] Now",
+            "lun.new.metadata [] [\"0..8\"] Now",
+            "lun.same.metadata [] [\"0..8\"] Now",
+        ]
+    );
+}
+
+#[test]
+fn the_file_that_is_shipped_says_what_holds_without_it() {
+    let shipped = include_str!("../../../systemd/pulsefield.toml");
+    assert_eq!(parse(shipped).unwrap(), Config::default());
+    // A setting is commented out without a space, a sentence with one.
+    let uncommented: Vec<&str> = shipped
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') => setting,
+            Some(_) | None => line,
+        })
+        .collect();
+    let mut everything = parse(&uncommented.join("\n")).unwrap();
+    assert!(everything.luns.remove("ds1").is_some());
+    assert_eq!(everything, Config::default());
+}

@@ -1,0 +1,131 @@
+//! The values a key can have, each a type that cannot be wrong.
+
+use std::num::NonZeroU8;
+
+use pulsefield_units::{Lba, LbaRange};
+use serde::{Serialize, Serializer};
+use toml::de::DeValue;
+
+use super::diagnostic::Problem;
+
+/// The least important message that is still logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Only what went wrong.
+    Error,
+    /// And what may go wrong.
+    Warn,
+    /// And changes of state that an operator would act on.
+    Info,
+    /// And what a developer asks for.
+    Debug,
+    /// And every command.
+    Trace,
+}
+
+impl LogLevel {
+    const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+    const NAMES: &[&str] = &["error", "warn", "info", "debug", "trace"];
+
+    pub(super) fn read(key: &'static str, value: &DeValue<'_>) -> Result<Self, Problem> {
+        let word = string(key, value)?;
+        Self::NAMES
+            .iter()
+            .zip(Self::ALL)
+            .find_map(|(name, level)| (*name == word).then_some(level))
+            .ok_or_else(|| Problem::word(key, word, Self::NAMES))
+    }
+}
+
+/// MEDIUM ROTATION RATE: not reported, non-rotating, or rotations per minute.
+///
+/// Spec: SBC-4, Block Device Characteristics VPD page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct RotationRate(u16);
+
+impl RotationRate {
+    /// A medium that does not rotate.
+    pub const NON_ROTATING: Self = Self(1);
+
+    /// The value of the field.
+    pub const fn as_u16(self) -> u16 {
+        self.0
+    }
+
+    pub(super) fn read(key: &'static str, value: &DeValue<'_>) -> Result<Self, Problem> {
+        let rate = integer(key, value)?;
+        match u16::try_from(rate) {
+            // 0002h to 0400h and FFFFh are reserved.
+            Ok(rate @ (0 | 1 | 0x0401..=0xfffe)) => Ok(Self(rate)),
+            Ok(_) | Err(_) => Err(Problem::Value {
+                key,
+                expected: "0 (not reported), 1 (non-rotating) or 1025 to 65534 (rpm)",
+                found: rate.to_string(),
+            }),
+        }
+    }
+}
+
+pub(super) fn compare_and_write_max_blocks(
+    key: &'static str,
+    value: &DeValue<'_>,
+) -> Result<NonZeroU8, Problem> {
+    let blocks = integer(key, value)?;
+    u8::try_from(blocks).ok().and_then(NonZeroU8::new).ok_or_else(|| Problem::Value {
+        key,
+        expected: "1 to 255 blocks",
+        found: blocks.to_string(),
+    })
+}
+
+/// A half-open range of blocks, written `"first..end"`.
+pub(super) fn range(key: &'static str, value: &DeValue<'_>) -> Result<LbaRange, Problem> {
+    let text = string(key, value)?;
+    parse_range(text).ok_or_else(|| Problem::Value {
+        key,
+        expected: "ranges of LBAs, each \"first..end\" with first below end",
+        found: format!("\"{text}\""),
+    })
+}
+
+fn parse_range(text: &str) -> Option<LbaRange> {
+    let (first, end) = text.split_once("..")?;
+    let first = Lba::new(lba(first)?);
+    let blocks = Lba::new(lba(end)?).checked_sub(first)?;
+    LbaRange::new(first, blocks)
+}
+
+fn lba(digits: &str) -> Option<u64> {
+    // `parse` alone would also take a sign.
+    digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+pub(super) fn write_ranges<S: Serializer>(
+    ranges: &[LbaRange],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(ranges.iter().map(LbaRange::to_string))
+}
+
+pub(super) fn boolean(key: &'static str, value: &DeValue<'_>) -> Result<bool, Problem> {
+    value.as_bool().ok_or_else(|| wrong_type(key, "true or false", value))
+}
+
+fn string<'v>(key: &'static str, value: &'v DeValue<'_>) -> Result<&'v str, Problem> {
+    value.as_str().ok_or_else(|| wrong_type(key, "a string", value))
+}
+
+fn integer(key: &'static str, value: &DeValue<'_>) -> Result<i64, Problem> {
+    let integer = value.as_integer().ok_or_else(|| wrong_type(key, "an integer", value))?;
+    i64::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| Problem::Value {
+        key,
+        expected: "an integer of 64 bits",
+        found: integer.to_string(),
+    })
+}
+
+fn wrong_type(key: &str, expected: &'static str, value: &DeValue<'_>) -> Problem {
+    Problem::Type { key: key.to_owned(), expected, found: value.type_str() }
+}

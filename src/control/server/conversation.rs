@@ -1,0 +1,140 @@
+//! One client: a line in, a line out.
+
+use std::io::{self, Read, Write};
+
+use mio::net::UnixStream;
+use serde::Deserialize;
+
+use crate::ControlPlane;
+use crate::protocol::{Envelope, MAX_REQUEST_BYTES, Request, Response, VERSION};
+use crate::suggest::nearest;
+
+/// A connection on its way from request to answer.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    stream: UnixStream,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The request so far.
+    Asking(Vec<u8>),
+    /// The answer, and how much of it is sent.
+    Answering { line: Vec<u8>, sent: usize },
+}
+
+/// How a conversation stands when nothing more can be done for it at once.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The client has to send, or to read.
+    Waiting,
+    /// The answer is sent, or the client is gone.
+    Over,
+}
+
+impl Conversation {
+    pub(super) const fn new(stream: UnixStream) -> Self {
+        Self { stream, state: State::Asking(Vec::new()) }
+    }
+
+    /// Goes on until the client has to do something.
+    pub(super) fn turn(&mut self, plane: &dyn ControlPlane) -> Turn {
+        match self.go_on(plane) {
+            Ok(()) => Turn::Over,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Turn::Waiting,
+            Err(error) => {
+                tracing::debug!(%error, "a client of the control socket went away");
+                Turn::Over
+            }
+        }
+    }
+
+    fn go_on(&mut self, plane: &dyn ControlPlane) -> io::Result<()> {
+        loop {
+            match &mut self.state {
+                State::Asking(line) => {
+                    let response = match line.iter().position(|byte| *byte == b'\n') {
+                        Some(end) => answer(plane, &line[..end]),
+                        None if line.len() >= MAX_REQUEST_BYTES => error(format!(
+                            "a request is one line of at most {MAX_REQUEST_BYTES} bytes"
+                        )),
+                        None => {
+                            let mut bytes = [0; 512];
+                            match self.stream.read(&mut bytes) {
+                                Ok(0) => return Ok(()),
+                                Ok(length) => line.extend_from_slice(&bytes[..length]),
+                                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                                Err(error) => return Err(error),
+                            }
+                            continue;
+                        }
+                    };
+                    let mut line = serde_json::to_vec(&Envelope::new(response))?;
+                    line.push(b'\n');
+                    self.state = State::Answering { line, sent: 0 };
+                }
+                State::Answering { line, sent } if *sent == line.len() => return Ok(()),
+                State::Answering { line, sent } => match self.stream.write(&line[*sent..]) {
+                    Ok(length) => *sent += length,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+    }
+}
+
+/// The version alone, which every version of the protocol has in its lines.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+fn answer(plane: &dyn ControlPlane, line: &[u8]) -> Response {
+    match serde_json::from_slice(line) {
+        Ok(Versioned { version: VERSION }) => {}
+        Ok(Versioned { version }) => {
+            return error(format!(
+                "the request is of protocol version {version}, this daemon speaks {VERSION}"
+            ));
+        }
+        Err(fault) => return error(format!("not a request: {fault}")),
+    }
+    match serde_json::from_slice(line) {
+        Ok(Envelope { message: Request::Status, .. }) => Response::Status(plane.status()),
+        Ok(Envelope { message: Request::LunList, .. }) => Response::LunList { luns: plane.luns() },
+        Ok(Envelope { message: Request::LunShow { name }, .. }) => match plane.lun(&name) {
+            Some(lun) => Response::LunShow(Box::new(lun)),
+            None => error(no_such_lun(plane, &name)),
+        },
+        Ok(Envelope { message: Request::Reload, .. }) => match plane.reload() {
+            Ok(changed) => Response::Reload { changed },
+            Err(fault) => error(format!("the configuration stays as it was: {}", chain(&fault))),
+        },
+        Err(fault) => error(format!("not a request: {fault}")),
+    }
+}
+
+const fn error(message: String) -> Response {
+    Response::Error { message }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn no_such_lun(plane: &dyn ControlPlane, name: &str) -> String {
+    let luns = plane.luns();
+    match nearest(name, luns.iter().map(|lun| lun.name.as_str())) {
+        Some(other) => format!("no logical unit \"{name}\"; did you mean \"{other}\"?"),
+        None => format!("no logical unit \"{name}\""),
+    }
+}

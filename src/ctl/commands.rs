@@ -1,0 +1,129 @@
+//! What each command does, and what it exits with.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use pulsefield_control::config::{Config, ConfigError};
+use pulsefield_control::{Client, ClientError};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::cli::{AskArgs, Cli, Command, LunCommand, ServeArgs, cli};
+use crate::print;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+enum CommandError {
+    #[error(transparent)]
+    Serve(Box<dyn Error + Send + Sync>),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot print")]
+    Print(#[from] io::Error),
+}
+
+impl CommandError {
+    /// As the help of every command documents it.
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Client(ClientError::NoDaemon { .. }) => ExitCode::from(3),
+            // Whoever reads has had enough, as `head` does.
+            Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::Serve(_) | Self::Client(_) | Self::Config(_) | Self::Print(_) => {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Does what `cli` says; `serve` is the daemon, and returns when that has ended.
+pub fn run<E>(cli: Cli, serve: impl FnOnce(ServeArgs) -> Result<(), E>) -> ExitCode
+where
+    E: Error + Send + Sync + 'static,
+{
+    let serve = |args| serve(args).map_err(|error| CommandError::Serve(error.into()));
+    let Err(error) = execute(cli.command, serve, &mut io::stdout()) else {
+        return ExitCode::SUCCESS;
+    };
+    let code = error.exit_code();
+    if code != ExitCode::SUCCESS {
+        eprintln!("pulsefield: {}", with_causes(&error));
+    }
+    code
+}
+
+fn execute(
+    command: Command,
+    serve: impl FnOnce(ServeArgs) -> Result<(), CommandError>,
+    out: &mut dyn Write,
+) -> Result<(), CommandError> {
+    match command {
+        Command::Serve(args) if args.print_config => {
+            let config = Config::load_or_default(&args.config)?;
+            out.write_all(config.to_toml_effective().as_bytes())?;
+        }
+        Command::Serve(args) => serve(args)?,
+        Command::Check { file } => {
+            Config::load(&file)?;
+            writeln!(out, "{}: valid", file.display())?;
+        }
+        Command::Status(ask) => {
+            let status = client(&ask).status()?;
+            answer(&ask, &status, print::status, out)?;
+        }
+        Command::Lun(LunCommand::Ls(ask)) => {
+            let luns = client(&ask).luns()?;
+            answer(&ask, luns.as_slice(), print::luns, out)?;
+        }
+        Command::Lun(LunCommand::Show { name, ask }) => {
+            let lun = client(&ask).lun(&name)?;
+            answer(&ask, &lun, print::lun, out)?;
+        }
+        Command::Reload(ask) => {
+            let changes = client(&ask).reload()?;
+            answer(&ask, changes.as_slice(), print::changes, out)?;
+        }
+        Command::Completions { shell } => {
+            // Into memory first: the generator panics where it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut cli(), "pulsefield", &mut script);
+            out.write_all(&script)?;
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn client(ask: &AskArgs) -> Client {
+    Client::new(&ask.socket)
+}
+
+fn answer<T: Serialize + ?Sized>(
+    ask: &AskArgs,
+    value: &T,
+    human: impl FnOnce(&T, &mut dyn Write) -> io::Result<()>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if ask.json {
+        serde_json::to_writer_pretty(&mut *out, value)?;
+        writeln!(out)
+    } else {
+        human(value, out)
+    }
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

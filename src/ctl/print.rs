@@ -1,0 +1,181 @@
+//! Answers as people read them.
+
+use std::io::{self, Write};
+
+use pulsefield_control::protocol::{Change, Effect, LunDetail, LunSummary, Status};
+
+/// How the daemon is.
+pub(crate) fn status(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+    fields(
+        out,
+        &[
+            ("version", status.daemon_version.clone()),
+            ("process", status.pid.to_string()),
+            ("up for", duration(status.uptime_ms)),
+            ("configuration", status.config.clone()),
+            ("handlers", status.handlers.join(", ")),
+            ("logical units", format!("{} of {} serving", status.luns_serving, status.luns_total)),
+            ("D-Bus", status.dbus.to_string()),
+        ],
+    )
+}
+
+/// All logical units.
+pub(crate) fn luns(luns: &[LunSummary], out: &mut dyn Write) -> io::Result<()> {
+    let mut rows =
+        vec![["NAME", "DEVICE", "SIZE", "BLOCK", "CONFIGURATION", "STATE"].map(str::to_owned)];
+    rows.extend(luns.iter().map(|lun| {
+        [
+            lun.name.clone(),
+            format!("uio{}", lun.id),
+            size(lun.size_bytes),
+            lun.block_length_bytes.to_string(),
+            lun.cfgstring.clone(),
+            lun.state.to_string(),
+        ]
+    }));
+    table(out, &rows)
+}
+
+/// One logical unit.
+pub(crate) fn lun(lun: &LunDetail, out: &mut dyn Write) -> io::Result<()> {
+    let LunDetail { summary, counters, lanes, kernel } = lun;
+    fields(
+        out,
+        &[
+            ("name", summary.name.clone()),
+            ("device", format!("/dev/uio{}", summary.id)),
+            ("state", summary.state.to_string()),
+            ("handler", summary.handler.clone()),
+            ("configuration", summary.cfgstring.clone()),
+            ("size", format!("{} ({} bytes)", size(summary.size_bytes), summary.size_bytes)),
+            ("block length", format!("{} bytes", summary.block_length_bytes)),
+            ("commands", format!("{}, {} in flight", counters.commands, counters.in_flight)),
+            (
+                "compare and write",
+                format!(
+                    "{} good, {} miscompared",
+                    counters.compare_and_write_good, counters.compare_and_write_miscompare
+                ),
+            ),
+            ("aborted", counters.aborted.to_string()),
+            ("errors", counters.errors.to_string()),
+            ("restarts", counters.restarts.to_string()),
+            ("cmd_time_out", seconds(kernel.cmd_time_out_s.into(), "never")),
+            ("qfull_time_out", seconds(kernel.qfull_time_out_s.into(), "at once")),
+            ("data area", size(kernel.max_data_area_bytes)),
+        ],
+    )?;
+    writeln!(out)?;
+    let mut rows = vec![["LANE", "QUEUED", "IN FLIGHT", "LONGEST WAIT"].map(str::to_owned)];
+    rows.extend(lanes.iter().map(|lane| {
+        [
+            lane.lane.clone(),
+            lane.queued.to_string(),
+            lane.in_flight.to_string(),
+            format!("{} µs", lane.wait_max_us),
+        ]
+    }));
+    table(out, &rows)
+}
+
+/// What a reload changed.
+pub(crate) fn changes(changes: &[Change], out: &mut dyn Write) -> io::Result<()> {
+    if changes.is_empty() {
+        writeln!(out, "nothing has changed")?;
+    }
+    for change in changes {
+        let when = match change.effect {
+            Effect::Now => "",
+            Effect::AtRestart => ", from the daemon's next start on",
+        };
+        writeln!(out, "{}: {} → {}{when}", change.key, change.from, change.to)?;
+    }
+    Ok(())
+}
+
+fn fields(out: &mut dyn Write, fields: &[(&str, String)]) -> io::Result<()> {
+    let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, value) in fields {
+        writeln!(out, "{name:width$}  {value}")?;
+    }
+    Ok(())
+}
+
+fn table<const COLUMNS: usize>(out: &mut dyn Write, rows: &[[String; COLUMNS]]) -> io::Result<()> {
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+    });
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// `bytes` in the largest binary unit of which there is at least one, rounded down to a tenth.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut shift = 0;
+    let mut unit = 0;
+    while bytes >> shift >= 1024 {
+        shift += 10;
+        unit += 1;
+    }
+    let whole = bytes >> shift;
+    let tenth = ((u128::from(bytes) * 10) >> shift) - u128::from(whole) * 10;
+    match tenth {
+        0 => format!("{whole} {}", UNITS[unit]),
+        tenth => format!("{whole}.{tenth} {}", UNITS[unit]),
+    }
+}
+
+fn seconds(seconds: i64, zero: &str) -> String {
+    match seconds {
+        0 => zero.to_owned(),
+        // Only qfull_time_out can be negative.
+        ..0 => "as cmd_time_out".to_owned(),
+        seconds => format!("{seconds} s"),
+    }
+}
+
+fn duration(ms: u64) -> String {
+    let seconds = ms / 1000;
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+    match days {
+        0 => format!("{hours:02}:{minutes:02}:{seconds:02}"),
+        days => format!("{days} d {hours:02}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short_and_never_rounded_up() {
+        for (bytes, words) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1 KiB"),
+            (1536, "1.5 KiB"),
+            (64 << 30, "64 GiB"),
+            ((1 << 40) - 1, "1023.9 GiB"),
+            (u64::MAX, "15.9 EiB"),
+        ] {
+            assert_eq!(size(bytes), words);
+        }
+    }
+
+    #[test]
+    fn times_read_like_a_clock() {
+        assert_eq!(duration(999), "00:00:00");
+        assert_eq!(duration(3_723_000), "01:02:03");
+        assert_eq!(duration(90_061_000), "1 d 01:01:01");
+        assert_eq!(seconds(0, "never"), "never");
+        assert_eq!(seconds(-1, "never"), "as cmd_time_out");
+        assert_eq!(seconds(30, "never"), "30 s");
+    }
+}
