@@ -20,8 +20,8 @@ pub struct CompareAndWrite {
 }
 
 impl CompareAndWrite {
-    /// 05h/24h/00h for more blocks than the Block Limits page allows.
-    pub const TOO_MANY_BLOCKS: Sense = BLOCKS.invalid_in_cdb();
+    /// 05h/24h/00h for more blocks than the Block Limits page allows, or than came with the command.
+    pub const INVALID_BLOCK_COUNT: Sense = BLOCKS.invalid_in_cdb();
 }
 
 pub(crate) fn parse(cdb: &[u8]) -> Result<Command, Sense> {
@@ -72,6 +72,6 @@ mod tests {
 
     #[test]
     fn too_many_blocks_point_at_the_length() {
-        assert_eq!(CompareAndWrite::TOO_MANY_BLOCKS, Sense::invalid_field_in_cdb(13, None));
+        assert_eq!(CompareAndWrite::INVALID_BLOCK_COUNT, Sense::invalid_field_in_cdb(13, None));
     }
 }

@@ -1,0 +1,246 @@
+//! Admission: what must hold before a command may touch anything, in the order of the standards: a
+//! CDB that makes sense, no unit attention, data that fits the CDB, blocks that exist, the limits.
+
+use pulsefield_data::Buffer;
+use pulsefield_scsi::parameter::UnmapList;
+use pulsefield_scsi::vpd::VpdPage;
+use pulsefield_scsi::{self as scsi, Asc, Command, DataLength, Extent, Sense, SenseKey, parse};
+use pulsefield_units::{BlockCount, Cdb, LbaRange};
+
+use crate::exec::compare_and_write::CompareAndWrite;
+use crate::exec::get_lba_status::GetLbaStatus;
+use crate::exec::mode_select::{self, Aftermath};
+use crate::exec::read::Read;
+use crate::exec::unmap::Unmap;
+use crate::exec::verify::Verify;
+use crate::exec::write::Write;
+use crate::exec::write_same::WriteSame;
+use crate::exec::{Exec, immediate};
+use crate::lane::{Lane, lane_of};
+use crate::limits;
+use crate::logical_unit::LogicalUnit;
+use crate::outcome::Outcome;
+use crate::range_lock::Access;
+use crate::server::Query;
+
+/// 05h/24h/00h for a number of blocks beyond what the Block Limits page allows; where it stands
+/// differs with the length of the CDB, so there is no field pointer.
+const INVALID_BLOCK_COUNT: Sense = Sense::new(SenseKey::IllegalRequest, Asc::INVALID_FIELD_IN_CDB);
+
+/// What becomes of a command.
+pub(crate) enum Admission {
+    /// It is over already.
+    End(Outcome),
+    /// It needs to know something of the world outside first.
+    Ask(Query, Command),
+    /// It is to be carried out, once it holds `claim`.
+    Run { exec: Exec, claim: Option<(LbaRange, Access)>, lane: Lane },
+}
+
+impl Admission {
+    fn run(exec: Exec) -> Self {
+        Self::Run { exec, claim: None, lane: Lane::Bulk }
+    }
+}
+
+/// Decides what becomes of a command. If it is over and returns data, that is in `data`.
+pub(crate) fn admit(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Admission {
+    examine(unit, cdb, data).unwrap_or_else(|sense| Admission::End(Outcome::check(sense)))
+}
+
+fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admission, Sense> {
+    let command = parse(cdb)?;
+    if let Some(attention) = unit.attentions.ends(&command) {
+        return Err(attention);
+    }
+    check_data(unit, &command, data)?;
+    match &command {
+        Command::Read(read) => {
+            let Some(range) = transfer_range(unit, read.extent)? else {
+                return Ok(Admission::End(Outcome::NO_DATA));
+            };
+            Ok(claiming(unit, &command, Exec::Read(Read::new(range)), range, Access::Shared))
+        }
+        Command::Write(write) => {
+            unit.require_writable()?;
+            let Some(range) = transfer_range(unit, write.extent)? else {
+                return Ok(Admission::End(Outcome::GOOD));
+            };
+            let exec = Exec::Write(Write::new(range, write.fua));
+            Ok(claiming(unit, &command, exec, range, Access::Exclusive))
+        }
+        Command::WriteAndVerify(write) => {
+            unit.require_writable()?;
+            let Some(range) = transfer_range(unit, write.extent)? else {
+                return Ok(Admission::End(Outcome::GOOD));
+            };
+            let verify = Verify::new(range, write.byte_check, piece_blocks(unit));
+            let exec = Exec::Write(Write::then_verify(range, verify));
+            Ok(claiming(unit, &command, exec, range, Access::Exclusive))
+        }
+        Command::Verify(verify) => {
+            let Some(range) = transfer_range(unit, verify.extent)? else {
+                return Ok(Admission::End(Outcome::NO_DATA));
+            };
+            let exec = Exec::Verify(Verify::new(range, verify.byte_check, piece_blocks(unit)));
+            Ok(claiming(unit, &command, exec, range, Access::Shared))
+        }
+        Command::CompareAndWrite(compare_and_write) => {
+            unit.require_writable()?;
+            let max = unit.config.compare_and_write_blocks_max.get();
+            if compare_and_write.extent.blocks > BlockCount::new(max.into()) {
+                return Err(scsi::CompareAndWrite::INVALID_BLOCK_COUNT);
+            }
+            let Some(range) = unit.range_of(compare_and_write.extent)? else {
+                return Ok(Admission::End(Outcome::GOOD));
+            };
+            let exec = Exec::CompareAndWrite(CompareAndWrite::new(range, compare_and_write.fua));
+            Ok(claiming(unit, &command, exec, range, Access::Exclusive))
+        }
+        Command::WriteSame(write_same) => {
+            unit.require_writable()?;
+            if write_same.anchor {
+                return Err(scsi::WriteSame::ANCHOR_NOT_SUPPORTED);
+            }
+            if write_same.unmap && !unit.capabilities.thin {
+                return Err(scsi::WriteSame::UNMAP_NOT_SUPPORTED);
+            }
+            let range = unit.range_of(write_same.extent)?;
+            // WSNZ: zero blocks do not stand for the rest of the medium.
+            let range = range.ok_or(INVALID_BLOCK_COUNT)?;
+            if range.blocks() > unit.write_same_blocks_max() {
+                return Err(INVALID_BLOCK_COUNT);
+            }
+            let exec = WriteSame::new(range, write_same.unmap, write_same.no_data_out);
+            Ok(claiming(unit, &command, Exec::WriteSame(exec), range, Access::Exclusive))
+        }
+        Command::Unmap(unmap) => {
+            if !unit.capabilities.thin {
+                return Err(Sense::invalid_opcode());
+            }
+            unit.require_writable()?;
+            if unmap.anchor {
+                return Err(scsi::Unmap::ANCHOR_NOT_SUPPORTED);
+            }
+            let ranges = unmap_ranges(unit, data, unmap.parameter_list_length)?;
+            let Some(first) = ranges.first().copied() else {
+                return Ok(Admission::End(Outcome::GOOD));
+            };
+            let exec = Exec::Unmap(Unmap::new(ranges));
+            Ok(claiming(unit, &command, exec, first, Access::Exclusive))
+        }
+        Command::SynchronizeCache(synchronize_cache) => {
+            unit.range_to_end(synchronize_cache.extent)?;
+            Ok(Admission::run(Exec::SynchronizeCache))
+        }
+        Command::GetLbaStatus(get_lba_status) => {
+            let extent = Extent { lba: get_lba_status.start, blocks: BlockCount::ZERO };
+            let range = unit.range_to_end(extent)?;
+            let exec = GetLbaStatus::new(range, get_lba_status.allocation_length);
+            Ok(Admission::run(Exec::GetLbaStatus(exec)))
+        }
+        Command::ModeSelect(command) => match mode_select::admit(unit, data, *command)? {
+            Aftermath::Flush => Ok(Admission::run(Exec::ModeSelect)),
+            Aftermath::Nothing => Ok(Admission::End(Outcome::GOOD)),
+        },
+        Command::Inquiry(inquiry) if unit.identity.is_none() && names_the_unit(*inquiry) => {
+            Ok(Admission::Ask(Query::Identity, command))
+        }
+        Command::ReportTargetPortGroups(_) => Ok(Admission::Ask(Query::PortGroups, command)),
+        Command::TestUnitReady
+        | Command::RequestSense(_)
+        | Command::Inquiry(_)
+        | Command::ReadCapacity10
+        | Command::ReadCapacity16(_)
+        | Command::ModeSense(_)
+        | Command::ReportSupportedOperationCodes(_) => {
+            Ok(Admission::End(immediate::execute(unit, &command, data)))
+        }
+    }
+}
+
+/// A command that waits for its blocks, then for its lane.
+fn claiming(
+    unit: &LogicalUnit,
+    command: &Command,
+    exec: Exec,
+    range: LbaRange,
+    access: Access,
+) -> Admission {
+    let lane = lane_of(command, range, &unit.config.metadata);
+    Admission::Run { exec, claim: Some((range, access)), lane }
+}
+
+/// Compares what the CDB says goes over the wire with what the transport brought.
+///
+/// Data-In may be shorter or longer than the CDB says: what there is room for is sent, and a
+/// transport that can reports the residual. Data-Out may be longer, and the rest is ignored; if it
+/// is shorter, nothing is executed, since part of what should be written is not there. COMPARE AND
+/// WRITE takes no other length than its own: its second half would start elsewhere.
+///
+/// # Errors
+/// 05h/0Eh/03h INVALID FIELD IN COMMAND INFORMATION UNIT, what LIO itself answers: it is the
+/// transport's information unit that contradicts the CDB. 05h/1Ah/00h for a parameter list, and
+/// 05h/24h/00h for COMPARE AND WRITE, pointing at NUMBER OF LOGICAL BLOCKS, since a count that does
+/// not fit into that byte shows only here.
+fn check_data(unit: &LogicalUnit, command: &Command, data: &Buffer) -> Result<(), Sense> {
+    let brought = data.len() as u64;
+    match command.data_length(unit.geometry.block_length) {
+        DataLength::None | DataLength::In(_) | DataLength::InUpTo(_) => Ok(()),
+        DataLength::Out(claimed) if matches!(command, Command::CompareAndWrite(_)) => {
+            if brought == claimed {
+                Ok(())
+            } else {
+                Err(scsi::CompareAndWrite::INVALID_BLOCK_COUNT)
+            }
+        }
+        DataLength::Out(claimed) if brought < claimed => Err(Sense::new(
+            SenseKey::IllegalRequest,
+            Asc::INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT,
+        )),
+        DataLength::Out(_) => Ok(()),
+        DataLength::ParameterList(claimed) if brought < claimed => {
+            Err(Sense::new(SenseKey::IllegalRequest, Asc::PARAMETER_LIST_LENGTH_ERROR))
+        }
+        DataLength::ParameterList(_) => Ok(()),
+    }
+}
+
+/// The blocks of a command that moves them over the wire.
+///
+/// # Errors
+/// 05h/21h/00h, or 05h/24h/00h above MAXIMUM TRANSFER LENGTH.
+fn transfer_range(unit: &LogicalUnit, extent: Extent) -> Result<Option<LbaRange>, Sense> {
+    let range = unit.range_of(extent)?;
+    if extent.blocks > unit.transfer_blocks_max() {
+        return Err(INVALID_BLOCK_COUNT);
+    }
+    Ok(range)
+}
+
+fn piece_blocks(unit: &LogicalUnit) -> BlockCount {
+    unit.blocks_in(limits::PIECE_BYTES as u64)
+}
+
+/// The blocks an UNMAP names, in its order.
+///
+/// # Errors
+/// What is wrong with the list; 05h/21h/00h if it names blocks that do not exist.
+fn unmap_ranges(unit: &LogicalUnit, data: &Buffer, length: u16) -> Result<Vec<LbaRange>, Sense> {
+    let mut list = vec![0; usize::from(length)];
+    data.read_at(0, &mut list);
+    let list = UnmapList::parse(&list, &unit.block_limits())?;
+    let mut ranges = Vec::with_capacity(list.extents().len());
+    for extent in list.extents() {
+        // An empty descriptor unmaps nothing and need not name a block that exists.
+        if !extent.blocks.is_zero() {
+            ranges.extend(unit.range_of(extent)?);
+        }
+    }
+    Ok(ranges)
+}
+
+/// Whether an INQUIRY asks for a page with the unit's names in it.
+const fn names_the_unit(inquiry: scsi::Inquiry) -> bool {
+    matches!(inquiry.vpd_page, Some(VpdPage::UnitSerialNumber | VpdPage::DeviceIdentification))
+}

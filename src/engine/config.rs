@@ -1,0 +1,122 @@
+//! What a logical unit is told about itself: settings by the administrator, names by the kernel.
+
+use std::num::NonZeroU8;
+
+use pulsefield_scsi::parameter::{AccessState, AccessStates, TargetPortGroup};
+use pulsefield_units::LbaRange;
+
+/// Settings of one logical unit.
+#[derive(Clone, Debug)]
+pub struct LuConfig {
+    /// MAXIMUM COMPARE AND WRITE LENGTH in blocks (VPD page B0h). Arrays report 1.
+    pub compare_and_write_blocks_max: NonZeroU8,
+    /// Blocks known to hold VMFS metadata: their reads and writes take the heartbeat lane.
+    pub metadata: Vec<LbaRange>,
+    /// MEDIUM ROTATION RATE (VPD page B1h): 1 for a medium that does not rotate, else the rate.
+    pub medium_rotation_rate: u16,
+}
+
+impl Default for LuConfig {
+    fn default() -> Self {
+        Self {
+            compare_and_write_blocks_max: NonZeroU8::MIN,
+            metadata: Vec::new(),
+            medium_rotation_rate: 1,
+        }
+    }
+}
+
+/// The names of a logical unit, all derived from the unit serial number LIO keeps for it, so that
+/// they are the same on every path and after every restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    unit_serial: String,
+}
+
+impl Identity {
+    /// T10 VENDOR IDENTIFICATION.
+    pub const VENDOR: &'static str = "PULSEFLD";
+    /// PRODUCT IDENTIFICATION. The same for all logical units: ESXi copies between two of them with
+    /// EXTENDED COPY only then.
+    pub const PRODUCT: &'static str = "PULSEFIELD LUN";
+    /// PRODUCT REVISION LEVEL.
+    pub const REVISION: &'static str = "0001";
+    /// NAA 6 and the IEEE company identifier 00-14-05 that LIO uses, so that a backstore keeps its
+    /// `naa.6001405…` name when it moves from one of LIO's own handlers to this one.
+    const NAA_PREFIX: [u8; 7] = [6, 0, 0, 1, 4, 0, 5];
+
+    /// The names of the unit with LIO's `wwn/vpd_unit_serial`.
+    pub fn new(unit_serial: impl Into<String>) -> Self {
+        Self { unit_serial: unit_serial.into() }
+    }
+
+    /// The unit serial number (VPD page 80h).
+    pub fn unit_serial(&self) -> &str {
+        &self.unit_serial
+    }
+
+    /// The NAA IEEE Registered Extended designator (VPD page 83h, SPC-5 7.7.6.6.5): the prefix, then
+    /// the hexadecimal digits of the serial number, zeros where it has too few.
+    ///
+    /// Source: `drivers/target/target_core_spc.c`, `spc_gen_naa_6h_vendor_specific`.
+    pub fn naa(&self) -> [u8; 16] {
+        let digits = self.unit_serial.chars().filter_map(|digit| digit.to_digit(16));
+        let digits = digits.filter_map(|digit| u8::try_from(digit).ok());
+        let mut nibbles = Self::NAA_PREFIX.into_iter().chain(digits);
+        std::array::from_fn(|_| {
+            let mut nibble = || nibbles.next().unwrap_or(0);
+            (nibble() << 4) | nibble()
+        })
+    }
+}
+
+/// A target port group as LIO keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortGroup {
+    /// TARGET PORT GROUP.
+    pub id: u16,
+    /// PREF: the group is preferred.
+    pub preferred: bool,
+    /// The state it is in.
+    pub state: AccessState,
+    /// The states it may have.
+    pub supported: AccessStates,
+    /// STATUS CODE: 0 none, 1 altered by SET TARGET PORT GROUPS, 2 altered implicitly.
+    pub status_code: u8,
+    /// The relative target port identifiers of its ports; of more than 255, so many are reported.
+    pub ports: Vec<u16>,
+}
+
+impl PortGroup {
+    /// What the one-byte TARGET PORT COUNT can tell.
+    const PORTS_MAX: usize = 255;
+
+    pub(crate) fn describe(&self) -> TargetPortGroup<'_> {
+        TargetPortGroup {
+            id: self.id,
+            preferred: self.preferred,
+            state: self.state,
+            supported: self.supported,
+            status_code: self.status_code,
+            ports: self.ports.get(..Self::PORTS_MAX).unwrap_or(&self.ports),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_naa_name_is_the_one_lio_gives_the_same_serial() {
+        let identity = Identity::new("0ab8b6e1-1c4a-4d0a-9f0e-c2b1b1b8d8f7");
+        let expected = "60014050ab8b6e11c4a4d0a9f0ec2b1b";
+        let hex: String = identity.naa().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, expected);
+    }
+
+    #[test]
+    fn a_short_serial_is_filled_with_zeros() {
+        assert_eq!(Identity::new("zz-1").naa()[3..5], [0x51, 0x00]);
+    }
+}

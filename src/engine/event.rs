@@ -1,0 +1,96 @@
+//! What happens in a device server, as one enum: for counters today, for the recorder tomorrow.
+
+use pulsefield_backstore::{BackstoreError, Op, OpOutput};
+use pulsefield_scsi::{Sense, Status};
+use pulsefield_units::{Cdb, Instant, LbaRange, TaskId};
+
+use crate::lane::Lane;
+
+/// One thing that happened to a task. Every task arrives once and retires once.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A command came in.
+    Arrived {
+        /// The task it became.
+        task: TaskId,
+        /// Its CDB.
+        cdb: &'a Cdb,
+    },
+    /// It will touch the medium, in this lane.
+    Admitted {
+        /// Which task.
+        task: TaskId,
+        /// Its lane.
+        lane: Lane,
+        /// The blocks it claims, if it claims any.
+        range: Option<LbaRange>,
+    },
+    /// An overlapping task is ahead of it; it waits.
+    Parked {
+        /// Which task.
+        task: TaskId,
+        /// Its lane.
+        lane: Lane,
+    },
+    /// Its range is its own now.
+    Granted {
+        /// Which task.
+        task: TaskId,
+    },
+    /// It has a slot of its lane and is being carried out.
+    Started {
+        /// Which task.
+        task: TaskId,
+        /// Its lane.
+        lane: Lane,
+    },
+    /// It sent an op to the medium.
+    OpSubmitted {
+        /// Which task.
+        task: TaskId,
+        /// What it asked for.
+        op: Op,
+    },
+    /// The medium answered.
+    OpDone {
+        /// Which task.
+        task: TaskId,
+        /// How it went.
+        result: Result<OpOutput, BackstoreError>,
+    },
+    /// A task management function asked for its end.
+    Aborted {
+        /// Which task.
+        task: TaskId,
+        /// Whether its write had been sent to the medium: then it runs to its end first.
+        applied: bool,
+    },
+    /// It is over; the answer is on its way.
+    Retired {
+        /// Which task.
+        task: TaskId,
+        /// Its lane, if it touched the medium.
+        lane: Option<Lane>,
+        /// Operation code of its CDB.
+        opcode: u8,
+        /// SCSI status it is answered with.
+        status: Status,
+        /// Sense that goes with it.
+        sense: Option<Sense>,
+        /// When it came in.
+        arrived: Instant,
+        /// When it was started, if it touched the medium: before that it waited.
+        started: Option<Instant>,
+    },
+}
+
+/// Something that wants to know. Called inside the device thread: it must not block or allocate.
+pub trait Observer {
+    /// Takes note of one event at the moment `now`.
+    fn observe(&mut self, now: Instant, event: &Event<'_>);
+}
+
+/// Watches nothing.
+impl Observer for () {
+    fn observe(&mut self, _now: Instant, _event: &Event<'_>) {}
+}

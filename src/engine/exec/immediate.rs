@@ -1,0 +1,148 @@
+//! Commands that need no medium: what the logical unit says about itself.
+
+use pulsefield_data::Buffer;
+use pulsefield_scsi::parameter::{
+    Ascii, InquiryData, ReadCapacityData, TargetPortGroupSupport, encode_supported_operation_codes,
+    encode_target_port_groups,
+};
+use pulsefield_scsi::vpd::{
+    BlockDeviceCharacteristics, DeviceIdentification, ExtendedInquiryData,
+    LogicalBlockProvisioning, ProvisioningType, SupportedVpdPages, UnitSerialNumber, VpdPage,
+};
+use pulsefield_scsi::{Command, DataLength, Inquiry, SENSE_BUFFER_LENGTH, Sense, SenseFormat};
+
+use crate::config::Identity;
+use crate::logical_unit::LogicalUnit;
+use crate::outcome::Outcome;
+
+const VENDOR: Ascii<8> = Ascii::new(Identity::VENDOR);
+const PRODUCT: Ascii<16> = Ascii::new(Identity::PRODUCT);
+const REVISION: Ascii<4> = Ascii::new(Identity::REVISION);
+
+/// Carries `command` out and puts its data, if it returns any, into `data`.
+pub(crate) fn execute(unit: &mut LogicalUnit, command: &Command, data: &mut Buffer) -> Outcome {
+    let mut bytes = Vec::new();
+    if let Err(sense) = describe(unit, command, &mut bytes) {
+        return Outcome::check(sense);
+    }
+    let allocation_length = match command.data_length(unit.geometry.block_length) {
+        DataLength::InUpTo(bytes) => u32::try_from(bytes).unwrap_or(u32::MAX),
+        DataLength::None
+        | DataLength::In(_)
+        | DataLength::Out(_)
+        | DataLength::ParameterList(_) => 0,
+    };
+    answer_with(&bytes, allocation_length, data)
+}
+
+/// GOOD with as much of `bytes` as the initiator asked for and has room for.
+pub(crate) fn answer_with(bytes: &[u8], allocation_length: u32, data: &mut Buffer) -> Outcome {
+    let asked = usize::try_from(allocation_length).unwrap_or(usize::MAX);
+    let sent = bytes.len().min(asked).min(data.len());
+    data.write_at(0, &bytes[..sent]);
+    Outcome::data(sent)
+}
+
+fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Result<(), Sense> {
+    match command {
+        Command::RequestSense(request) => {
+            let sense = unit.attentions.take().unwrap_or(Sense::NO_SENSE);
+            let format =
+                if request.descriptor { SenseFormat::Descriptor } else { SenseFormat::Fixed };
+            let mut bytes = [0; SENSE_BUFFER_LENGTH];
+            let used = sense.encode(format, &mut bytes);
+            out.extend_from_slice(&bytes[..used]);
+        }
+        Command::Inquiry(inquiry) => describe_unit(unit, *inquiry, out),
+        Command::ReadCapacity10 => read_capacity(unit).encode_10(out),
+        Command::ReadCapacity16(_) => read_capacity(unit).encode_16(out),
+        Command::ModeSense(mode_sense) => unit.mode_parameters().encode(mode_sense, out)?,
+        Command::ReportSupportedOperationCodes(report) => {
+            encode_supported_operation_codes(report.selection, report.return_timeouts, out)?;
+        }
+        Command::ReportTargetPortGroups(report) => {
+            let groups: Vec<_> = unit.port_groups.iter().map(|group| group.describe()).collect();
+            encode_target_port_groups(report.extended_header.then_some(0), &groups, out);
+        }
+        Command::TestUnitReady
+        | Command::ModeSelect(_)
+        | Command::Read(_)
+        | Command::Write(_)
+        | Command::WriteAndVerify(_)
+        | Command::Verify(_)
+        | Command::SynchronizeCache(_)
+        | Command::CompareAndWrite(_)
+        | Command::WriteSame(_)
+        | Command::Unmap(_)
+        | Command::GetLbaStatus(_) => {}
+    }
+    Ok(())
+}
+
+/// INQUIRY: standard data, or one vital product data page.
+fn describe_unit(unit: &LogicalUnit, inquiry: Inquiry, out: &mut Vec<u8>) {
+    let nameless = Identity::new(String::new());
+    let identity = unit.identity.as_ref().unwrap_or(&nameless);
+    match inquiry.vpd_page {
+        None => InquiryData {
+            vendor: VENDOR,
+            product: PRODUCT,
+            revision: REVISION,
+            target_port_group_support: TargetPortGroupSupport::Implicit,
+            third_party_copy: false,
+        }
+        .encode(out),
+        Some(VpdPage::SupportedVpdPages) => SupportedVpdPages.encode(out),
+        Some(VpdPage::UnitSerialNumber) => {
+            UnitSerialNumber { serial: identity.unit_serial() }.encode(out);
+        }
+        Some(VpdPage::DeviceIdentification) => DeviceIdentification {
+            naa: identity.naa(),
+            vendor: VENDOR,
+            serial: identity.unit_serial(),
+            // TCMU does not tell by which port the command came.
+            relative_target_port: None,
+            target_port_group: None,
+        }
+        .encode(out),
+        Some(VpdPage::ExtendedInquiryData) => {
+            ExtendedInquiryData { volatile_cache: unit.capabilities.write_cache }.encode(out);
+        }
+        Some(VpdPage::BlockLimits) => unit.block_limits().encode(out),
+        Some(VpdPage::BlockDeviceCharacteristics) => {
+            let medium_rotation_rate = unit.config.medium_rotation_rate;
+            BlockDeviceCharacteristics { medium_rotation_rate }.encode(out);
+        }
+        Some(VpdPage::LogicalBlockProvisioning) => {
+            let thin = unit.capabilities.thin;
+            LogicalBlockProvisioning {
+                threshold_exponent: 0,
+                unmap: thin,
+                write_same_16: thin,
+                write_same_10: thin,
+                reads_zeros: thin,
+                provisioning_type: match thin {
+                    true => ProvisioningType::Thin,
+                    false => ProvisioningType::Full,
+                },
+            }
+            .encode(out);
+        }
+    }
+}
+
+fn read_capacity(unit: &LogicalUnit) -> ReadCapacityData {
+    let thin = unit.capabilities.thin;
+    ReadCapacityData {
+        blocks: unit.geometry.blocks,
+        block_length: unit.geometry.block_length,
+        // Media live on file systems and memory with pages of 4096 bytes, but a block of 512 is
+        // written as such, never by reading and writing its neighbours: to VMFS this is a 512n LUN.
+        physical_block_exponent: 0,
+        provisioning_managed: thin,
+        reads_zeros: thin,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+use pulsefield_scsi::Sense;
+use pulsefield_scsi::parameter::{AccessState, AccessStates};
+use pulsefield_units::{BlockCount, BlockLength};
+
+use crate::testing::{STALE, World, cdb, none, room};
+use crate::{Identity, PortGroup, Query};
+
+const SERIAL: &str = "0ab8b6e1-1c4a-4d0a-9f0e-c2b1b1b8d8f7";
+
+/// What a page answers once the unit has its names.
+fn page(world: &mut World, code: u8) -> Vec<u8> {
+    world.server.on_identity(Identity::new(SERIAL));
+    let reply = world.execute(&cdb::inquiry(Some(code)), room(512));
+    reply.good();
+    reply.bytes[..reply.data_in.unwrap()].to_vec()
+}
+
+fn big_blocks() -> World {
+    World::with(|setup| setup.geometry.block_length = BlockLength::B4096)
+}
+
+fn thick() -> World {
+    World::with(|setup| setup.capabilities.thin = false)
+}
+
+#[test]
+fn standard_inquiry_data() {
+    let data = [
+        b"\x00\x00\x06\x12\x5b\x10\x00\x02PULSEFLDPULSEFIELD LUN  0001",
+        &[0; 22][..],
+        // SAM-5, SPC-4, SBC-3.
+        b"\x00\xa0\x04\x60\x04\xc0",
+        &[0; 32],
+    ]
+    .concat();
+    assert_eq!(data.len(), 96);
+    let mut world = World::default();
+    world.execute(&cdb::inquiry(None), room(512)).good_with(&data);
+    assert_eq!(world.queries, [], "names are not in it");
+}
+
+#[test]
+fn the_pages_with_names_wait_for_them() {
+    for (code, data) in [
+        (0x80, [&b"\x00\x80\x00\x24"[..], SERIAL.as_bytes()].concat()),
+        (
+            0x83,
+            [
+                b"\x00\x83\x00\x44",
+                // NAA, binary, of the logical unit: LIO's own name for the same serial.
+                &b"\x01\x03\x00\x10\x60\x01\x40\x50\xab\x8b\x6e\x11\xc4\xa4\xd0\xa9\xf0\xec\x2b\x1b"
+                    [..],
+                // T10 vendor ID based, ASCII.
+                b"\x02\x01\x00\x2cPULSEFLD",
+                SERIAL.as_bytes(),
+            ]
+            .concat(),
+        ),
+    ] {
+        let mut world = World::default();
+        let inquiry = world.send(&cdb::inquiry(Some(code)), room(512));
+        assert!(world.waits(inquiry));
+        assert_eq!(world.queries, [Query::Identity]);
+        world.server.on_identity(Identity::new(SERIAL));
+        world.poll();
+        let reply = world.answer(inquiry);
+        reply.good_with(&data);
+        assert_eq!(reply.lane, None);
+        // Known from now on.
+        world.execute(&cdb::inquiry(Some(code)), room(512)).good_with(&data);
+        assert_eq!(world.queries, [Query::Identity]);
+        world.assert_idle();
+    }
+}
+
+#[test]
+fn a_serial_of_any_length_makes_a_page() {
+    for serial in [String::new(), "7".repeat(254), "é".repeat(2000)] {
+        let mut world = World::default();
+        world.server.on_identity(Identity::new(serial));
+        for code in [0x80, 0x83] {
+            world.execute(&cdb::inquiry(Some(code)), room(4096)).good();
+        }
+    }
+}
+
+#[test]
+fn the_pages_that_there_are() {
+    let pages = [0, 0, 0, 7, 0x00, 0x80, 0x83, 0x86, 0xb0, 0xb1, 0xb2];
+    assert_eq!(page(&mut World::default(), 0x00), pages);
+    let unknown = World::default().execute(&cdb::inquiry(Some(0x84)), room(512));
+    unknown.check(Sense::invalid_field_in_cdb(2, None));
+}
+
+#[test]
+fn extended_inquiry_data_knows_of_the_cache() {
+    let volatile = |write_cache| {
+        let mut world = World::with(|setup| setup.capabilities.write_cache = write_cache);
+        page(&mut world, 0x86)[6] & 0x01
+    };
+    assert_eq!((volatile(true), volatile(false)), (1, 0));
+}
+
+#[test]
+fn block_limits_are_those_that_are_enforced() {
+    let limits = |world: &mut World| page(world, 0xb0);
+    let expected = |fields: [&[u8]; 9]| {
+        [&[0x00, 0xb0, 0x00, 0x3c, 0x01, 0x01, 0x00, 0x01], &fields.concat()[..], &[0; 20]].concat()
+    };
+    let maximum_transfer = [0, 0, 0x40, 0];
+    let optimal_transfer = [0, 0, 0x08, 0];
+    let write_same = [0, 0, 0, 0, 0, 1, 0, 0];
+    assert_eq!(
+        limits(&mut World::default()),
+        expected([
+            &maximum_transfer,
+            &optimal_transfer,
+            &[0; 4],
+            // UNMAP: 2^20 blocks, 64 descriptors, granules of 8 blocks, from block 0 on.
+            &[0, 0x10, 0, 0],
+            &[0, 0, 0, 64],
+            &[0, 0, 0, 8],
+            &[0x80, 0, 0, 0],
+            &write_same,
+            &[],
+        ])
+    );
+    assert_eq!(
+        limits(&mut thick()),
+        expected([
+            &maximum_transfer,
+            &optimal_transfer,
+            &[0; 4],
+            &[0; 4],
+            &[0; 4],
+            &[0, 0, 0, 8],
+            &[0; 4],
+            &write_same,
+            &[],
+        ])
+    );
+    assert_eq!(
+        limits(&mut big_blocks()),
+        expected([
+            &[0, 0, 0x08, 0],
+            &[0, 0, 0x01, 0],
+            &[0; 4],
+            &[0, 0x10, 0, 0],
+            &[0, 0, 0, 64],
+            &[0, 0, 0, 1],
+            &[0x80, 0, 0, 0],
+            &[0, 0, 0, 0, 0, 0, 0x20, 0],
+            &[],
+        ])
+    );
+}
+
+#[test]
+fn the_maximum_compare_and_write_length_is_the_configured_one() {
+    let mut world = World::with(|setup| {
+        setup.config.compare_and_write_blocks_max = 255.try_into().unwrap();
+    });
+    assert_eq!(page(&mut world, 0xb0)[5], 255);
+}
+
+#[test]
+fn characteristics_and_provisioning() {
+    assert_eq!(page(&mut World::default(), 0xb1)[..6], [0, 0xb1, 0, 0x3c, 0, 1]);
+    assert_eq!(page(&mut World::default(), 0xb2), [0, 0xb2, 0, 4, 0, 0xe4, 2, 0]);
+    assert_eq!(page(&mut thick(), 0xb2), [0, 0xb2, 0, 4, 0, 0, 0, 0]);
+}
+
+#[test]
+fn capacity_names_the_last_block() {
+    let read_capacity_10 = [0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let read_capacity_16 = [0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0];
+    let mut world = big_blocks();
+    world.execute(&read_capacity_10, room(8)).good_with(&[0, 0, 0, 63, 0, 0, 0x10, 0]);
+    let mut data = [0; 32];
+    (data[7], data[10]) = (63, 0x10);
+    // LBPME, LBPRZ.
+    data[14] = 0xc0;
+    world.execute(&read_capacity_16, room(32)).good_with(&data);
+    data[14] = 0;
+    data[10] = 0x02;
+    thick().execute(&read_capacity_16, room(32)).good_with(&data);
+    let mut large = World::with(|setup| setup.geometry.blocks = BlockCount::new(1 << 33));
+    let too_large_to_tell = [0xff, 0xff, 0xff, 0xff, 0, 0, 2, 0];
+    large.execute(&read_capacity_10, room(8)).good_with(&too_large_to_tell);
+}
+
+#[test]
+fn data_is_cut_off_at_what_was_asked_for_and_at_what_there_is_room_for() {
+    let inquiry = |allocation_length| [0x12, 0, 0, 0, allocation_length, 0];
+    let mut world = World::default();
+    let reply = world.execute(&inquiry(36), room(100));
+    assert_eq!(reply.data_in, Some(36));
+    assert_eq!(reply.bytes[36..], [STALE; 64]);
+    assert_eq!(world.execute(&inquiry(96), room(5)).data_in, Some(5));
+    assert_eq!(world.execute(&inquiry(0), room(5)).data_in, Some(0));
+    assert_eq!(world.execute(&inquiry(96), none()).data_in, Some(0));
+    // A command without data that brought room for some.
+    assert_eq!(world.execute(&cdb::TEST_UNIT_READY, room(5)).data_in, Some(0));
+}
+
+fn group(id: u16, ports: Vec<u16>) -> PortGroup {
+    PortGroup {
+        id,
+        preferred: id == 0,
+        state: AccessState::ActiveOptimized,
+        supported: AccessStates::NONE
+            .with(AccessState::ActiveOptimized)
+            .with(AccessState::Unavailable),
+        status_code: 0,
+        ports,
+    }
+}
+
+#[test]
+fn port_groups_are_asked_for_every_time() {
+    let mut world = World::default();
+    for round in 1..=2 {
+        let report = world.send(&cdb::REPORT_TARGET_PORT_GROUPS, room(512));
+        assert!(world.waits(report));
+        assert_eq!(world.queries, vec![Query::PortGroups; round]);
+        world.server.on_port_groups(vec![group(0, vec![1, 7]), group(16, vec![])]);
+        world.poll();
+        world.answer(report).good_with(&[
+            0, 0, 0, 24, // RETURN DATA LENGTH
+            0x80, 0x09, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 7, // group 0
+            0x00, 0x09, 0, 16, 0, 0, 0, 0, // group 16
+        ]);
+    }
+    world.assert_idle();
+}
+
+#[test]
+fn an_answer_ends_the_commands_that_asked_for_it_and_no_others() {
+    let mut world = World::default();
+    let report = world.send(&cdb::REPORT_TARGET_PORT_GROUPS, room(512));
+    let inquiry = world.send(&cdb::inquiry(Some(0x83)), room(512));
+    world.server.on_identity(Identity::new(SERIAL));
+    world.poll();
+    world.answer(inquiry).good();
+    assert!(world.waits(report));
+    world.server.on_port_groups(vec![]);
+    world.poll();
+    world.answer(report).good_with(&[0; 4]);
+    world.assert_idle();
+}
+
+#[test]
+fn a_group_reports_as_many_ports_as_its_count_can_tell() {
+    let mut world = World::default();
+    let report = world.send(&cdb::REPORT_TARGET_PORT_GROUPS, room(512));
+    world.server.on_port_groups(vec![group(0, (0..300).collect())]);
+    world.poll();
+    assert_eq!(world.answer(report).bytes[11], 255);
+}

@@ -1,0 +1,109 @@
+//! How each command family is carried out: one file per family, each a small state machine.
+//!
+//! A family that needs no medium writes its data at once ([`immediate`]). Any other is started once
+//! it holds its range and a slot, asks for one op at a time, and is resumed with the answer.
+
+pub(crate) mod compare_and_write;
+pub(crate) mod get_lba_status;
+pub(crate) mod immediate;
+pub(crate) mod mode_select;
+pub(crate) mod read;
+pub(crate) mod synchronize_cache;
+pub(crate) mod unmap;
+pub(crate) mod verify;
+pub(crate) mod write;
+pub(crate) mod write_same;
+
+use pulsefield_backstore::{BackstoreError, Op, OpOutput};
+use pulsefield_data::Buffer;
+use pulsefield_scsi::Command;
+use pulsefield_units::LbaRange;
+
+use crate::logical_unit::LogicalUnit;
+use crate::outcome::{Outcome, Purpose, of_error};
+use crate::scratch::Scratch;
+use crate::server::Query;
+
+/// What a command in execution may use.
+pub(crate) struct Context<'a> {
+    pub(crate) unit: &'a mut LogicalUnit,
+    pub(crate) scratch: &'a mut Scratch,
+    /// The command's own data. An op that borrows it must bring it back.
+    pub(crate) data: &'a mut Buffer,
+}
+
+/// Why a command is resumed.
+pub(crate) enum Input {
+    /// It holds its slot and what it claims: its range at first, a further one later.
+    Go,
+    /// Its op is done.
+    Done(Result<OpOutput, BackstoreError>, Buffer),
+}
+
+/// What a command wants next.
+pub(crate) enum Step {
+    /// Ask the medium.
+    Op(Op, Buffer),
+    /// Give up the claimed range and claim this one exclusively.
+    Claim(LbaRange),
+    /// It is over.
+    End(Outcome),
+}
+
+impl Step {
+    /// The end by an error of the medium.
+    pub(crate) const fn failed(error: BackstoreError, purpose: Purpose) -> Self {
+        Self::End(of_error(error, purpose))
+    }
+}
+
+/// A command in execution.
+#[derive(Debug)]
+pub(crate) enum Exec {
+    Read(read::Read),
+    Write(write::Write),
+    CompareAndWrite(compare_and_write::CompareAndWrite),
+    Verify(verify::Verify),
+    WriteSame(write_same::WriteSame),
+    Unmap(unmap::Unmap),
+    SynchronizeCache,
+    GetLbaStatus(get_lba_status::GetLbaStatus),
+    ModeSelect,
+    /// A command without a medium that waits for an answer from the world outside.
+    Ask(Query, Command),
+}
+
+impl Exec {
+    /// Carries the command one step further.
+    pub(crate) fn step(&mut self, cx: &mut Context<'_>, input: Input) -> Step {
+        match self {
+            Self::Read(read) => read.step(cx, input),
+            Self::Write(write) => write.step(cx, input),
+            Self::CompareAndWrite(compare_and_write) => compare_and_write.step(cx, input),
+            Self::Verify(verify) => verify.step(cx, input),
+            Self::WriteSame(write_same) => write_same.step(cx, input),
+            Self::Unmap(unmap) => unmap.step(cx, input),
+            Self::SynchronizeCache => synchronize_cache::step(input),
+            Self::GetLbaStatus(get_lba_status) => get_lba_status.step(cx, input),
+            Self::ModeSelect => mode_select::step(input),
+            Self::Ask(_, command) => Step::End(immediate::execute(cx.unit, command, cx.data)),
+        }
+    }
+
+    /// Whether this command may already have changed the medium, or the modes: an abort then lets it
+    /// run to its end, so that nothing is applied after the abort was answered and nothing by half.
+    pub(crate) const fn has_written(&self) -> bool {
+        match self {
+            Self::Write(write) => write.has_written(),
+            Self::CompareAndWrite(compare_and_write) => compare_and_write.has_written(),
+            Self::WriteSame(write_same) => write_same.has_written(),
+            Self::Unmap(unmap) => unmap.has_written(),
+            Self::ModeSelect => true,
+            Self::Read(_)
+            | Self::Verify(_)
+            | Self::SynchronizeCache
+            | Self::GetLbaStatus(_)
+            | Self::Ask(..) => false,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! WRITE (6), (10), (12), (16) and WRITE AND VERIFY (10), (12), (16) (SBC-4 5.43 ff.).
+
+use pulsefield_backstore::Op;
+use pulsefield_units::LbaRange;
+
+use super::verify::Verify;
+use super::{Context, Input, Step};
+use crate::outcome::{Outcome, Purpose};
+
+#[derive(Debug)]
+pub(crate) struct Write {
+    range: LbaRange,
+    fua: bool,
+    /// What follows once the data is written, for WRITE AND VERIFY.
+    verify: Option<Verify>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    New,
+    Writing,
+    Verifying,
+}
+
+impl Write {
+    /// A WRITE; `fua` if its data must be on stable storage before the answer, whatever WCE says.
+    pub(crate) const fn new(range: LbaRange, fua: bool) -> Self {
+        Self { range, fua, verify: None, phase: Phase::New }
+    }
+
+    /// A WRITE AND VERIFY: the data goes to the medium itself before it is verified there.
+    pub(crate) const fn then_verify(range: LbaRange, verify: Verify) -> Self {
+        Self { range, fua: true, verify: Some(verify), phase: Phase::New }
+    }
+
+    pub(crate) const fn has_written(&self) -> bool {
+        !matches!(self.phase, Phase::New)
+    }
+
+    pub(crate) fn step(&mut self, cx: &mut Context<'_>, input: Input) -> Step {
+        match (self.phase, input) {
+            (Phase::Verifying, input) => match &mut self.verify {
+                Some(verify) => match verify.step(cx, input) {
+                    // The buffer is Data-Out, even if nothing was compared with it.
+                    Step::End(outcome) => Step::End(Outcome { data_in: None, ..outcome }),
+                    step @ (Step::Op(..) | Step::Claim(_)) => step,
+                },
+                None => Step::End(Outcome::GOOD),
+            },
+            (_, Input::Go) => {
+                self.phase = Phase::Writing;
+                let op = Op::Write { range: self.range, durable: cx.unit.durable(self.fua) };
+                Step::Op(op, std::mem::take(cx.data))
+            }
+            (_, Input::Done(result, buffer)) => {
+                *cx.data = buffer;
+                match (result, &mut self.verify) {
+                    (Err(error), _) => Step::failed(error, Purpose::Writing),
+                    (Ok(_), None) => Step::End(Outcome::GOOD),
+                    (Ok(_), Some(verify)) => {
+                        self.phase = Phase::Verifying;
+                        verify.step(cx, Input::Go)
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

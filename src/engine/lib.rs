@@ -1,0 +1,42 @@
+//! The device server of one logical unit (SAM-5): a state machine with time passed in.
+//!
+//! Floor 2: `units`, `data`, `scsi` and `backstore` types; no threads, no clock, no I/O. Whoever
+//! conducts it (the daemon's device thread, a simulation) hands in commands, finished ops and task
+//! management functions, and carries out what [`DeviceServer::poll_action`] asks for:
+//!
+//! ```text
+//!   on_command ─► admit ─► range lock ─► lane ─► exec ─► Action::Submit ─► the medium
+//!                   │          (waits)   (waits)   ▲                          │
+//!                   │                              └────── on_op_done ◄───────┘
+//!                   └────────────► retire ◄────────┘
+//!                                    └─► Action::Answer
+//! ```
+//!
+//! Every command is answered exactly once, through `retire.rs`. COMPARE AND WRITE is atomic against
+//! every overlapping command because all of them take part in the range lock (`range_lock.rs`); a
+//! heartbeat does not wait behind bulk because its lane has slots of its own (`lane.rs`).
+
+mod admit;
+mod config;
+mod event;
+mod exec;
+mod lane;
+pub mod limits;
+mod logical_unit;
+mod outcome;
+pub mod range_lock;
+mod retire;
+mod scratch;
+mod server;
+mod task;
+#[cfg(test)]
+mod testing;
+mod tmf;
+mod unit_attention;
+
+pub use config::{Identity, LuConfig, PortGroup};
+pub use event::{Event, Observer};
+pub use lane::Lane;
+pub use outcome::Outcome;
+pub use server::{Action, Answer, DeviceServer, Incoming, Query};
+pub use unit_attention::UnitAttention;

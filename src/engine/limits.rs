@@ -1,0 +1,63 @@
+//! Every bound of the device server, and what happens when it is reached.
+
+/// Tasks of one logical unit in flight at once, waiting ones included; the next command is answered
+/// TASK SET FULL. LIO offers 128 commands per fabric port and advertises that depth, so this is
+/// reached only by a target with many ports.
+pub const TASKS_MAX: usize = 4096;
+
+/// Bulk tasks that occupy the medium at once; further ones wait in their lane. Enough to keep a fast
+/// medium busy, few enough that a heartbeat never finds the handler's threads buried.
+pub const BULK_SLOTS: usize = 128;
+
+/// Heartbeat tasks that occupy the medium at once, on top of [`BULK_SLOTS`]: bulk can never take
+/// what these need. A cluster of 64 hosts pulses in one instant (the 3-second grid).
+pub const HEARTBEAT_SLOTS: usize = 64;
+
+/// Heartbeat tasks started in a row while bulk tasks are ready too; then one bulk task goes first.
+pub const HEARTBEAT_BURST: u32 = 16;
+
+/// MAXIMUM TRANSFER LENGTH in bytes (VPD page B0h): a longer READ, WRITE or VERIFY is refused with
+/// 05h/24h/00. Well below the data area, so that one command cannot fill it.
+pub const TRANSFER_BYTES_MAX: u32 = 8 << 20;
+
+/// OPTIMAL TRANSFER LENGTH in bytes (VPD page B0h).
+pub const TRANSFER_BYTES_OPTIMAL: u32 = 1 << 20;
+
+/// MAXIMUM WRITE SAME LENGTH in bytes (VPD page B0h): a longer WRITE SAME is refused with
+/// 05h/24h/00. ESXi zeroes in runs of 1 MiB; the blocks stay locked for the whole run.
+pub const WRITE_SAME_BYTES_MAX: u64 = 32 << 20;
+
+/// MAXIMUM UNMAP LBA COUNT in blocks (VPD page B0h), over all descriptors of one UNMAP; more is
+/// refused with 05h/26h/00. Half a GiB of 512-byte blocks: libiscsi's suite takes no larger limit for
+/// a sane one, and each range is locked while it is unmapped.
+pub const UNMAP_BLOCKS_MAX: u32 = 1 << 20;
+
+/// MAXIMUM UNMAP BLOCK DESCRIPTOR COUNT (VPD page B0h); more is refused with 05h/26h/00.
+pub const UNMAP_DESCRIPTORS_MAX: u32 = 64;
+
+/// OPTIMAL UNMAP GRANULARITY in bytes (VPD page B0h): the block of the file systems and of memory
+/// that media live on. A factor of 1 MiB, which VMFS-6 wants for automatic UNMAP.
+pub const UNMAP_GRANULARITY_BYTES: u32 = 4096;
+
+/// Most blocks a COMPARE AND WRITE can be configured to take: its length field has one byte.
+pub const COMPARE_AND_WRITE_BLOCKS_MAX: u8 = u8::MAX;
+
+/// Bytes handled at a time by commands that work through a long range in pieces (VERIFY,
+/// WRITE SAME of a pattern).
+pub const PIECE_BYTES: usize = 256 << 10;
+
+/// Most LBA STATUS DESCRIPTORs returned by one GET LBA STATUS: each costs a question to the medium.
+pub const LBA_STATUS_DESCRIPTORS_MAX: usize = 64;
+
+/// Unit attention conditions waiting to be reported; each kind at most once, so never exceeded.
+pub const UNIT_ATTENTIONS_MAX: usize = 4;
+
+const _: () = {
+    // Both lanes fit among the tasks, with room for those that wait.
+    assert!(BULK_SLOTS + HEARTBEAT_SLOTS < TASKS_MAX);
+    // A piece is a whole number of blocks of either length.
+    assert!(PIECE_BYTES.is_multiple_of(4096));
+    // What VPD page B0h advertises is a whole number of blocks of either length.
+    assert!(TRANSFER_BYTES_MAX.is_multiple_of(4096) && WRITE_SAME_BYTES_MAX.is_multiple_of(4096));
+    assert!((1 << 20) % UNMAP_GRANULARITY_BYTES == 0);
+};

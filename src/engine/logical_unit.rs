@@ -1,0 +1,136 @@
+//! The logical unit apart from its tasks: shape, names, settings and modes.
+
+use pulsefield_backstore::{Capabilities, Geometry};
+use pulsefield_scsi::mode_page::{ModeParameters, ModeSettings};
+use pulsefield_scsi::vpd::BlockLimits;
+use pulsefield_scsi::{Asc, Extent, Sense, SenseKey};
+use pulsefield_units::{BlockCount, LbaRange};
+
+use crate::config::{Identity, LuConfig, PortGroup};
+use crate::limits;
+use crate::unit_attention::UnitAttentions;
+
+#[derive(Debug)]
+pub(crate) struct LogicalUnit {
+    pub(crate) config: LuConfig,
+    pub(crate) geometry: Geometry,
+    pub(crate) capabilities: Capabilities,
+    /// What MODE SELECT can change, as it is now.
+    pub(crate) modes: ModeSettings,
+    /// Known once somebody asked for it: LIO sets the serial number only after the device exists.
+    pub(crate) identity: Option<Identity>,
+    /// As they were when last asked for.
+    pub(crate) port_groups: Vec<PortGroup>,
+    pub(crate) attentions: UnitAttentions,
+}
+
+impl LogicalUnit {
+    /// The blocks a CDB names, or `None` if it names none.
+    ///
+    /// # Errors
+    /// 05h/21h/00 if they do not all lie on the medium. Zero blocks need a valid address too.
+    pub(crate) fn range_of(&self, extent: Extent) -> Result<Option<LbaRange>, Sense> {
+        let capacity = self.geometry.blocks;
+        match extent.range()? {
+            Some(range) if range.fits(capacity) => Ok(Some(range)),
+            None if extent.lba.as_u64() < capacity.as_u64() => Ok(None),
+            _ => Err(Sense::lba_out_of_range()),
+        }
+    }
+
+    /// The blocks from the start of `extent` to its end, or to the end of the medium if it names no
+    /// number of blocks.
+    ///
+    /// # Errors
+    /// 05h/21h/00 as for [`Self::range_of`].
+    pub(crate) fn range_to_end(&self, extent: Extent) -> Result<LbaRange, Sense> {
+        if let Some(range) = self.range_of(extent)? {
+            return Ok(range);
+        }
+        let end = pulsefield_units::Lba::new(self.geometry.blocks.as_u64());
+        let rest = end.checked_sub(extent.lba).and_then(|rest| LbaRange::new(extent.lba, rest));
+        rest.ok_or(Sense::lba_out_of_range())
+    }
+
+    /// The length of `range` in bytes.
+    ///
+    /// # Panics
+    /// Never: the geometry was checked when the medium was opened, and `range` lies inside it.
+    pub(crate) fn bytes_in(&self, range: LbaRange) -> u64 {
+        self.geometry.block_length.bytes_in(range).expect("a range on the medium")
+    }
+
+    /// A limit given in bytes, in blocks of this unit.
+    pub(crate) const fn blocks_in(&self, bytes: u64) -> BlockCount {
+        self.geometry.block_length.blocks_in(bytes)
+    }
+
+    /// Refuses a command that would change a read-only medium.
+    ///
+    /// # Errors
+    /// 07h/27h/00.
+    pub(crate) const fn require_writable(&self) -> Result<(), Sense> {
+        if self.capabilities.read_only || self.modes.software_write_protect {
+            return Err(Sense::new(SenseKey::DataProtect, Asc::WRITE_PROTECTED));
+        }
+        Ok(())
+    }
+
+    /// Whether a write must be on stable storage before it is answered.
+    pub(crate) const fn durable(&self, force_unit_access: bool) -> bool {
+        force_unit_access || !self.modes.write_cache_enabled
+    }
+
+    /// The modes a unit on a medium with `capabilities` starts with.
+    pub(crate) fn default_modes(capabilities: Capabilities) -> ModeSettings {
+        ModeSettings { write_cache_enabled: capabilities.write_cache, ..ModeSettings::default() }
+    }
+
+    /// The mode parameters, for MODE SENSE and MODE SELECT.
+    pub(crate) fn mode_parameters(&self) -> ModeParameters {
+        ModeParameters {
+            current: self.modes,
+            default: Self::default_modes(self.capabilities),
+            changeable: ModeSettings {
+                // A medium without a volatile cache has none to enable.
+                write_cache_enabled: self.capabilities.write_cache,
+                descriptor_sense: true,
+                software_write_protect: true,
+            },
+            read_only: self.capabilities.read_only,
+            blocks: self.geometry.blocks,
+            block_length: self.geometry.block_length,
+        }
+    }
+
+    /// MAXIMUM TRANSFER LENGTH in blocks.
+    pub(crate) const fn transfer_blocks_max(&self) -> BlockCount {
+        self.blocks_in(limits::TRANSFER_BYTES_MAX as u64)
+    }
+
+    /// MAXIMUM WRITE SAME LENGTH in blocks.
+    pub(crate) const fn write_same_blocks_max(&self) -> BlockCount {
+        self.blocks_in(limits::WRITE_SAME_BYTES_MAX)
+    }
+
+    /// The Block Limits page: what is advertised here is what admission enforces.
+    pub(crate) fn block_limits(&self) -> BlockLimits {
+        let block_bytes = self.geometry.block_length.bytes();
+        let thin = self.capabilities.thin;
+        BlockLimits {
+            write_same_non_zero: true,
+            maximum_compare_and_write_length: self.config.compare_and_write_blocks_max.get(),
+            optimal_transfer_length_granularity: 1,
+            maximum_transfer_length: limits::TRANSFER_BYTES_MAX / block_bytes,
+            optimal_transfer_length: limits::TRANSFER_BYTES_OPTIMAL / block_bytes,
+            maximum_unmap_lba_count: if thin { limits::UNMAP_BLOCKS_MAX } else { 0 },
+            maximum_unmap_block_descriptor_count: match thin {
+                true => limits::UNMAP_DESCRIPTORS_MAX,
+                false => 0,
+            },
+            optimal_unmap_granularity: limits::UNMAP_GRANULARITY_BYTES / block_bytes,
+            unmap_granularity_alignment: thin.then_some(0),
+            maximum_write_same_length: self.write_same_blocks_max().as_u64(),
+        }
+    }
+}

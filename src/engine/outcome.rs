@@ -1,0 +1,76 @@
+//! How a command ends, and the single map from what a medium answers to what an initiator sees.
+
+use pulsefield_backstore::BackstoreError;
+use pulsefield_scsi::{Asc, Sense, SenseKey, Status};
+
+/// The end of a command: an ordinary value, good or bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// SCSI status.
+    pub status: Status,
+    /// Sense data of a CHECK CONDITION.
+    pub sense: Option<Sense>,
+    /// How many bytes of the buffer are valid Data-In, from its start; `None` if the buffer is
+    /// Data-Out, or goes nowhere because the command failed.
+    pub data_in: Option<usize>,
+}
+
+impl Outcome {
+    /// GOOD, for a command with Data-Out: its buffer is not Data-In and stays as it is.
+    pub(crate) const GOOD: Self = Self { status: Status::Good, sense: None, data_in: None };
+
+    /// GOOD, for a command without data. Should its transport have brought a buffer to be filled
+    /// all the same, none of it is valid.
+    pub(crate) const NO_DATA: Self = Self::data(0);
+
+    /// GOOD, and `bytes` bytes of Data-In.
+    pub(crate) const fn data(bytes: usize) -> Self {
+        Self { data_in: Some(bytes), ..Self::GOOD }
+    }
+
+    /// CHECK CONDITION with `sense`.
+    pub(crate) const fn check(sense: Sense) -> Self {
+        Self { status: Status::CheckCondition, sense: Some(sense), data_in: None }
+    }
+
+    /// A status that carries no sense.
+    pub(crate) const fn status(status: Status) -> Self {
+        Self { status, sense: None, data_in: None }
+    }
+}
+
+impl From<Sense> for Outcome {
+    fn from(sense: Sense) -> Self {
+        Self::check(sense)
+    }
+}
+
+/// What the failed op was for: a medium error has another name when reading than when writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Reading,
+    Writing,
+}
+
+/// What an initiator sees of a medium that failed.
+pub(crate) const fn of_error(error: BackstoreError, purpose: Purpose) -> Outcome {
+    let (key, asc) = match error {
+        BackstoreError::Medium => match purpose {
+            Purpose::Reading => (SenseKey::MediumError, Asc::UNRECOVERED_READ_ERROR),
+            Purpose::Writing => (SenseKey::MediumError, Asc::WRITE_ERROR),
+        },
+        BackstoreError::NoSpace => {
+            (SenseKey::DataProtect, Asc::SPACE_ALLOCATION_FAILED_WRITE_PROTECT)
+        }
+        BackstoreError::ReadOnly => (SenseKey::DataProtect, Asc::WRITE_PROTECTED),
+        // The initiator tries again by itself.
+        BackstoreError::Transient => return Outcome::status(Status::Busy),
+        // A path fails over; a cluster does not declare the device permanently lost, as it would
+        // on 05h/25h/00.
+        BackstoreError::Gone => {
+            (SenseKey::NotReady, Asc::LOGICAL_UNIT_NOT_READY_MANUAL_INTERVENTION_REQUIRED)
+        }
+        BackstoreError::Dropped => (SenseKey::HardwareError, Asc::INTERNAL_TARGET_FAILURE),
+    };
+    Outcome::check(Sense::new(key, asc))
+}

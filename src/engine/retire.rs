@@ -1,0 +1,56 @@
+//! The only exit: every command leaves the device server through here, once.
+
+use pulsefield_data::Buffer;
+use pulsefield_units::{Instant, TaskId};
+
+use crate::event::{Event, Observer};
+use crate::outcome::Outcome;
+use crate::range_lock::Holder;
+use crate::server::{Answer, DeviceServer};
+use crate::task::Phase;
+
+impl<T, O: Observer> DeviceServer<T, O> {
+    /// Ends a task: its answer goes out, its slot and its range go to those who wait.
+    pub(crate) fn retire(&mut self, now: Instant, at: Holder, outcome: Outcome) {
+        self.release(now, at);
+        let task = self.tasks.remove(at);
+        match task.phase {
+            Phase::Running => self.lanes.finish(task.lane),
+            Phase::Ready => self.lanes.withdraw(task.lane, at),
+            Phase::Parked | Phase::Asking => {}
+        }
+        let lane = (task.phase != Phase::Asking).then_some(task.lane);
+        let Outcome { status, sense, data_in } = outcome;
+        self.observer.observe(
+            now,
+            &Event::Retired {
+                task: task.id,
+                lane,
+                opcode: task.opcode,
+                status,
+                sense,
+                arrived: task.arrived,
+                started: task.started,
+            },
+        );
+        let (token, data) = (task.token, task.data);
+        self.answers.push_back(Answer { token, lane, status, sense, data_in, data });
+    }
+
+    /// Ends a command that never became a task.
+    pub(crate) fn answer_at_once(
+        &mut self,
+        now: Instant,
+        task: TaskId,
+        opcode: u8,
+        token: T,
+        data: Buffer,
+        outcome: Outcome,
+    ) {
+        let Outcome { status, sense, data_in } = outcome;
+        let event =
+            Event::Retired { task, lane: None, opcode, status, sense, arrived: now, started: None };
+        self.observer.observe(now, &event);
+        self.answers.push_back(Answer { token, lane: None, status, sense, data_in, data });
+    }
+}

@@ -1,0 +1,379 @@
+//! The only public door of the device server: what goes in, what comes out.
+
+use std::collections::VecDeque;
+
+use pulsefield_backstore::{BackstoreError, Capabilities, Geometry, Op, OpOutput, OpTag};
+use pulsefield_data::Buffer;
+use pulsefield_scsi::{Sense, SenseFormat, Status};
+use pulsefield_units::{BlockCount, Cdb, Instant, TaskId};
+
+use crate::admit::{Admission, admit};
+use crate::config::{Identity, LuConfig, PortGroup};
+use crate::event::{Event, Observer};
+use crate::exec::{Context, Exec, Input, Step};
+use crate::lane::{Lane, Lanes};
+use crate::limits;
+use crate::logical_unit::LogicalUnit;
+use crate::outcome::Outcome;
+use crate::range_lock::{Access, Holder, RangeLock};
+use crate::scratch::Scratch;
+use crate::task::{Phase, Task, Tasks};
+use crate::unit_attention::{UnitAttention, UnitAttentions};
+
+/// A command as the transport brings it.
+#[derive(Debug)]
+pub struct Incoming<T> {
+    /// What the transport knows the command by; comes back with the [`Answer`].
+    pub token: T,
+    /// What a task management function will name it by.
+    pub tag: u16,
+    /// The CDB.
+    pub cdb: Cdb,
+    /// Data-Out as it came, or room for Data-In; its length is the expected data transfer length.
+    pub data: Buffer,
+}
+
+/// The answer to a command, exactly one for each [`Incoming`].
+#[derive(Debug)]
+pub struct Answer<T> {
+    /// From the [`Incoming`].
+    pub token: T,
+    /// The lane the command took, if it touched the medium.
+    pub lane: Option<Lane>,
+    /// SCSI status.
+    pub status: Status,
+    /// Sense data of a CHECK CONDITION.
+    pub sense: Option<Sense>,
+    /// How many bytes of `data` are valid Data-In, from its start; `None` if it is Data-Out, or goes
+    /// nowhere because the command failed.
+    pub data_in: Option<usize>,
+    /// The buffer of the [`Incoming`], given back.
+    pub data: Buffer,
+}
+
+/// Something only the world outside knows, answered later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// The unit serial number: [`DeviceServer::on_identity`].
+    Identity,
+    /// The target port groups and their ALUA states: [`DeviceServer::on_port_groups`].
+    PortGroups,
+}
+
+/// What the conductor must do.
+#[derive(Debug)]
+pub enum Action<T> {
+    /// Send this op to the medium; its end comes back through [`DeviceServer::on_op_done`].
+    Submit {
+        /// What to do.
+        op: Op,
+        /// The op's name.
+        tag: OpTag,
+        /// Its data. May be longer than the op needs: only the first bytes count.
+        buffer: Buffer,
+        /// Whether it belongs to the heartbeat lane.
+        urgent: bool,
+    },
+    /// Answer this command.
+    Answer(Answer<T>),
+    /// Find this out.
+    Ask(Query),
+}
+
+/// The device server of one logical unit. `T` is the transport's token for a command, `O` watches.
+#[derive(Debug)]
+pub struct DeviceServer<T, O> {
+    pub(crate) unit: LogicalUnit,
+    pub(crate) tasks: Tasks<T>,
+    pub(crate) locks: RangeLock,
+    pub(crate) lanes: Lanes,
+    pub(crate) answers: VecDeque<Answer<T>>,
+    pub(crate) observer: O,
+    submissions: VecDeque<(Holder, Op, Buffer)>,
+    queries: Vec<Query>,
+    /// Queries answered since the last poll: whoever asked goes on then.
+    answered: Vec<Query>,
+    scratch: Scratch,
+    next_task: TaskId,
+}
+
+impl<T, O: Observer> DeviceServer<T, O> {
+    /// The device server of a medium with this shape.
+    pub fn new(
+        config: LuConfig,
+        geometry: Geometry,
+        capabilities: Capabilities,
+        observer: O,
+    ) -> Self {
+        Self {
+            unit: LogicalUnit {
+                config,
+                geometry,
+                capabilities,
+                modes: LogicalUnit::default_modes(capabilities),
+                identity: None,
+                port_groups: Vec::new(),
+                attentions: UnitAttentions::default(),
+            },
+            tasks: Tasks::new(),
+            locks: RangeLock::with_capacity(limits::TASKS_MAX),
+            lanes: Lanes::new(),
+            answers: VecDeque::with_capacity(limits::TASKS_MAX),
+            observer,
+            submissions: VecDeque::with_capacity(limits::BULK_SLOTS + limits::HEARTBEAT_SLOTS),
+            queries: Vec::new(),
+            answered: Vec::new(),
+            scratch: Scratch::default(),
+            next_task: TaskId::FIRST,
+        }
+    }
+
+    /// Takes a command. It is answered, now or later, through [`Self::poll_action`].
+    pub fn on_command(&mut self, now: Instant, incoming: Incoming<T>) {
+        let id = self.next_task;
+        self.next_task = id.next();
+        let Incoming { token, tag, cdb, mut data } = incoming;
+        let opcode = cdb.opcode().unwrap_or_default();
+        self.observer.observe(now, &Event::Arrived { task: id, cdb: &cdb });
+        let admission = if self.tasks.is_full() {
+            Admission::End(Outcome::status(Status::TaskSetFull))
+        } else {
+            admit(&mut self.unit, &cdb, &mut data)
+        };
+        let (exec, phase, claim, lane) = match admission {
+            Admission::Run { exec, claim, lane } => {
+                let range = claim.map(|(range, _)| range);
+                self.observer.observe(now, &Event::Admitted { task: id, lane, range });
+                (exec, Phase::Parked, claim, lane)
+            }
+            Admission::Ask(query, command) => {
+                self.queries.push(query);
+                (Exec::Ask(query, command), Phase::Asking, None, Lane::Bulk)
+            }
+            Admission::End(outcome) => {
+                self.answer_at_once(now, id, opcode, token, data, outcome);
+                return;
+            }
+        };
+        let task = Task {
+            id,
+            token,
+            tag,
+            opcode,
+            lane,
+            phase,
+            claim: None,
+            exec,
+            data,
+            aborted: false,
+            arrived: now,
+            started: None,
+        };
+        let at = self.tasks.insert(task);
+        match claim {
+            Some((range, access)) => self.claim(now, at, range, access),
+            None if phase == Phase::Asking => {}
+            None => self.make_ready(at),
+        }
+    }
+
+    /// Takes the end of an op that [`Action::Submit`] asked for.
+    ///
+    /// # Panics
+    /// If no such op is in flight: the medium answered twice.
+    pub fn on_op_done(
+        &mut self,
+        now: Instant,
+        tag: OpTag,
+        result: Result<OpOutput, BackstoreError>,
+        buffer: Buffer,
+    ) {
+        let at = self.tasks.by_op_tag(tag);
+        let task = self.tasks.task(at);
+        self.observer.observe(now, &Event::OpDone { task: task.id, result });
+        self.step(now, at, Input::Done(result, buffer));
+    }
+
+    /// Takes the answer to [`Query::Identity`].
+    pub fn on_identity(&mut self, identity: Identity) {
+        self.unit.identity = Some(identity);
+        self.answered.push(Query::Identity);
+    }
+
+    /// Takes the answer to [`Query::PortGroups`].
+    pub fn on_port_groups(&mut self, groups: Vec<PortGroup>) {
+        self.unit.port_groups = groups;
+        self.answered.push(Query::PortGroups);
+    }
+
+    /// Raises a unit attention condition, reported once.
+    pub fn raise(&mut self, condition: UnitAttention) {
+        self.unit.attentions.raise(condition);
+    }
+
+    /// Takes new settings; commands already admitted keep theirs. If VPD pages differ from now on,
+    /// an initiator is told.
+    pub fn reconfigure(&mut self, config: LuConfig) {
+        let in_pages =
+            |config: &LuConfig| (config.compare_and_write_blocks_max, config.medium_rotation_rate);
+        if in_pages(&config) != in_pages(&self.unit.config) {
+            self.raise(UnitAttention::InquiryDataHasChanged);
+        }
+        self.unit.config = config;
+    }
+
+    /// Takes a new number of blocks, and tells an initiator.
+    pub fn resize(&mut self, blocks: BlockCount) {
+        if self.unit.geometry.blocks != blocks {
+            self.unit.geometry.blocks = blocks;
+            self.raise(UnitAttention::CapacityDataHasChanged);
+        }
+    }
+
+    /// Switches the volatile write cache of a medium that has one, and tells an initiator.
+    pub fn set_write_cache(&mut self, enabled: bool) {
+        let enabled = enabled && self.unit.capabilities.write_cache;
+        if self.unit.modes.write_cache_enabled != enabled {
+            self.unit.modes.write_cache_enabled = enabled;
+            self.raise(UnitAttention::ModeParametersChanged);
+        }
+    }
+
+    /// The form autosense takes (D_SENSE of the Control mode page).
+    pub fn sense_format(&self) -> SenseFormat {
+        if self.unit.modes.descriptor_sense { SenseFormat::Descriptor } else { SenseFormat::Fixed }
+    }
+
+    /// The shape of the medium as initiators see it.
+    pub fn geometry(&self) -> Geometry {
+        self.unit.geometry
+    }
+
+    /// Tasks in flight, waiting ones included.
+    pub fn in_flight(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Whether a task still claims blocks that a medium of this size does not have.
+    pub fn touches_beyond(&self, blocks: BlockCount) -> bool {
+        self.locks.any_beyond(blocks)
+    }
+
+    /// Whoever watches.
+    pub fn observer(&self) -> &O {
+        &self.observer
+    }
+
+    /// What to do next; `None` until something comes in. Answers first: a batch of them costs the
+    /// transport one doorbell.
+    pub fn poll_action(&mut self, now: Instant) -> Option<Action<T>> {
+        loop {
+            if let Some(answer) = self.answers.pop_front() {
+                return Some(Action::Answer(answer));
+            }
+            if let Some((at, op, buffer)) = self.submissions.pop_front() {
+                let tag = self.tasks.op_tag(at);
+                let task = self.tasks.task(at);
+                self.observer.observe(now, &Event::OpSubmitted { task: task.id, op });
+                let urgent = task.lane == Lane::Heartbeat;
+                return Some(Action::Submit { op, tag, buffer, urgent });
+            }
+            if let Some(query) = self.queries.pop() {
+                return Some(Action::Ask(query));
+            }
+            if let Some(query) = self.answered.pop() {
+                self.resume_asking(now, query);
+                continue;
+            }
+            let at = self.lanes.start_next()?;
+            let task = self.tasks.task(at);
+            task.phase = Phase::Running;
+            if task.started.is_none() {
+                task.started = Some(now);
+                self.observer.observe(now, &Event::Started { task: task.id, lane: task.lane });
+            }
+            self.step(now, at, Input::Go);
+        }
+    }
+
+    /// Claims a range for a task that has none, and starts or parks it.
+    fn claim(
+        &mut self,
+        now: Instant,
+        at: Holder,
+        range: pulsefield_units::LbaRange,
+        access: Access,
+    ) {
+        let task = self.tasks.task(at);
+        task.claim = Some((range, access));
+        task.phase = Phase::Parked;
+        let parked = Event::Parked { task: task.id, lane: task.lane };
+        if self.locks.claim(at, range, access) {
+            self.make_ready(at);
+        } else {
+            self.observer.observe(now, &parked);
+        }
+    }
+
+    /// Puts a task that holds what it needs into its lane.
+    pub(crate) fn make_ready(&mut self, at: Holder) {
+        let task = self.tasks.task(at);
+        task.phase = Phase::Ready;
+        let lane = task.lane;
+        self.lanes.enqueue(lane, at);
+    }
+
+    /// Gives up a task's range, and lets those in who waited for it.
+    pub(crate) fn release(&mut self, now: Instant, at: Holder) {
+        if self.tasks.task(at).claim.take().is_none() {
+            return;
+        }
+        let Self { locks, tasks, lanes, observer, .. } = self;
+        locks.release(at, |granted| {
+            let task = tasks.task(granted);
+            observer.observe(now, &Event::Granted { task: task.id });
+            task.phase = Phase::Ready;
+            lanes.enqueue(task.lane, granted);
+        });
+    }
+
+    /// Carries a running task one step further.
+    fn step(&mut self, now: Instant, at: Holder, input: Input) {
+        let Self { unit, tasks, scratch, .. } = self;
+        let task = tasks.task(at);
+        // What an abort may still drop. Asked before the step: the step itself may decide to write.
+        let droppable = task.aborted && !task.exec.has_written();
+        let lane = task.lane;
+        let mut cx = Context { unit, scratch, data: &mut task.data };
+        let step = task.exec.step(&mut cx, input);
+        if droppable {
+            self.retire(now, at, Outcome::status(Status::TaskAborted));
+            return;
+        }
+        match step {
+            Step::Op(op, buffer) => self.submissions.push_back((at, op, buffer)),
+            Step::End(outcome) => self.retire(now, at, outcome),
+            Step::Claim(range) => {
+                // The slot goes back too: whoever holds the range may be waiting for one.
+                self.lanes.finish(lane);
+                self.release(now, at);
+                self.claim(now, at, range, Access::Exclusive);
+            }
+        }
+    }
+
+    /// Ends the commands that waited for the answer to `answered`. They need no slot: a path checker
+    /// is told the truth even while the medium hangs.
+    fn resume_asking(&mut self, now: Instant, answered: Query) {
+        let waits = |task: &Task<T>| {
+            task.phase == Phase::Asking
+                && matches!(task.exec, Exec::Ask(query, _) if query == answered)
+        };
+        for at in self.tasks.find(waits) {
+            self.step(now, at, Input::Go);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+use pulsefield_scsi::{Asc, Sense, SenseKey};
+use pulsefield_units::BlockCount;
+
+use crate::LuConfig;
+use crate::testing::{World, cdb, filled, none, out, room};
+
+fn attention(asc: u8, ascq: u8) -> Sense {
+    Sense::new(SenseKey::UnitAttention, Asc::new(asc, ascq))
+}
+
+#[test]
+fn a_new_capacity_is_reported_once() {
+    let mut world = World::default();
+    world.server.resize(BlockCount::new(64));
+    world.execute(&cdb::TEST_UNIT_READY, none()).good();
+    world.server.resize(BlockCount::new(63));
+    world.server.resize(BlockCount::new(60));
+    world.execute(&cdb::inquiry(None), room(96)).good();
+    world.execute(&cdb::TEST_UNIT_READY, none()).check(attention(0x2a, 0x09));
+    world.execute(&cdb::TEST_UNIT_READY, none()).good();
+    world.execute(&cdb::read(60, 1), room(512)).check(Sense::lba_out_of_range());
+    world.assert_idle();
+}
+
+#[test]
+fn it_comes_before_anything_else_is_looked_at() {
+    let mut world = World::default();
+    world.server.resize(BlockCount::new(60));
+    // Even a COMPARE AND WRITE that could not be executed.
+    world.execute(&cdb::compare_and_write(63, 1), none()).check(attention(0x2a, 0x09));
+    world.server.resize(BlockCount::new(64));
+    let caw = world.execute(&cdb::compare_and_write(0, 1), out(&filled(0, 2)));
+    caw.check(attention(0x2a, 0x09));
+    world.execute(&cdb::compare_and_write(0, 1), out(&filled(0, 2))).good();
+}
+
+#[test]
+fn request_sense_returns_it_as_data() {
+    let mut world = World::default();
+    world.server.resize(BlockCount::new(60));
+    let mut sense = [0; 18];
+    (sense[0], sense[2], sense[7], sense[12], sense[13]) = (0x70, 0x06, 10, 0x2a, 0x09);
+    world.execute(&cdb::request_sense(18), room(18)).good_with(&sense);
+    (sense[2], sense[12], sense[13]) = (0, 0, 0);
+    world.execute(&cdb::request_sense(18), room(18)).good_with(&sense);
+    world.execute(&cdb::TEST_UNIT_READY, none()).good();
+}
+
+#[test]
+fn each_kind_waits_its_turn() {
+    let mut world = World::default();
+    world.server.set_write_cache(true);
+    world.server.reconfigure(LuConfig::default());
+    world.execute(&cdb::TEST_UNIT_READY, none()).good();
+    world.server.set_write_cache(false);
+    world.server.resize(BlockCount::new(60));
+    world.server.reconfigure(LuConfig {
+        compare_and_write_blocks_max: 2.try_into().unwrap(),
+        ..LuConfig::default()
+    });
+    world.server.set_write_cache(true);
+    for (asc, ascq) in [(0x2a, 0x01), (0x2a, 0x09), (0x3f, 0x03)] {
+        world.execute(&cdb::TEST_UNIT_READY, none()).check(attention(asc, ascq));
+    }
+    world.execute(&cdb::TEST_UNIT_READY, none()).good();
+}
+
+#[test]
+fn a_medium_without_a_cache_never_gets_one() {
+    let mut world = World::with(|setup| setup.capabilities.write_cache = false);
+    world.server.set_write_cache(true);
+    world.execute(&cdb::TEST_UNIT_READY, none()).good();
+}
