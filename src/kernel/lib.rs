@@ -3,7 +3,7 @@
 //! Floor 1: units, and the operating system. Four places of the kernel's interface live here, one
 //! file each: the UIO devices ([`UioFile`], [`scan`]), the configfs directory of a device
 //! ([`Device`]), the generic netlink family that announces devices ([`Netlink`]), and the module's
-//! parameters ([`Module`]). On top of them stands one procedure, [`adopt`]: how a ring that a dead
+//! parameters ([`Module`]). On top of them stands one procedure, [`adopt()`]: how a ring that a dead
 //! process left behind becomes ours without a second owner.
 //!
 //! No thread is started here, nothing is mapped (that is the `ring` room), and no SCSI byte is

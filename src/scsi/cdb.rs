@@ -1,4 +1,4 @@
-//! The CDBs that are executed, one file per family: layout, and from bytes to a [`Command`].
+//! The CDBs that are executed, one file per family: layout, and from bytes to a [`Command`](crate::Command).
 //!
 //! Here are the parts that families share. A parser sees the CDB only once the table in `opcode`
 //! has checked its length; it names its fields as constants and refuses what it cannot honour.

@@ -1,0 +1,102 @@
+//! Where the ops of one logical unit end: a queue into its device thread.
+//!
+//! Handlers complete from their own threads, or from inside `submit` on the device thread itself.
+//! The queue is bounded by the engine's op slots, so it is allocated once and never full, and the
+//! thread is woken with a system call only while it sleeps.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use mio::Waker;
+use pulsefield_backstore::{Completion, CompletionSink};
+use pulsefield_engine::limits;
+
+/// The sending end, shared with every request in flight.
+pub(crate) struct Completions {
+    sender: Sender<Completion>,
+    receiver: Receiver<Completion>,
+    waker: Waker,
+    /// Set by the device thread before it looks for work one last time and then sleeps.
+    sleeping: AtomicBool,
+    /// Requests submitted whose completion was not taken; counted by the device thread alone. While
+    /// there are any, somebody may touch the data area.
+    outstanding: AtomicUsize,
+}
+
+impl Completions {
+    pub(crate) fn new(waker: Waker) -> Arc<Self> {
+        let (sender, receiver) =
+            crossbeam_channel::bounded(limits::BULK_SLOTS + limits::HEARTBEAT_SLOTS);
+        Arc::new(Self {
+            sender,
+            receiver,
+            waker,
+            sleeping: AtomicBool::new(false),
+            outstanding: AtomicUsize::new(0),
+        })
+    }
+
+    /// Counts a request that is about to be submitted.
+    pub(crate) fn expect_one(&self) {
+        self.outstanding.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes one completion, if there is one.
+    pub(crate) fn take(&self) -> Option<Completion> {
+        let completion = self.receiver.try_recv().ok()?;
+        self.outstanding.fetch_sub(1, Ordering::Relaxed);
+        Some(completion)
+    }
+
+    /// Throws away the completion of every request in flight, waiting up to `patience` for each;
+    /// returns how many did not come.
+    pub(crate) fn discard_all(&self, patience: Duration) -> usize {
+        while self.outstanding.load(Ordering::Relaxed) > 0 {
+            if self.receiver.recv_timeout(patience).is_err() {
+                break;
+            }
+            self.outstanding.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.outstanding.load(Ordering::Relaxed)
+    }
+
+    /// Announces that the device thread is about to sleep; it must look for completions, messages
+    /// and ring entries once more before it does.
+    pub(crate) fn announce_sleep(&self) {
+        // Sequentially consistent, as is the swap in `wake`: of "I sleep" here and "there is
+        // something" there, at least one side sees the other, so no wake-up is lost.
+        self.sleeping.store(true, Ordering::SeqCst);
+    }
+
+    /// Announces that the device thread is awake.
+    pub(crate) fn announce_awake(&self) {
+        self.sleeping.store(false, Ordering::Relaxed);
+    }
+
+    /// Wakes the device thread if it sleeps. Whatever it shall find must be in place before.
+    pub(crate) fn wake(&self) {
+        fence(Ordering::SeqCst);
+        if self.sleeping.swap(false, Ordering::SeqCst) {
+            report_failed_wake(self.waker.wake());
+        }
+    }
+}
+
+/// An eventfd refuses a write only if it is closed or its counter is at 2^64 - 2.
+fn report_failed_wake(result: io::Result<()>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "the device thread could not be woken");
+    }
+}
+
+impl CompletionSink for Completions {
+    fn complete(&self, completion: Completion) {
+        if self.sender.try_send(completion).is_err() {
+            unreachable!("more ops completed than the engine has slots");
+        }
+        self.wake();
+    }
+}

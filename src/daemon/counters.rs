@@ -1,0 +1,137 @@
+//! Counts of what a logical unit did, for `pulsefield lun show`.
+//!
+//! Written by the unit's own thread alone and read by anybody, so relaxed and without a lock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use pulsefield_engine::{Event, Lane, Observer};
+use pulsefield_scsi::{Sense, SenseKey, Status, opcode};
+use pulsefield_units::Instant;
+
+/// One number.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    fn increment(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn decrement(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn raise_to(&self, value: u64) {
+        self.0.fetch_max(value, Ordering::Relaxed);
+    }
+
+    fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn load(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One lane.
+#[derive(Debug, Default)]
+pub(crate) struct LaneCounters {
+    /// Tasks that wait to be started.
+    pub(crate) waiting: Counter,
+    /// Tasks started and not ended.
+    pub(crate) running: Counter,
+    /// The longest that a task has waited before it was started, in microseconds.
+    pub(crate) wait_max_us: Counter,
+}
+
+/// One logical unit, since the daemon took it over.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) commands: Counter,
+    pub(crate) compare_and_write_good: Counter,
+    pub(crate) compare_and_write_miscompare: Counter,
+    pub(crate) aborted: Counter,
+    pub(crate) errors: Counter,
+    pub(crate) restarts: Counter,
+    heartbeat: LaneCounters,
+    bulk: LaneCounters,
+}
+
+impl Counters {
+    pub(crate) const fn lane(&self, lane: Lane) -> &LaneCounters {
+        match lane {
+            Lane::Heartbeat => &self.heartbeat,
+            Lane::Bulk => &self.bulk,
+        }
+    }
+
+    /// Counts a ring entry that made no sense and was answered with an error.
+    pub(crate) fn count_malformed(&self) {
+        self.commands.increment();
+        self.errors.increment();
+    }
+
+    /// Counts a breakdown of the device server: its tasks are gone.
+    pub(crate) fn count_restart(&self) {
+        self.restarts.increment();
+        for lane in Lane::ALL {
+            self.lane(lane).waiting.clear();
+            self.lane(lane).running.clear();
+        }
+    }
+
+    fn count_end(&self, opcode: u8, status: Status, sense: Option<Sense>) {
+        let key = sense.map(|sense| sense.key);
+        if matches!(key, Some(SenseKey::MediumError | SenseKey::HardwareError)) {
+            self.errors.increment();
+        }
+        if opcode == opcode::COMPARE_AND_WRITE {
+            if status == Status::Good {
+                self.compare_and_write_good.increment();
+            } else if key == Some(SenseKey::Miscompare) {
+                self.compare_and_write_miscompare.increment();
+            }
+        }
+    }
+}
+
+/// The device server's observer.
+#[derive(Debug)]
+pub(crate) struct CountingObserver(pub(crate) Arc<Counters>);
+
+impl Observer for CountingObserver {
+    fn observe(&mut self, now: Instant, event: &Event<'_>) {
+        let counters = &*self.0;
+        match event {
+            Event::Arrived { .. } => counters.commands.increment(),
+            Event::Admitted { lane, .. } => counters.lane(*lane).waiting.increment(),
+            Event::Started { lane, .. } => {
+                counters.lane(*lane).waiting.decrement();
+                counters.lane(*lane).running.increment();
+            }
+            Event::Aborted { .. } => counters.aborted.increment(),
+            Event::Retired { lane, opcode, status, sense, arrived, started, .. } => {
+                counters.count_end(*opcode, *status, *sense);
+                if let Some(lane) = lane.map(|lane| counters.lane(lane)) {
+                    match started {
+                        Some(_) => lane.running.decrement(),
+                        None => lane.waiting.decrement(),
+                    }
+                    let waited = started.unwrap_or(now).since(*arrived);
+                    lane.wait_max_us.raise_to(micros(waited));
+                }
+            }
+            Event::Parked { .. }
+            | Event::Granted { .. }
+            | Event::OpSubmitted { .. }
+            | Event::OpDone { .. } => {}
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

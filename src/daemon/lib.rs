@@ -1,0 +1,31 @@
+//! The daemon: logical units between LIO's rings and media, each on a thread of its own.
+//!
+//! Floor 4: everything below, and the handlers by name. This is where clocks are read, threads are
+//! started and the operating system is asked; what a command means is decided further down.
+//!
+//! ```text
+//!   netlink ─► supervisor ─► lun (one thread a unit) ─► conductor ─┬─ ring
+//!   signals ─┘     │  ▲                                            ├─ engine
+//!   control socket, D-Bus ─► plane ─► table                        └─ medium
+//! ```
+
+mod absent;
+mod announcements;
+mod clock;
+mod completions;
+mod conductor;
+mod counters;
+mod errand;
+mod logging;
+mod lun;
+mod media;
+mod plane;
+mod port_groups;
+mod resize;
+mod serve;
+mod signals;
+mod supervisor;
+mod table;
+mod watchdog;
+
+pub use serve::{ServeOptions, StartError, serve};

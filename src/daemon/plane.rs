@@ -1,0 +1,149 @@
+//! What the control socket and D-Bus may ask, answered from the table.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use pulsefield_control::ControlPlane;
+use pulsefield_control::config::{Config, ConfigError};
+use pulsefield_control::dbus::Presence;
+use pulsefield_control::protocol::{
+    Change, KernelSettings, LaneStatus, LunCounters, LunDetail, LunState, LunSummary, Status,
+};
+use pulsefield_engine::Lane;
+use pulsefield_kernel::{Device, Roots};
+use pulsefield_units::LuId;
+use tracing::{info, warn};
+
+use crate::counters::Counters;
+use crate::logging::Logging;
+use crate::media::Media;
+use crate::table::{SharedTable, Unit};
+
+/// The daemon as its doors see it.
+pub(crate) struct Plane {
+    pub(crate) table: SharedTable,
+    pub(crate) media: Arc<Media>,
+    pub(crate) presence: Arc<Presence>,
+    pub(crate) config_path: PathBuf,
+    pub(crate) roots: Roots,
+    pub(crate) logging: Logging,
+    pub(crate) started: Instant,
+}
+
+impl ControlPlane for Plane {
+    fn status(&self) -> Status {
+        let table = self.table.lock();
+        let serving = table.units.values().filter(|unit| unit.state == LunState::Serving);
+        Status {
+            daemon_version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            config: self.config_path.display().to_string(),
+            handlers: self.media.names(),
+            luns_serving: serving.count() as u64,
+            luns_total: table.units.len() as u64,
+            dbus: self.presence.state(),
+        }
+    }
+
+    fn luns(&self) -> Vec<LunSummary> {
+        let table = self.table.lock();
+        let mut luns: Vec<_> = table.units.iter().map(|(id, unit)| summary(*id, unit)).collect();
+        luns.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        luns
+    }
+
+    fn lun(&self, name: &str) -> Option<LunDetail> {
+        let table = self.table.lock();
+        let (id, unit) = table.units.iter().find(|(_, unit)| unit.name.device() == name)?;
+        let (summary, counters) = (summary(*id, unit), unit.counters.clone());
+        let device = Device::new(&self.roots, &unit.name);
+        // Reading configfs may wait for whoever removes the unit, and that waits for the table.
+        drop(table);
+        Some(LunDetail {
+            summary,
+            counters: counts(&counters),
+            lanes: Lane::ALL.map(|lane| lane_status(&counters, lane)).into(),
+            kernel: kernel_settings(&device),
+        })
+    }
+
+    fn reload(&self) -> Result<Vec<Change>, ConfigError> {
+        let config = Config::load_or_default(&self.config_path)?;
+        let mut table = self.table.lock();
+        let changes = table.config.changes(&config);
+        self.logging.set_level(config.daemon.log);
+        table.apply(config);
+        info!(changes = changes.len(), "configuration reloaded");
+        Ok(changes)
+    }
+
+    fn check_config(&self, cfgstring: &str) -> Result<(), String> {
+        self.media.check(cfgstring).map_err(|error| error.to_string())
+    }
+
+    fn config_description(&self) -> String {
+        self.media.description()
+    }
+}
+
+fn summary(id: LuId, unit: &Unit) -> LunSummary {
+    let geometry = unit.geometry();
+    let bytes = geometry.and_then(|shape| shape.block_length.bytes_of(shape.blocks));
+    LunSummary {
+        name: unit.name.device().to_owned(),
+        id: id.as_u32(),
+        handler: unit.handler().to_owned(),
+        cfgstring: unit.cfgstring().to_owned(),
+        size_bytes: bytes.unwrap_or_default(),
+        block_length_bytes: geometry.map_or(0, |shape| shape.block_length.bytes()),
+        state: unit.state.clone(),
+    }
+}
+
+fn counts(counters: &Counters) -> LunCounters {
+    LunCounters {
+        commands: counters.commands.load(),
+        compare_and_write_good: counters.compare_and_write_good.load(),
+        compare_and_write_miscompare: counters.compare_and_write_miscompare.load(),
+        aborted: counters.aborted.load(),
+        errors: counters.errors.load(),
+        restarts: counters.restarts.load(),
+        in_flight: Lane::ALL
+            .map(|lane| counters.lane(lane))
+            .iter()
+            .map(|lane| lane.waiting.load() + lane.running.load())
+            .sum(),
+    }
+}
+
+fn lane_status(counters: &Counters, lane: Lane) -> LaneStatus {
+    let counters = counters.lane(lane);
+    LaneStatus {
+        lane: lane.name().to_owned(),
+        queued: counters.waiting.load(),
+        in_flight: counters.running.load(),
+        wait_max_us: counters.wait_max_us.load(),
+    }
+}
+
+/// What of it can be read; zeros for the rest of a unit that is vanishing.
+fn kernel_settings(device: &Device) -> KernelSettings {
+    let read = || {
+        Ok::<_, pulsefield_kernel::AttributeError>(KernelSettings {
+            cmd_time_out_s: seconds(device.command_timeout()?).unwrap_or(0),
+            qfull_time_out_s: seconds(device.queue_full_timeout()?).unwrap_or(-1),
+            max_data_area_bytes: u64::from(device.max_data_area_mb()?) << 20,
+        })
+    };
+    read().unwrap_or_else(|error| {
+        warn!(%error, "the kernel's settings cannot be read");
+        KernelSettings::default()
+    })
+}
+
+/// Whole seconds, as the kernel has them.
+fn seconds<T: TryFrom<u64>>(timeout: Option<std::time::Duration>) -> Option<T> {
+    timeout.and_then(|timeout| T::try_from(timeout.as_secs()).ok())
+}

@@ -1,0 +1,103 @@
+//! Which logical units there are and how each is doing: the one state that threads of the daemon
+//! share. Held for moments only, never while something waits.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use pulsefield_backstore::{Backstore, Geometry};
+use pulsefield_control::config::{Config, LunConfig};
+use pulsefield_control::protocol::LunState;
+use pulsefield_engine::LuConfig;
+use pulsefield_kernel::{Event, UioName};
+use pulsefield_units::LuId;
+
+use crate::conductor::Mailbox;
+use crate::counters::Counters;
+
+/// A logical unit as everybody but its own thread sees it.
+pub(crate) struct Unit {
+    pub(crate) name: UioName,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) state: LunState,
+    pub(crate) thread: Option<JoinHandle<()>>,
+    /// There once the unit serves.
+    pub(crate) service: Option<Service>,
+    /// Events the kernel waits to have answered: an announcement until the unit serves, a removal
+    /// until it has ended.
+    pub(crate) unanswered: Option<Event>,
+}
+
+/// What reaches a unit that serves.
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) mailbox: Mailbox,
+    pub(crate) medium: Arc<dyn Backstore>,
+    /// The kernel's `emulate_write_cache`, as far as we were told.
+    pub(crate) emulate_write_cache: bool,
+    /// The last probe sent; 0 for none.
+    pub(crate) probed: u64,
+}
+
+impl Unit {
+    /// The shape of its medium, once that is open.
+    pub(crate) fn geometry(&self) -> Option<Geometry> {
+        self.service.as_ref().map(|service| service.medium.geometry())
+    }
+
+    /// The handler that opens its medium.
+    pub(crate) fn handler(&self) -> &str {
+        let cfgstring = self.cfgstring();
+        cfgstring.split_once('/').map_or(cfgstring, |(handler, _)| handler)
+    }
+
+    /// The cfgstring without the subtype.
+    pub(crate) fn cfgstring(&self) -> &str {
+        self.name.cfgstring().unwrap_or_default()
+    }
+}
+
+/// All units, and the configuration in force.
+pub(crate) struct Table {
+    pub(crate) units: BTreeMap<LuId, Unit>,
+    pub(crate) config: Config,
+}
+
+impl Table {
+    /// The settings of the unit `name` as the device server wants them.
+    pub(crate) fn settings(&self, name: &str) -> LuConfig {
+        let LunConfig { compare_and_write_max_blocks, medium_rotation_rate, metadata } =
+            self.config.for_lun(name);
+        LuConfig {
+            compare_and_write_blocks_max: *compare_and_write_max_blocks,
+            metadata: metadata.clone(),
+            medium_rotation_rate: medium_rotation_rate.as_u16(),
+        }
+    }
+
+    /// Puts `config` in force for the units that serve.
+    pub(crate) fn apply(&mut self, config: Config) {
+        self.config = config;
+        for unit in self.units.values() {
+            if let Some(service) = &unit.service {
+                let settings = self.settings(unit.name.device());
+                service.mailbox.send(crate::conductor::Message::Reconfigure(settings));
+            }
+        }
+    }
+}
+
+/// The table, shared.
+#[derive(Clone)]
+pub(crate) struct SharedTable(Arc<Mutex<Table>>);
+
+impl SharedTable {
+    pub(crate) fn new(config: Config) -> Self {
+        Self(Arc::new(Mutex::new(Table { units: BTreeMap::new(), config })))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Table> {
+        // Every change is complete when its statement is: no panic leaves it half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

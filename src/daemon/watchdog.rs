@@ -1,0 +1,72 @@
+//! systemd's watchdog, fed with proof that commands get through.
+//!
+//! Each round a probe is sent through every unit that serves: a command through its thread and its
+//! device server. systemd hears from us only if the probes of the round before came through. A
+//! probe does not touch the medium: restarting the daemon would not cure a medium that hangs, and
+//! would hurt the others.
+
+use std::time::{Duration, Instant};
+
+use tracing::{error, warn};
+
+use crate::conductor::Message;
+use crate::table::SharedTable;
+
+/// Rounds between two deadlines of systemd.
+const ROUNDS: u32 = 3;
+
+/// How often units are probed if systemd does not watch.
+const UNWATCHED: Duration = Duration::from_secs(10);
+
+pub(crate) struct Watchdog {
+    watched: bool,
+    interval: Duration,
+    next: Instant,
+    round: u64,
+}
+
+impl Watchdog {
+    /// The watchdog that systemd asked for (`WATCHDOG_USEC`), if it did.
+    pub(crate) fn new() -> Self {
+        let asked = sd_notify::watchdog_enabled();
+        let interval = asked.map_or(UNWATCHED, |deadline| deadline / ROUNDS);
+        Self { watched: asked.is_some(), interval, next: Instant::now(), round: 0 }
+    }
+
+    /// How long the supervisor may sleep.
+    pub(crate) const fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// Ends a round and begins the next, if it is time.
+    pub(crate) fn tend(&mut self, table: &SharedTable) {
+        let now = Instant::now();
+        if now < self.next {
+            return;
+        }
+        self.next = now + self.interval;
+        let mut alive = true;
+        for unit in table.lock().units.values_mut() {
+            let name = unit.name.device().to_owned();
+            let Some(service) = &mut unit.service else { continue };
+            if service.probed != service.mailbox.probe_passed() {
+                warn!(name, "the logical unit does not answer its probe");
+                alive = false;
+            } else {
+                service.probed = self.round + 1;
+                service.mailbox.send(Message::Probe(service.probed));
+            }
+        }
+        self.round += 1;
+        if self.watched && alive {
+            notify(&[sd_notify::NotifyState::Watchdog]);
+        }
+    }
+}
+
+/// Tells systemd something.
+pub(crate) fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        error!(%error, "systemd was not notified");
+    }
+}

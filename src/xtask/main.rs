@@ -1,0 +1,65 @@
+//! `cargo xtask`: everything a person or CI does with this repository beyond plain cargo.
+//!
+//! One file per command; `workshop` (folders, child processes) and `packages` (what must be installed)
+//! are shared by all of them. Depends on no room of the house, so that it still builds, and can still
+//! say what is wrong, when a room does not.
+
+mod deny;
+mod dist;
+mod layers;
+mod packages;
+mod tally;
+mod test;
+mod vm;
+mod workshop;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use tally::Tally;
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything CI runs, cheapest first; installs what it needs.
+    Test(test::Options),
+    /// Check that no crate depends on a room it may not know.
+    Layers,
+    /// Run scenarios in a guest with a real LIO kernel.
+    Vm(vm::Options),
+    /// Make the Debian package.
+    Dist(dist::Options),
+    /// Show the main job done for real, step by step, in under five minutes.
+    Demo,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(tally) if tally.failed == 0 => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<Tally> {
+    let tally = match Arguments::parse().command {
+        Command::Test(options) => test::run(&options)?,
+        Command::Layers => layers::run().map(|()| Tally::one(true))?,
+        Command::Vm(options) => vm::run(&options)?,
+        Command::Dist(options) => dist::run(&options).map(|()| Tally::one(true))?,
+        Command::Demo => vm::demo()?,
+    };
+    Ok(tally)
+}

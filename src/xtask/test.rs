@@ -1,0 +1,185 @@
+//! `cargo xtask test`: what CI runs, cheapest first, with a summary table.
+//!
+//! A step that fails does not stop the ones that can still tell something; the guest scenarios need the
+//! package and are left out without it. The last line counts everything: each unit test and each check
+//! in a guest is one, and so is each of the other steps.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::tally::Tally;
+use crate::vm::{Guest, SCENARIOS, Scenario};
+use crate::workshop::{cargo, output, run as run_command};
+use crate::{deny, layers, packages};
+
+/// Which steps to run.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Leave out the package and everything that runs in the guest.
+    #[arg(long)]
+    no_guest: bool,
+    /// Run this step alone: a name from the summary table.
+    #[arg(long, value_name = "STEP")]
+    only: Option<String>,
+}
+
+/// A name and what it runs.
+type Step = (&'static str, fn() -> Result<Tally>);
+
+/// The steps before the guest, cheapest first.
+const STEPS: &[Step] = &[
+    ("fmt", || check(cargo().args(["fmt", "--all", "--", "--check"]))),
+    ("layers", || layers::run().map(|()| Tally::one(true))),
+    ("deny", || deny::run_checks().map(|()| Tally::one(true))),
+    ("clippy", || {
+        let scope = ["clippy", "--quiet", "--workspace", "--all-targets", "--all-features"];
+        check(cargo().args(scope).args(["--", "-D", "warnings"]))
+    }),
+    ("unit", unit_tests),
+    ("docs", || {
+        let scope = ["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"];
+        check(cargo().args(scope).env("RUSTDOCFLAGS", "-D warnings"))
+    }),
+];
+
+/// The step that makes the guest and what goes into it.
+const PREPARE: &str = "guest";
+
+/// Runs the steps that were asked for.
+///
+/// # Errors
+/// When `--only` names no step, or what the steps need cannot be installed.
+pub(crate) fn run(options: &Options) -> Result<Tally> {
+    let plan = Plan::of(options)?;
+    packages::install(packages::BUILD)?;
+    packages::install(packages::TEST)?;
+    toolchain_components()?;
+
+    let mut summary = Summary::default();
+    for (name, step) in &plan.steps {
+        summary.run(name, step);
+    }
+    if !plan.scenarios.is_empty() {
+        let mut guest = None;
+        summary.run(PREPARE, || {
+            guest = Some(Guest::ready()?);
+            Ok(Tally::one(true))
+        });
+        for scenario in plan.scenarios {
+            match &guest {
+                Some(guest) => summary.run(scenario.name, || guest.run(scenario)),
+                None => summary.leave_out(scenario.name),
+            }
+        }
+    }
+    Ok(summary.print())
+}
+
+/// What is to be run.
+struct Plan {
+    steps: Vec<Step>,
+    scenarios: Vec<&'static Scenario>,
+}
+
+impl Plan {
+    fn of(options: &Options) -> Result<Self> {
+        let wanted = |name: &str| options.only.as_deref().is_none_or(|only| only == name);
+        let guest = !options.no_guest;
+        let plan = Self {
+            steps: STEPS.iter().copied().filter(|(name, _)| wanted(name)).collect(),
+            scenarios: SCENARIOS.iter().filter(|one| guest && wanted(one.name)).collect(),
+        };
+        if plan.steps.is_empty() && plan.scenarios.is_empty() {
+            let steps = STEPS.iter().map(|(name, _)| *name);
+            let names: Vec<_> = steps.chain(SCENARIOS.iter().map(|one| one.name)).collect();
+            bail!("no such step; there are {}", names.join(", "));
+        }
+        Ok(plan)
+    }
+}
+
+fn check(command: &mut Command) -> Result<Tally> {
+    run_command(command).map(|()| Tally::one(true))
+}
+
+/// `cargo test`, passed through line by line and counted on the way.
+fn unit_tests() -> Result<Tally> {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--all-features", "--no-fail-fast"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo test")?;
+    let lines = BufReader::new(child.stdout.take().expect("the output is piped")).lines();
+    let mut tally = Tally::default();
+    for line in lines {
+        let line = line.context("cargo test wrote no UTF-8")?;
+        println!("{line}");
+        if let Some(counts) = Tally::of_libtest(&line) {
+            tally += counts;
+        }
+    }
+    let status = child.wait().context("cannot wait for cargo test")?;
+    if !status.success() && tally.failed == 0 {
+        bail!("cargo test ended with {status}");
+    }
+    Ok(tally)
+}
+
+/// rustfmt and clippy, where the toolchain came without them.
+fn toolchain_components() -> Result<()> {
+    for component in ["fmt", "clippy"] {
+        if output(cargo().args([component, "--version"])).is_err() {
+            let name = if component == "fmt" { "rustfmt" } else { component };
+            println!("installing {name}");
+            run_command(Command::new("rustup").args(["component", "add", name]))?;
+        }
+    }
+    Ok(())
+}
+
+/// What each step came to.
+#[derive(Default)]
+struct Summary {
+    rows: Vec<Row>,
+}
+
+struct Row {
+    name: &'static str,
+    /// `None` for a step that could not be run for want of an earlier one.
+    result: Option<(Tally, Duration)>,
+}
+
+impl Summary {
+    fn run(&mut self, name: &'static str, step: impl FnOnce() -> Result<Tally>) {
+        println!("== {name}");
+        let started = Instant::now();
+        let tally = step().unwrap_or_else(|error| {
+            println!("{name}: {error:#}");
+            Tally::one(false)
+        });
+        self.rows.push(Row { name, result: Some((tally, started.elapsed())) });
+    }
+
+    fn leave_out(&mut self, name: &'static str) {
+        self.rows.push(Row { name, result: None });
+    }
+
+    /// Prints the table and, alone on the last line, the sum.
+    fn print(&self) -> Tally {
+        println!("\n{:12} {:>8}  result", "step", "seconds");
+        let mut total = Tally::default();
+        for row in &self.rows {
+            match row.result {
+                Some((tally, took)) => {
+                    total += tally;
+                    println!("{:12} {:8.1}  {tally}", row.name, took.as_secs_f64());
+                }
+                None => println!("{:12} {:>8}  not run", row.name, "-"),
+            }
+        }
+        println!("\n{total}");
+        total
+    }
+}

@@ -1,0 +1,131 @@
+//! `cargo xtask vm`: scenarios in a guest with a real LIO kernel.
+//!
+//! Build machines have no target core, no configfs and often no modules at all; a small Debian under
+//! QEMU has everything. `image` builds it once, `machine` boots it, `scenario` says what runs inside,
+//! for how long, and what came back.
+
+mod image;
+mod machine;
+mod scenario;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::dist;
+use crate::packages;
+use crate::tally::Tally;
+use crate::workshop::{cargo, run as run_command, target};
+use image::Image;
+
+pub(crate) use scenario::{SCENARIOS, Scenario};
+
+/// What to do with the guest.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Scenarios, each in a fresh guest; or `shell` for a root shell on the guest's console; or `build`
+    /// for the guest's image alone.
+    #[arg(required = true, value_name = "SCENARIO|shell|build")]
+    what: Vec<String>,
+}
+
+/// Runs what the command line asked for.
+///
+/// # Errors
+/// When a scenario is unknown, or the guest cannot be built or booted.
+pub(crate) fn run(options: &Options) -> Result<Tally> {
+    match options.what.as_slice() {
+        [one] if one == "build" => Image::ready().map(|_| Tally::one(true)),
+        [one] if one == "shell" => shell().map(|()| Tally::one(true)),
+        names => {
+            let scenarios =
+                names.iter().map(|name| Scenario::named(name)).collect::<Result<_>>()?;
+            run_all(scenarios)
+        }
+    }
+}
+
+/// `cargo xtask demo`: the scenario that shows everything once.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn demo() -> Result<Tally> {
+    run_all(vec![Scenario::named("demo")?])
+}
+
+fn run_all(scenarios: Vec<&Scenario>) -> Result<Tally> {
+    let guest = Guest::ready()?;
+    let mut total = Tally::default();
+    for scenario in scenarios {
+        total += guest.run(scenario)?;
+    }
+    println!("{total}");
+    Ok(total)
+}
+
+/// A guest that can be booted, and what is to run inside.
+pub(crate) struct Guest {
+    image: Image,
+    payload: Payload,
+}
+
+impl Guest {
+    /// Builds what is not there yet: the image, the package and the program that runs inside.
+    ///
+    /// # Errors
+    /// When one of them cannot be built.
+    pub(crate) fn ready() -> Result<Self> {
+        Ok(Self { image: Image::ready()?, payload: Payload::build()? })
+    }
+
+    /// Boots a fresh guest for `scenario` and reports what it found.
+    ///
+    /// # Errors
+    /// When the guest cannot be started at all; everything that happens in it is in the tally.
+    pub(crate) fn run(&self, scenario: &Scenario) -> Result<Tally> {
+        let share = share(scenario.name, &self.payload)?;
+        scenario.run(&self.image, &share)
+    }
+}
+
+fn shell() -> Result<()> {
+    let guest = Guest::ready()?;
+    let share = share("shell", &guest.payload)?;
+    machine::interactive(&guest.image, &share)
+}
+
+/// What goes into the guest.
+struct Payload {
+    package: PathBuf,
+    program: PathBuf,
+}
+
+impl Payload {
+    /// Both in the `guest` profile: optimised, with assertions on.
+    fn build() -> Result<Self> {
+        packages::install(packages::BUILD)?;
+        run_command(cargo().args(["build", "--profile=guest", "--package=pulsefield-guest"]))?;
+        let program = target().join("guest/pulsefield-guest");
+        Ok(Self { package: dist::package("guest")?, program })
+    }
+}
+
+/// Lays out the folder that the guest sees as `/host`, empty of earlier results.
+fn share(name: &str, payload: &Payload) -> Result<PathBuf> {
+    let share = target().join("vm").join(name);
+    if share.exists() {
+        fs::remove_dir_all(&share).with_context(|| format!("cannot empty {}", share.display()))?;
+    }
+    fs::create_dir_all(share.join("bin"))?;
+    fs::create_dir_all(share.join("results"))?;
+    let bring = |from: &Path, to: &str| {
+        fs::copy(from, share.join(to))
+            .map(drop)
+            .with_context(|| format!("cannot copy {} into the share", from.display()))
+    };
+    bring(&payload.package, "pulsefield.deb")?;
+    bring(&payload.program, "bin/pulsefield-guest")?;
+    Ok(share)
+}

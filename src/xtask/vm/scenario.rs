@@ -1,0 +1,153 @@
+//! The scenarios: their names, how long they may take, and what they leave behind.
+//!
+//! Inside the guest `pulsefield-guest NAME` runs as root in `/host/results` and writes `results.json`
+//! there; the guest adds its own logs and the exit status. A scenario passes when it ended with
+//! success and its report holds no failed check.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::image::Image;
+use super::machine::{self, End};
+use crate::tally::Tally;
+
+/// How much of a log is shown when a scenario failed.
+const TAIL_LINES: usize = 60;
+
+/// One program for the guest.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// What it shows, in a few words.
+    pub(crate) about: &'static str,
+    timeout: Duration,
+}
+
+/// Every scenario, in the order in which CI runs them. The minutes are for a guest that hangs: several
+/// times what is usual, since the machine may be busy with something else.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario("fabrics", "four fabrics increment one sector; collisions; mkfs, fio", 15),
+    scenario("conformance", "iscsi-test-cu over two portals", 12),
+    scenario("restart", "kill -9 under load, ten times", 12),
+    scenario("removal", "LUNs removed, resized and reconfigured under load", 12),
+    scenario("examples", "targetcli-examples as they stand", 8),
+    scenario("bad-input", "commands and configurations that are wrong", 8),
+    scenario("demo", "the main job, step by step", 8),
+];
+
+const fn scenario(name: &'static str, about: &'static str, minutes: u64) -> Scenario {
+    Scenario { name, about, timeout: Duration::from_secs(minutes * 60) }
+}
+
+impl Scenario {
+    /// The scenario of that name.
+    ///
+    /// # Errors
+    /// When there is none; the message lists what there is.
+    pub(super) fn named(name: &str) -> Result<&'static Self> {
+        let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
+        found.with_context(|| {
+            let known =
+                SCENARIOS.iter().map(|known| format!("  {:12} {}", known.name, known.about));
+            format!("no scenario {name}; there are\n{}", known.collect::<Vec<_>>().join("\n"))
+        })
+    }
+
+    /// Boots a guest on `share` and runs this scenario in it, printing its lines as they come.
+    ///
+    /// # Errors
+    /// When QEMU cannot be started or the share not be read.
+    pub(super) fn run(&self, image: &Image, share: &Path) -> Result<Tally> {
+        let program = format!("#!/bin/sh\nexec /host/bin/pulsefield-guest {}\n", self.name);
+        write_executable(&share.join("run"), &program)?;
+        let results = share.join("results");
+
+        println!("{}: booting ({})", self.name, self.about);
+        let started = Instant::now();
+        let end =
+            machine::boot(image, share, &results.join("console.log"), self.timeout, |line| {
+                println!("  {line}");
+            })?;
+
+        let tally = self.verdict(&end, &results).unwrap_or_else(|error| {
+            println!("{}: {error:#}", self.name);
+            Tally::one(false)
+        });
+        if tally.failed > 0 {
+            show_logs(&results);
+        }
+        println!(
+            "{}: {tally}, {:.0} s; logs in {}",
+            self.name,
+            started.elapsed().as_secs_f64(),
+            results.display()
+        );
+        Ok(tally)
+    }
+
+    fn verdict(&self, end: &End, results: &Path) -> Result<Tally> {
+        match end {
+            End::NeverBooted => bail!("the guest did not boot"),
+            End::TimedOut => {
+                bail!("not done after {} minutes: killed", self.timeout.as_secs() / 60)
+            }
+            End::PoweredOff => {}
+        }
+        let status = fs::read_to_string(results.join("status"))
+            .context("the guest ended before the scenario did")?;
+        let report = fs::read_to_string(results.join("results.json"))
+            .with_context(|| format!("no report; exit status {}", status.trim()))?;
+        let report: Report = serde_json::from_str(&report).context("results.json")?;
+        let tally = report.tally();
+        if status.trim() != "0" && tally.failed == 0 {
+            bail!("no check failed, and yet the exit status is {}", status.trim());
+        }
+        Ok(tally)
+    }
+}
+
+/// The part of `results.json` that is counted; the names of what failed were printed on the way.
+#[derive(Deserialize)]
+struct Report {
+    checks: Vec<Check>,
+}
+
+#[derive(Deserialize)]
+struct Check {
+    passed: bool,
+}
+
+impl Report {
+    fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for check in &self.checks {
+            tally += Tally::one(check.passed);
+        }
+        tally
+    }
+}
+
+fn write_executable(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+fn show_logs(results: &Path) {
+    for name in ["console.log", "install.log", "daemon.log"] {
+        let Ok(bytes) = fs::read(results.join(name)) else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = text.lines().collect();
+        println!("---- {name}");
+        for line in &lines[lines.len().saturating_sub(TAIL_LINES)..] {
+            println!("{line}");
+        }
+    }
+    println!("----");
+}

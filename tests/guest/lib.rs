@@ -1,0 +1,40 @@
+//! What is to be seen of Pulsefield inside a guest with a real LIO kernel, as root.
+//!
+//! Beside the house, and a stranger to it: no crate of ours is used here. CDBs, sense data and the
+//! judgement over them are written again from the standards, so that a mistake in the target's codec
+//! is not shared by its checker. From the bottom up:
+//!
+//! - `sg`, `sense`, `reply`, `cdb`, `disk`: an initiator's commands and their answers;
+//! - `command`, `targetcli`, `configfs`, `examples`, `daemon`, `processes`, `kernel_log`: the system;
+//! - `backstore`, `fabric`: what is exported, and over what;
+//! - `tally`, `increment`, `race`, `collision`, `latency`, `load`, `suite`: what is measured and judged;
+//! - `report`, `table`: what is told;
+//! - `scenario`: the order in which all that happens.
+
+pub mod backstore;
+pub mod cdb;
+pub mod clock;
+pub mod collision;
+pub mod command;
+pub mod configfs;
+pub mod daemon;
+pub mod disk;
+pub mod examples;
+pub mod fabric;
+pub mod increment;
+pub mod kernel_log;
+pub mod latency;
+pub mod load;
+pub mod processes;
+pub mod race;
+pub mod random;
+pub mod reply;
+pub mod report;
+pub mod scenario;
+pub mod sense;
+pub mod sg;
+pub mod suite;
+pub mod table;
+pub mod tally;
+pub mod targetcli;
+pub mod wait;

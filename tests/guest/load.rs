@@ -1,0 +1,154 @@
+//! Bulk I/O with every byte verified: fio, pass after pass, until told to stop.
+//!
+//! Each pass writes the whole region and reads it back. Its headers carry the pass's own random seed,
+//! so data of an earlier pass (a lost write) does not verify.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde::Deserialize;
+
+use crate::command::run;
+use crate::wait::wait_until;
+
+/// How long one pass may take, restarts of the daemon included.
+const PASS_LIMIT: Duration = Duration::from_secs(400);
+
+/// A part of a disk, or a file, to write and verify.
+#[derive(Clone, Debug)]
+pub struct Region {
+    /// The block device or file.
+    pub path: String,
+    /// Where it starts, in bytes.
+    pub offset: u64,
+    /// How long it is, in bytes.
+    pub bytes: u64,
+}
+
+/// What the passes over one region came to.
+#[derive(Clone, Debug, Default)]
+pub struct Passed {
+    /// Passes written and verified without an error.
+    pub passes: u64,
+    /// What went wrong.
+    pub errors: Vec<String>,
+}
+
+/// A load that is running.
+#[derive(Debug)]
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    passes: Arc<AtomicU64>,
+    thread: JoinHandle<Passed>,
+}
+
+/// Writes and verifies a region once.
+///
+/// # Errors
+/// fio's reason: an I/O error, or data that did not verify.
+pub fn pass(region: &Region, seed: u64) -> Result<()> {
+    let arguments = [
+        "--name=verify".to_owned(),
+        format!("--filename={}", region.path),
+        format!("--offset={}", region.offset),
+        format!("--size={}", region.bytes),
+        format!("--randseed={seed}"),
+        "--rw=randwrite".to_owned(),
+        "--bsrange=4k-64k".to_owned(),
+        "--ioengine=libaio".to_owned(),
+        "--iodepth=8".to_owned(),
+        "--direct=1".to_owned(),
+        "--verify=crc32c".to_owned(),
+        "--verify_fatal=1".to_owned(),
+        "--output-format=json".to_owned(),
+    ];
+    let ended = run("fio", arguments).limit(PASS_LIMIT).ended()?;
+    verdict(&ended.stdout)
+        .and_then(|()| {
+            ensure!(ended.code == 0, "exit code {}", ended.code);
+            Ok(())
+        })
+        .map_err(|error| anyhow!("fio on {}: {error:#}: {}", region.path, ended.stderr.trim()))
+}
+
+impl Load {
+    /// Starts passes over a region.
+    ///
+    /// # Errors
+    /// The operating system has no thread for it.
+    pub fn start(region: Region) -> Result<Self> {
+        let (stop, passes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&passes));
+        let thread = thread::Builder::new().name("load".to_owned()).spawn(move || {
+            let mut result = Passed::default();
+            while result.errors.is_empty() && !stopped.load(Ordering::Relaxed) {
+                match pass(&region, result.passes + 1) {
+                    Ok(()) => result.passes += 1,
+                    Err(error) => result.errors.push(format!("{error:#}")),
+                }
+                counted.store(result.passes, Ordering::Relaxed);
+            }
+            result
+        })?;
+        Ok(Self { stop, passes, thread })
+    }
+
+    /// Waits until `more` further passes are through.
+    ///
+    /// # Errors
+    /// They took longer than `limit`, or the load ended.
+    pub fn await_passes(&self, more: u64, limit: Duration) -> Result<()> {
+        let goal = self.passes.load(Ordering::Relaxed) + more;
+        wait_until(limit, "the load to go on", || {
+            if self.thread.is_finished() {
+                return Err(anyhow!("the load has ended"));
+            }
+            Ok(self.passes.load(Ordering::Relaxed) >= goal)
+        })
+    }
+
+    /// Lets the pass end that is under way.
+    ///
+    /// # Errors
+    /// The thread panicked.
+    pub fn finish(self) -> Result<Passed> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| anyhow!("the load's thread panicked"))
+    }
+}
+
+#[derive(Deserialize)]
+struct Output {
+    jobs: Vec<Job>,
+}
+
+#[derive(Deserialize)]
+struct Job {
+    error: i64,
+}
+
+/// fio may say something before its JSON.
+fn verdict(stdout: &str) -> Result<()> {
+    let json = stdout.find('{').map(|start| &stdout[start..]).context("it printed no JSON")?;
+    let mut values = serde_json::Deserializer::from_str(json).into_iter::<Output>();
+    let output = values.next().context("it printed no JSON")??;
+    let job = output.jobs.first().context("it ran no job")?;
+    ensure!(job.error == 0, "error {}", job.error);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_of_fio() {
+        let output = |error| format!("note\n{{\"jobs\":[{{\"error\":{error}}}]}}\n");
+        verdict(&output(0)).unwrap();
+        assert!(verdict(&output(84)).unwrap_err().to_string().contains("84"));
+        assert!(verdict("fio: no such option").is_err());
+    }
+}

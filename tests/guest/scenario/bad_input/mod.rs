@@ -1,0 +1,15 @@
+//! Everything that is wrong is answered precisely, changes nothing and stops nothing.
+
+mod commands;
+mod configuration;
+mod media;
+
+use anyhow::Result;
+
+use crate::report::Report;
+
+pub(super) fn run(report: &mut Report) -> Result<()> {
+    commands::run(report)?;
+    configuration::run(report)?;
+    media::run(report)
+}

@@ -1,0 +1,75 @@
+//! What is to be seen, one scenario a file.
+//!
+//! Each runs in a fresh guest. A scenario returns an error only where it cannot go on; what it was
+//! to see and did not, it records as a failed check and carries on.
+
+mod bad_input;
+mod conformance;
+mod demo;
+mod examples;
+mod fabrics;
+mod removal;
+mod restart;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use crate::backstore::Kind;
+use crate::report::Report;
+use crate::{configfs, daemon, kernel_log, processes};
+
+/// The scenarios.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// Four fabrics at once: a race, collisions, a file system, save and restore.
+    Fabrics,
+    /// libiscsi's test suite over two portals.
+    Conformance,
+    /// The daemon killed ten times under load.
+    Restart,
+    /// Logical units deleted, resized and reconfigured under load.
+    Removal,
+    /// The scripts of targetcli-examples as they stand.
+    Examples,
+    /// The main job, step by step, for a person to watch.
+    Demo,
+    /// Commands and configurations that are wrong.
+    BadInput,
+}
+
+impl Scenario {
+    /// Its name on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// Runs it and checks what every scenario must leave behind: nothing.
+    pub fn run(self, report: &mut Report, kind: Kind) {
+        let outcome = self.observe(report, kind);
+        report.works("the scenario runs to its end", outcome);
+    }
+
+    fn observe(self, report: &mut Report, kind: Kind) -> Result<()> {
+        let log = kernel_log::mark()?;
+        if kind == Kind::Pulsefield {
+            daemon::start().context("starting the daemon")?;
+        }
+        match self {
+            Self::Fabrics => fabrics::run(report, kind)?,
+            Self::Conformance => conformance::run(report, kind)?,
+            Self::Restart => restart::run(report)?,
+            Self::Removal => removal::run(report)?,
+            Self::Examples => examples::run(report)?,
+            Self::Demo => demo::run(report, kind)?,
+            Self::BadInput => bad_input::run(report)?,
+        }
+        report.none("tasks stuck in the kernel", &processes::stuck()?);
+        report.none("UIO devices left behind", &configfs::user_devices()?);
+        // These two break media and LUNs on purpose; others must not see a single error.
+        if !matches!(self, Self::BadInput | Self::Removal) {
+            report.none("complaints of the kernel", &log.complaints()?);
+            report.none("errors and panics of the daemon", &daemon::complaints()?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! Logical units that go, grow and change while they are in use.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::backstore::{Backstore, Kind};
+use crate::cdb;
+use crate::configfs::{Folder, user_devices};
+use crate::daemon;
+use crate::disk::Disk;
+use crate::fabric::{self, Loopback};
+use crate::kernel_log;
+use crate::load::{Load, Passed, Region};
+use crate::report::Report;
+use crate::sg::{Data, Device};
+use crate::wait::wait_until;
+
+const REGION_BYTES: u64 = 8 << 20;
+const GROWN: u64 = 192 << 20;
+const LUNS: usize = 64;
+const LUN_BYTES: u64 = 1 << 20;
+const PASS_LIMIT: Duration = Duration::from_secs(120);
+const DELETE_LIMIT: Duration = Duration::from_secs(120);
+
+pub(super) fn run(report: &mut Report) -> Result<()> {
+    let kept = Backstore::new(Kind::Pulsefield, "kept", "128M");
+    let disk = over_loopback(&kept)?;
+    let log = kernel_log::mark()?;
+    let load = load_on(&disk)?;
+    load.await_passes(1, PASS_LIMIT)?;
+    let changed = change_under_load(report, &kept, &disk, &load);
+    let removed = remove_under_load(report, &load);
+    let counted = many(report);
+    let stopped = stop_and_start(report, &load);
+    let passed = load.finish()?;
+    report.none("errors of the LUN that was kept", &passed.errors);
+    report.at_least("passes over the LUN that was kept", 4, passed.passes);
+    report.figure("kept.passes", passed.passes);
+    for result in [changed, removed, counted, stopped] {
+        result?;
+    }
+    let name = disk.block.file_name().context("a disk without a name")?.to_string_lossy();
+    let complaints = log.complaints()?;
+    let about_kept: Vec<_> = complaints.iter().filter(|line| line.contains(&*name)).collect();
+    report.none("complaints of the kernel about the LUN that was kept", &about_kept);
+    report.none("errors and panics of the daemon", &daemon::complaints()?);
+    fabric::unexport(&Loopback)?;
+    kept.delete()
+}
+
+fn over_loopback(backstore: &Backstore) -> Result<Disk> {
+    fabric::export(&Loopback, backstore)?;
+    let disks = fabric::attach(&Loopback, &backstore.serial()?)?;
+    disks.into_iter().next().context("no path over loopback")
+}
+
+fn load_on(disk: &Disk) -> Result<Load> {
+    let path = disk.block.to_string_lossy().into_owned();
+    Load::start(Region { path, offset: REGION_BYTES, bytes: REGION_BYTES })
+}
+
+/// Grown, refused sizes, write cache off and on, its own configuration written again.
+fn change_under_load(
+    report: &mut Report,
+    kept: &Backstore,
+    disk: &Disk,
+    load: &Load,
+) -> Result<()> {
+    report.step("resizing and reconfiguring under load");
+    let folder = kept.folder()?;
+    let device = disk.open()?;
+    let bytes = |device: &Device| -> Result<u64> {
+        let capacity = device.capacity()?;
+        Ok(capacity.blocks * u64::from(capacity.block_bytes))
+    };
+
+    report.works("growing it", folder.write("attrib/dev_size", &GROWN.to_string()));
+    report.equal("its capacity then", GROWN, bytes(&device)?);
+    disk.rescan()?;
+    let last = GROWN / 512 - 1;
+    report.works("a WRITE to its new last block", device.write_block(last, &[7; 512]));
+
+    for size in ["0", "1000"] {
+        let refused = folder.write("attrib/dev_size", size).is_err();
+        report.equal(&format!("a size of {size} bytes is refused"), true, refused);
+    }
+    report.equal("its capacity after refusals", GROWN, bytes(&device)?);
+
+    for enabled in [false, true] {
+        let value = u8::from(enabled).to_string();
+        report.works(
+            &format!("emulate_write_cache {value}"),
+            folder.write("attrib/emulate_write_cache", &value),
+        );
+        report.equal("its caching page then says", enabled, write_cache_enabled(&device)?);
+    }
+    let config = folder.read("attrib/dev_config")?;
+    report.works("its own dev_config again", folder.write("attrib/dev_config", &config));
+    let other = "pulsefield/file//no/such/folder/x.img";
+    let refused = folder.write("attrib/dev_config", other).is_err();
+    report.equal("an impossible dev_config is refused", true, refused);
+    report.equal("its dev_config then", config, folder.read("attrib/dev_config")?);
+    load.await_passes(1, PASS_LIMIT)
+}
+
+/// WCE of the Caching mode page (SBC-4 6.5.6).
+fn write_cache_enabled(device: &Device) -> Result<bool> {
+    let mut page = [0; 64];
+    device.must(&cdb::mode_sense_6(0x08, 64), Data::In(&mut page))?;
+    let at = 4 + usize::from(page[3]);
+    ensure!(page[at] & 0x3f == 0x08, "MODE SENSE returned page {:02X}h", page[at]);
+    Ok(page[at + 2] & 0x04 != 0)
+}
+
+/// A LUN deleted while fio writes to it: fio gets errors, everything else goes on.
+fn remove_under_load(report: &mut Report, kept: &Load) -> Result<()> {
+    report.step("deleting a LUN under load");
+    let doomed = Backstore::new(Kind::Pulsefield, "doomed", "64M");
+    let disk = over_loopback(&doomed)?;
+    let load = load_on(&disk)?;
+    load.await_passes(1, PASS_LIMIT)?;
+    report.works("deleting it", doomed.delete());
+    let Passed { errors, .. } = load.finish()?;
+    report.at_least("its load ended with an error", 1, errors.len());
+    wait_until(DELETE_LIMIT, "its UIO device to go", || {
+        Ok(!user_devices()?.iter().any(|name| name.contains("doomed")))
+    })?;
+    kept.await_passes(1, PASS_LIMIT)
+}
+
+/// 64 LUNs made and removed in a row, the short way: targetcli would take minutes to start 128 times.
+fn many(report: &mut Report) -> Result<()> {
+    report.step(format!("{LUNS} LUNs in a row"));
+    let before = user_devices()?.len();
+    let started = Instant::now();
+    let folders: Vec<_> = (0..LUNS)
+        .map(|number| {
+            let name = format!("row{number}");
+            let config = format!("pulsefield/file//srv/{name}.img");
+            Folder::create_user(&format!("user_{}", 500 + number), &name, &config, LUN_BYTES)
+        })
+        .collect::<Result<_>>()?;
+    report.equal("devices then", before + LUNS, user_devices()?.len());
+    report.figure("create_64_ms", u64::try_from(started.elapsed().as_millis())?);
+    let started = Instant::now();
+    folders.into_iter().try_for_each(Folder::remove)?;
+    report.figure("remove_64_ms", u64::try_from(started.elapsed().as_millis())?);
+    report.equal("devices after their removal", before, user_devices()?.len());
+    Ok(())
+}
+
+/// A clean stop under load: commands wait on the ring and go on with the next daemon.
+fn stop_and_start(report: &mut Report, load: &Load) -> Result<()> {
+    report.step("stopping and starting the daemon under load");
+    let started = Instant::now();
+    report.works("systemctl stop", daemon::stop());
+    report.figure("stop_ms", u64::try_from(started.elapsed().as_millis())?);
+    report.equal("main process after stop", 0, daemon::main_pid()?);
+    report.works("systemctl start", daemon::start());
+    let went_on = load.await_passes(1, PASS_LIMIT);
+    report.works("the load goes on", went_on);
+    Ok(())
+}
