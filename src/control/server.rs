@@ -9,6 +9,7 @@ mod endpoint;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -168,9 +169,15 @@ impl Clients {
         let Some(conversation) = self.conversations.get_mut(&number) else {
             return;
         };
-        match conversation.turn(self.plane.as_ref()) {
-            Turn::Waiting => {}
-            Turn::Over => {
+        // Unwind safety: a conversation that panicked is over, and a plane keeps its own state whole.
+        let turn = catch_unwind(AssertUnwindSafe(|| conversation.turn(self.plane.as_ref())));
+        match turn {
+            Ok(Turn::Waiting) => {}
+            Ok(Turn::Over) => {
+                self.conversations.remove(&number);
+            }
+            Err(_) => {
+                tracing::error!("a question at the control socket ended in a panic");
                 self.conversations.remove(&number);
             }
         }

@@ -6,11 +6,11 @@ use std::{io, thread};
 use crossbeam_channel::Sender;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pulsefield_kernel::Netlink;
-use tracing::error;
 
 use crate::supervisor::News;
 
-/// Passes every event about a unit of ours to the supervisor, until the process ends.
+/// Passes every event about a unit of ours to the supervisor, until the process ends or nothing can
+/// be heard any more.
 ///
 /// # Errors
 /// If there can be no more threads.
@@ -19,13 +19,14 @@ pub(crate) fn listen(mut netlink: Netlink, supervisor: Sender<News>) -> io::Resu
         loop {
             match netlink.recv() {
                 Ok(Some(event)) => {
-                    if supervisor.send(News::Kernel(event)).is_err() {
+                    if supervisor.send(News::Kernel(event.into())).is_err() {
                         return;
                     }
                 }
                 Ok(None) => wait(&netlink),
                 Err(error) => {
-                    error!(error = &error as &dyn std::error::Error, "the kernel is not heard");
+                    // The supervisor is gone only when the process ends.
+                    let _ = supervisor.send(News::Deaf(error));
                     return;
                 }
             }

@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use mio::Waker;
@@ -51,11 +51,12 @@ impl Completions {
         Some(completion)
     }
 
-    /// Throws away the completion of every request in flight, waiting up to `patience` for each;
-    /// returns how many did not come.
+    /// Throws away the completion of every request in flight, waiting up to `patience` for all of
+    /// them; returns how many did not come.
     pub(crate) fn discard_all(&self, patience: Duration) -> usize {
+        let deadline = Instant::now() + patience;
         while self.outstanding.load(Ordering::Relaxed) > 0 {
-            if self.receiver.recv_timeout(patience).is_err() {
+            if self.receiver.recv_deadline(deadline).is_err() {
                 break;
             }
             self.outstanding.fetch_sub(1, Ordering::Relaxed);
@@ -66,9 +67,11 @@ impl Completions {
     /// Announces that the device thread is about to sleep; it must look for completions, messages
     /// and ring entries once more before it does.
     pub(crate) fn announce_sleep(&self) {
-        // Sequentially consistent, as is the swap in `wake`: of "I sleep" here and "there is
-        // something" there, at least one side sees the other, so no wake-up is lost.
-        self.sleeping.store(true, Ordering::SeqCst);
+        self.sleeping.store(true, Ordering::Relaxed);
+        // Between "I sleep" and the look that follows, as the fence in `wake` stands between "there
+        // is something" and "do you sleep?": at least one side sees the other, so no wake-up is
+        // lost.
+        fence(Ordering::SeqCst);
     }
 
     /// Announces that the device thread is awake.
@@ -79,7 +82,7 @@ impl Completions {
     /// Wakes the device thread if it sleeps. Whatever it shall find must be in place before.
     pub(crate) fn wake(&self) {
         fence(Ordering::SeqCst);
-        if self.sleeping.swap(false, Ordering::SeqCst) {
+        if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::Relaxed) {
             report_failed_wake(self.waker.wake());
         }
     }

@@ -1,62 +1,45 @@
 //! The conductor: moves commands between one ring, one device server and one medium.
 //!
-//! One thread, one owner of everything. It looks at the ring between any two actions, so that a
-//! heartbeat that comes in while bulk is being started is started before the rest of that bulk; it
-//! rings the doorbell at once for a heartbeat and in batches for everything else; and it sleeps only
+//! One thread, one owner of everything. Between any two actions it looks at its messages, at the
+//! medium's completions and at the ring, so that a heartbeat that comes in while bulk is being
+//! started is started before the rest of that bulk, and nobody waits for a load to end. It rings
+//! the doorbell at once for a heartbeat and in batches for everything else; and it sleeps only
 //! after it has announced that and looked for work once more.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
-use pulsefield_backstore::{Backstore, Request};
+use crossbeam_channel::Sender;
+use pulsefield_backstore::{Backstore, Completion, Geometry, Request};
 use pulsefield_data::Buffer;
-use pulsefield_engine::{
-    Action, Answer, DeviceServer, Identity, Incoming, Lane, LuConfig, PortGroup, Query,
-};
-use pulsefield_kernel::{UioError, UioFile};
+use pulsefield_engine::{Action, Answer, DeviceServer, Incoming, Lane, Query, UnitAttention};
+use pulsefield_kernel::UioError;
 use pulsefield_ring::{self as ring, CommandToken, DataIn, Entry, Ring, RingCommand, RingError};
 use pulsefield_scsi::{Asc, Sense, SenseKey, Status, opcode};
 use pulsefield_units::{BlockCount, Cdb, Instant};
 use tracing::{debug, error};
 
 use crate::clock;
-use crate::completions::Completions;
 use crate::counters::{Counters, CountingObserver};
-
-const UIO: Token = Token(0);
-const WAKE: Token = Token(1);
+use crate::station::{Awake, Message, Station};
+use crate::uio::Uio;
 
 /// Answers collected before the doorbell is rung for bulk.
 const ANSWERS_PER_DOORBELL: usize = 32;
 
+/// How long an answer may wait for others to share a doorbell with.
+const DOORBELL_DELAY_MAX: Duration = Duration::from_micros(200);
+
 /// How long a stopping logical unit may take to answer what it has accepted.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a conductor is told by others.
-pub(crate) enum Message {
-    /// Answer what was accepted, and end.
-    Stop,
-    /// The kernel removes the device; nothing is in flight, and nothing may be asked of it.
-    Removed,
-    /// Use these settings from now on.
-    Reconfigure(LuConfig),
-    /// The medium has this many blocks; `done` hears of it once nothing is in flight beyond them.
-    Resize { blocks: BlockCount, done: Sender<()> },
-    /// WCE on or off.
-    SetWriteCache(bool),
-    /// Answer to [`Query::Identity`].
-    Identity(Identity),
-    /// Answer to [`Query::PortGroups`].
-    PortGroups(Vec<PortGroup>),
-    /// Prove that commands get through: one goes through the device server, then this is noted.
-    Probe(u64),
-}
+/// How often time is looked at while stopping, when nothing else happens.
+const DRAIN_STEP: Duration = Duration::from_secs(1);
+
+/// When to look again for the end of a buffer that a handler still had when it completed: nothing
+/// tells of that, and the command's answer waits for it.
+const HELD_STEP: Duration = Duration::from_millis(10);
 
 /// Why a conductor ended.
 #[derive(Debug)]
@@ -73,62 +56,6 @@ pub(crate) enum End {
     Failed(io::Error),
 }
 
-/// Tells a conductor something, from any thread.
-#[derive(Clone)]
-pub(crate) struct Mailbox {
-    sender: Sender<Message>,
-    completions: Arc<Completions>,
-    probe_passed: Arc<AtomicU64>,
-}
-
-impl Mailbox {
-    /// Leaves a message; a conductor that has ended never reads it.
-    pub(crate) fn send(&self, message: Message) {
-        if self.sender.send(message).is_ok() {
-            self.completions.wake();
-        }
-    }
-
-    /// The last probe that went through.
-    pub(crate) fn probe_passed(&self) -> u64 {
-        self.probe_passed.load(Ordering::Relaxed)
-    }
-}
-
-/// What outlives a conductor that panics: where it waits, and what others know it by.
-pub(crate) struct Station {
-    poll: Poll,
-    inbox: Receiver<Message>,
-    mailbox: Mailbox,
-}
-
-impl Station {
-    /// A place to wait for `uio`, for messages and for completions.
-    ///
-    /// # Errors
-    /// If the operating system has no more descriptors.
-    pub(crate) fn new(uio: &UioFile) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKE)?;
-        // Edge-triggered: every event of the kernel is one wake-up, so the device's event counter
-        // need not be read, which saves a system call per batch.
-        let fd = uio.as_fd().as_raw_fd();
-        poll.registry().register(&mut SourceFd(&fd), UIO, Interest::READABLE)?;
-        let (sender, inbox) = crossbeam_channel::unbounded();
-        let completions = Completions::new(waker);
-        let mailbox = Mailbox { sender, completions, probe_passed: Arc::default() };
-        Ok(Self { poll, inbox, mailbox })
-    }
-
-    pub(crate) fn mailbox(&self) -> Mailbox {
-        self.mailbox.clone()
-    }
-
-    pub(crate) fn completions(&self) -> &Arc<Completions> {
-        &self.mailbox.completions
-    }
-}
-
 /// Where a command came from.
 #[derive(Debug)]
 pub(crate) enum Origin {
@@ -138,28 +65,46 @@ pub(crate) enum Origin {
     Probe(u64),
 }
 
-/// What the world outside does for a conductor.
+/// What the world outside does for a conductor. Nothing here may wait.
 pub(crate) trait Surroundings {
     /// Finds something out; the answer comes as a [`Message`].
     fn ask(&self, query: Query);
-    /// Keeps new commands off the ring from now on.
+    /// Keeps new commands off the ring from now on; [`Message::Blocked`] says when that is so.
     fn block(&self);
 }
 
 /// A logical unit at work.
 pub(crate) struct Conductor<'a> {
     station: &'a mut Station,
-    uio: &'a UioFile,
+    uio: &'a dyn Uio,
     surroundings: &'a dyn Surroundings,
     ring: Ring,
     server: DeviceServer<Origin, CountingObserver>,
     backstore: Arc<dyn Backstore>,
     counters: Arc<Counters>,
-    /// Answers written since the doorbell was last rung.
-    unannounced: usize,
+    /// When something last came in: the moment that all of it is said to have happened at. Time is
+    /// read once a turn and not once a step, since reading it is a system call wherever the clock
+    /// is not the processor's own.
+    now: Instant,
+    unannounced: Unannounced,
     /// Resizes whose requester still waits.
     resizes: Vec<(BlockCount, Sender<()>)>,
-    stopping_since: Option<Instant>,
+    stopping: Option<Stopping>,
+}
+
+/// Answers written since the doorbell was last rung.
+#[derive(Default)]
+struct Unannounced {
+    count: usize,
+    /// When the doorbell must be rung for the oldest of them.
+    due: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+struct Stopping {
+    since: Instant,
+    /// Whether no more commands are to be expected.
+    blocked: bool,
 }
 
 /// Why serving cannot go on.
@@ -176,6 +121,12 @@ impl From<RingError> for Interruption {
     }
 }
 
+impl From<UioError> for Interruption {
+    fn from(error: UioError) -> Self {
+        Self::Uio(error)
+    }
+}
+
 impl From<io::Error> for Interruption {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
@@ -183,21 +134,24 @@ impl From<io::Error> for Interruption {
 }
 
 impl<'a> Conductor<'a> {
+    /// A conductor that starts with the station's standing orders.
     pub(crate) fn new(
         station: &'a mut Station,
-        uio: &'a UioFile,
+        uio: &'a dyn Uio,
         surroundings: &'a dyn Surroundings,
         ring: Ring,
         backstore: Arc<dyn Backstore>,
-        config: LuConfig,
         counters: Arc<Counters>,
     ) -> Self {
-        let server = DeviceServer::new(
-            config,
-            backstore.geometry(),
-            backstore.capabilities(),
-            CountingObserver(counters.clone()),
-        );
+        let orders = &station.orders;
+        let opened = backstore.geometry();
+        let geometry = Geometry { blocks: orders.blocks.unwrap_or(opened.blocks), ..opened };
+        let observer = CountingObserver(counters.clone());
+        let config = orders.config.clone();
+        let mut server = DeviceServer::new(config, geometry, backstore.capabilities(), observer);
+        if let Some(enabled) = orders.write_cache {
+            server.set_write_cache(enabled);
+        }
         Self {
             station,
             uio,
@@ -206,10 +160,17 @@ impl<'a> Conductor<'a> {
             server,
             backstore,
             counters,
-            unannounced: 0,
+            now: clock::now(),
+            unannounced: Unannounced::default(),
             resizes: Vec::new(),
-            stopping_since: None,
+            stopping: None,
         }
+    }
+
+    /// Says that this conductor follows one that broke down: what MODE SELECT had set is lost.
+    pub(crate) fn after_breakdown(mut self) -> Self {
+        self.server.raise(UnitAttention::ModeParametersChanged);
+        self
     }
 
     /// Serves until there is a reason to end.
@@ -224,52 +185,75 @@ impl<'a> Conductor<'a> {
     }
 
     fn serve(&mut self) -> Result<End, Interruption> {
-        let mut events = Events::with_capacity(4);
         loop {
             self.read_messages()?;
             self.take_in()?;
-            self.act()?;
-            self.ring_doorbell()?;
             self.answer_resizes();
-            if let Some(end) = self.end_if_stopped() {
+            if let Some(end) = self.end_if_stopped()? {
                 return Ok(end);
             }
-            self.station.completions().announce_sleep();
-            let idle = self.station.inbox.is_empty() && !self.take_in()?;
-            if idle {
-                // While stopping, time passes without an event; otherwise nothing does.
-                let timeout = self.stopping_since.map(|_| DRAIN_TIMEOUT / 10);
-                match self.station.poll.poll(&mut events, timeout) {
-                    Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                        return Err(error.into());
-                    }
-                    _ if events.iter().any(|event| event.token() == UIO && event.is_error()) => {
-                        return Err(Interruption::Gone);
-                    }
-                    _ => {}
-                }
+            if self.unannounced.due.is_some_and(|due| due <= self.now) {
+                self.ring_doorbell()?;
             }
-            self.station.completions().announce_awake();
+            match self.server.poll_action(self.now) {
+                Some(action) => self.perform(action)?,
+                None => self.rest()?,
+            }
         }
     }
 
+    /// Announces what there is, and sleeps unless something came in meanwhile.
+    fn rest(&mut self) -> Result<(), Interruption> {
+        self.ring_doorbell()?;
+        self.station.completions().announce_sleep();
+        if !self.take_in()? && self.station.is_quiet() {
+            // Whatever else must happen happens with an event.
+            let held = self.ring.in_flight() > self.server.in_flight();
+            let timeout = match &self.stopping {
+                _ if held => Some(HELD_STEP),
+                Some(_) => Some(DRAIN_STEP),
+                None => None,
+            };
+            if self.station.sleep(timeout)? == Awake::Gone {
+                return Err(Interruption::Gone);
+            }
+        }
+        self.station.completions().announce_awake();
+        Ok(())
+    }
+
     fn read_messages(&mut self) -> Result<(), Interruption> {
-        while let Ok(message) = self.station.inbox.try_recv() {
+        if !self.station.removed().is_empty() {
+            return Err(Interruption::Gone);
+        }
+        while let Some(message) = self.station.message() {
             match message {
                 Message::Stop => {
+                    self.station.orders.stop = true;
+                    self.stopping.get_or_insert(Stopping { since: clock::now(), blocked: false });
                     self.surroundings.block();
-                    self.stopping_since.get_or_insert_with(clock::now);
                 }
-                Message::Removed => return Err(Interruption::Gone),
-                Message::Reconfigure(config) => self.server.reconfigure(config),
+                Message::Blocked => {
+                    if let Some(stopping) = &mut self.stopping {
+                        stopping.blocked = true;
+                    }
+                }
+                Message::Reconfigure(config) => {
+                    self.station.orders.config = config.clone();
+                    self.server.reconfigure(config);
+                }
                 Message::Resize { blocks, done } => {
+                    self.station.orders.blocks = Some(blocks);
                     self.server.resize(blocks);
                     self.resizes.push((blocks, done));
                 }
-                Message::SetWriteCache(enabled) => self.server.set_write_cache(enabled),
+                Message::SetWriteCache(enabled) => {
+                    self.station.orders.write_cache = Some(enabled);
+                    self.server.set_write_cache(enabled);
+                }
                 Message::Identity(identity) => self.server.on_identity(identity),
                 Message::PortGroups(groups) => self.server.on_port_groups(groups),
-                Message::Probe(number) => self.probe(number),
+                Message::Probe(number) => self.probe(number)?,
             }
         }
         Ok(())
@@ -280,25 +264,34 @@ impl<'a> Conductor<'a> {
     fn take_in(&mut self) -> Result<bool, RingError> {
         let mut any = false;
         while let Some(completion) = self.station.completions().take() {
-            any = true;
-            let now = clock::now();
-            self.server.on_op_done(now, completion.tag, completion.result, completion.buffer);
+            self.note_time(&mut any);
+            let Completion { tag, result, buffer } = completion;
+            self.server.on_op_done(self.now, tag, result, buffer);
         }
         while let Some(entry) = self.ring.next_entry()? {
-            any = true;
+            self.note_time(&mut any);
             match entry {
                 Entry::Command(command) => self.take_command(command),
                 Entry::Tmr(tmr) => {
                     debug!(kind = ?tmr.kind, commands = ?tmr.command_ids, "task management");
-                    self.server.on_abort(clock::now(), &tmr.command_ids);
+                    self.server.on_abort(self.now, &tmr.command_ids);
                 }
             }
         }
         Ok(any)
     }
 
+    /// Looks at the clock for the first of several things that came in together.
+    fn note_time(&mut self, any: &mut bool) {
+        if !*any {
+            self.now = clock::now();
+            *any = true;
+        }
+    }
+
     fn take_command(&mut self, command: RingCommand) {
         let RingCommand { token, cdb, data, data_in: _, malformed } = command;
+        self.counters.count_command();
         if let Some(malformed) = malformed {
             error!(cmd_id = token.cmd_id(), %malformed, "a ring entry makes no sense");
             self.counters.count_malformed();
@@ -308,23 +301,20 @@ impl<'a> Conductor<'a> {
         }
         let tag = token.cmd_id();
         let incoming = Incoming { token: Origin::Ring(token), tag, cdb, data };
-        self.server.on_command(clock::now(), incoming);
+        self.server.on_command(self.now, incoming);
     }
 
-    /// Does what the device server asks for, until it asks for nothing more.
-    fn act(&mut self) -> Result<(), Interruption> {
-        while let Some(action) = self.server.poll_action(clock::now()) {
-            match action {
-                Action::Submit { op, tag, buffer, urgent } => {
-                    let completions = self.station.completions();
-                    completions.expect_one();
-                    let sink = completions.clone();
-                    self.backstore.submit(Request::new(op, tag, buffer, urgent, sink));
-                }
-                Action::Answer(answer) => self.answer(answer)?,
-                Action::Ask(query) => self.surroundings.ask(query),
+    /// Does one thing that the device server asks for.
+    fn perform(&mut self, action: Action<Origin>) -> Result<(), Interruption> {
+        match action {
+            Action::Submit { op, tag, buffer, urgent } => {
+                let completions = self.station.completions();
+                completions.expect_one();
+                let sink = completions.clone();
+                self.backstore.submit(Request::new(op, tag, buffer, urgent, sink));
             }
-            self.take_in()?;
+            Action::Answer(answer) => self.answer(answer)?,
+            Action::Ask(query) => self.surroundings.ask(query),
         }
         Ok(())
     }
@@ -333,11 +323,9 @@ impl<'a> Conductor<'a> {
         let Answer { token, lane, status, sense, data_in, data } = answer;
         match token {
             Origin::Ring(token) => self.answer_ring(token, status, sense, data_in, data),
-            Origin::Probe(number) => {
-                self.station.mailbox.probe_passed.store(number, Ordering::Relaxed);
-            }
+            Origin::Probe(number) => self.station.pass_probe(number),
         }
-        if lane == Some(Lane::Heartbeat) || self.unannounced >= ANSWERS_PER_DOORBELL {
+        if lane == Some(Lane::Heartbeat) || self.unannounced.count >= ANSWERS_PER_DOORBELL {
             self.ring_doorbell()?;
         }
         Ok(())
@@ -355,32 +343,44 @@ impl<'a> Conductor<'a> {
         if let Some(sense) = &sense {
             sense.encode(self.server.sense_format(), &mut bytes);
         }
-        let data_in = match data_in {
-            Some(valid) if valid < data.len() => {
-                DataIn::Short(u32::try_from(valid).expect("shorter than a transfer"))
-            }
-            _ => DataIn::All,
+        let valid = match (data_in, status) {
+            (Some(valid), _) => valid,
+            // Data-Out; or Data-In, which the kernel does not transfer with CHECK CONDITION.
+            (None, Status::Good | Status::CheckCondition) => data.len(),
+            // With any other status it does transfer Data-In, and in there is what another command
+            // left.
+            (None, _) => 0,
+        };
+        let data_in = if valid < data.len() {
+            DataIn::Short(u32::try_from(valid).expect("shorter than a transfer"))
+        } else {
+            DataIn::All
         };
         let answer = ring::Answer { status: status.as_u8(), sense: sense.map(|_| &bytes), data_in };
         self.ring.complete(token, answer, data);
-        self.unannounced += 1;
+        self.unannounced.count += 1;
+        self.unannounced.due.get_or_insert_with(|| self.now.after(DOORBELL_DELAY_MAX));
     }
 
     fn ring_doorbell(&mut self) -> Result<(), Interruption> {
-        self.unannounced = 0;
+        self.unannounced = Unannounced::default();
         if self.ring.publish() {
-            self.uio.doorbell().map_err(Interruption::Uio)?;
+            self.uio.ring_doorbell()?;
         }
         Ok(())
     }
 
     /// Sends a command through the device server that touches neither the medium nor a pending unit
     /// attention.
-    fn probe(&mut self, number: u64) {
+    fn probe(&mut self, number: u64) -> Result<(), Interruption> {
+        // The kernel counts its events in 32 bits: were they never read, one in 2^32 would make the
+        // count what it was when the device was opened, and not be seen.
+        self.uio.take_events()?;
         let inquiry = Cdb::new(&[opcode::INQUIRY, 0, 0, 0, 36, 0]);
         let token = Origin::Probe(number);
         let incoming = Incoming { token, tag: 0, cdb: inquiry, data: Buffer::heap(36) };
         self.server.on_command(clock::now(), incoming);
+        Ok(())
     }
 
     /// Tells those who asked for a new size that nothing is in flight beyond it any more.
@@ -396,12 +396,18 @@ impl<'a> Conductor<'a> {
         });
     }
 
-    fn end_if_stopped(&self) -> Option<End> {
-        let waited = clock::now().since(self.stopping_since?);
-        match self.ring.in_flight() {
-            0 => Some(End::Stopped),
-            in_flight if waited >= DRAIN_TIMEOUT => Some(End::StoppedBusy { in_flight }),
-            _ => None,
-        }
+    fn end_if_stopped(&mut self) -> Result<Option<End>, Interruption> {
+        let Some(Stopping { since, blocked }) = self.stopping else { return Ok(None) };
+        let late = clock::now().since(since) >= DRAIN_TIMEOUT;
+        let end = match self.ring.in_flight() {
+            0 if blocked || late => End::Stopped,
+            in_flight if late => End::StoppedBusy { in_flight },
+            _ => return Ok(None),
+        };
+        self.ring_doorbell()?;
+        Ok(Some(end))
     }
 }
+
+#[cfg(test)]
+mod tests;

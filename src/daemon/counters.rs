@@ -68,9 +68,13 @@ impl Counters {
         }
     }
 
+    /// Counts a command from the ring.
+    pub(crate) fn count_command(&self) {
+        self.commands.increment();
+    }
+
     /// Counts a ring entry that made no sense and was answered with an error.
     pub(crate) fn count_malformed(&self) {
-        self.commands.increment();
         self.errors.increment();
     }
 
@@ -106,7 +110,6 @@ impl Observer for CountingObserver {
     fn observe(&mut self, now: Instant, event: &Event<'_>) {
         let counters = &*self.0;
         match event {
-            Event::Arrived { .. } => counters.commands.increment(),
             Event::Admitted { lane, .. } => counters.lane(*lane).waiting.increment(),
             Event::Started { lane, .. } => {
                 counters.lane(*lane).waiting.decrement();
@@ -124,7 +127,9 @@ impl Observer for CountingObserver {
                     lane.wait_max_us.raise_to(micros(waited));
                 }
             }
-            Event::Parked { .. }
+            // Commands are counted where they come from: the daemon's own probes are none.
+            Event::Arrived { .. }
+            | Event::Parked { .. }
             | Event::Granted { .. }
             | Event::OpSubmitted { .. }
             | Event::OpDone { .. } => {}

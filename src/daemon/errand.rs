@@ -2,9 +2,11 @@
 //! them but other errands.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use crossbeam_channel::Sender;
+use tracing::error;
 
 type Errand = Box<dyn FnOnce() + Send>;
 
@@ -19,7 +21,10 @@ impl Errands {
         let (sender, receiver) = crossbeam_channel::unbounded::<Errand>();
         thread::Builder::new().name("errands".into()).spawn(move || {
             for errand in receiver {
-                errand();
+                // Unwind safety: what an errand uses goes with it.
+                if catch_unwind(AssertUnwindSafe(errand)).is_err() {
+                    error!("an errand panicked");
+                }
             }
         })?;
         Ok(Self(sender))

@@ -12,6 +12,7 @@
 mod absent;
 mod announcements;
 mod clock;
+mod closing;
 mod completions;
 mod conductor;
 mod counters;
@@ -19,13 +20,19 @@ mod errand;
 mod logging;
 mod lun;
 mod media;
+mod notice;
 mod plane;
 mod port_groups;
 mod resize;
 mod serve;
 mod signals;
+mod station;
 mod supervisor;
+mod surroundings;
 mod table;
+#[cfg(test)]
+mod testing;
+mod uio;
 mod watchdog;
 
 pub use serve::{ServeOptions, StartError, serve};

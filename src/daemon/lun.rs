@@ -5,43 +5,47 @@
 //! one unit in trouble is in trouble alone.
 
 use std::any::Any;
-use std::cell::OnceCell;
 use std::error::Error;
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::select;
 use nix::errno::Errno;
-use pulsefield_backstore::{Backstore, Completion, CompletionSink, Op, OpTag, Request};
-use pulsefield_data::Buffer;
-use pulsefield_engine::{Identity, LuConfig, Query};
+use pulsefield_backstore::Backstore;
+use pulsefield_engine::LuConfig;
 use pulsefield_kernel::{
     AdoptError, AttributeError, Blocked, Device, OpenUioError, RingReset, Roots, UioFile, UioName,
-    adopt, region_len,
+    adopt,
 };
-use pulsefield_ring::{Mapping, Ring};
+use pulsefield_ring::{AttachError, Ring};
 use pulsefield_units::LuId;
 use tracing::{error, info, warn};
 
 use crate::absent::Absent;
-use crate::conductor::{Conductor, End, Mailbox, Message, Station, Surroundings};
+use crate::closing;
+use crate::conductor::{Conductor, End, Surroundings};
 use crate::counters::Counters;
 use crate::errand::Errands;
 use crate::media::{self, Media, MediumError};
-use crate::port_groups;
+use crate::station::Station;
+use crate::surroundings::Configfs;
 use crate::table::Service;
+use crate::uio::{self, KernelUio, MapError, Uio};
 
 /// How long a device node may take to appear.
 const NODE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long the medium may take to finish what was begun, before a ring can be used again, and to
-/// flush before it is closed.
+/// How long the medium may take to finish what was begun, before a ring can be used again; to flush
+/// at the end; and to close.
 const MEDIUM_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a unit may break down before it is given up.
 const BREAKDOWNS_MAX: u32 = 5;
+
+/// How long a unit must have served for its earlier breakdowns to be forgotten.
+const RELIABLE_AFTER: Duration = Duration::from_secs(600);
 
 /// How the unit came to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,11 +75,11 @@ pub(crate) enum LunError {
     Adopt(#[from] AdoptError),
     #[error(transparent)]
     Uio(#[from] OpenUioError),
-    #[error("map the ring: {0}")]
-    Map(#[source] std::io::Error),
-    #[error("attach to the ring: {0}")]
-    Attach(#[from] pulsefield_ring::AttachError),
-    #[error("watch the device: {0}")]
+    #[error(transparent)]
+    Map(#[from] MapError),
+    #[error("attach to the ring")]
+    Attach(#[from] AttachError),
+    #[error("watch the device")]
     Watch(#[source] std::io::Error),
     #[error("{in_flight} commands were not answered in time")]
     Busy { in_flight: usize },
@@ -83,28 +87,62 @@ pub(crate) enum LunError {
     Stuck { outstanding: usize },
     #[error("it broke down {BREAKDOWNS_MAX} times, last: {0}")]
     GivenUp(String),
+    #[error("{0}")]
+    Panic(String),
 }
 
 impl LunError {
     /// What the kernel tells whoever wanted the unit, who sees nothing but this.
     pub(crate) fn errno(&self) -> Errno {
         match self {
+            _ if self.is_gone() => Errno::ENODEV,
             Self::Medium(error) => error.errno(),
             Self::Uio(OpenUioError::Owned(_)) | Self::Adopt(AdoptError::Owned { .. }) => {
                 Errno::EBUSY
             }
-            Self::Map(source) | Self::Watch(source) => {
+            Self::Map(MapError::Map(source)) | Self::Watch(source) => {
                 source.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
             }
             Self::Attribute(_)
             | Self::Adopt(_)
             | Self::Uio(_)
+            | Self::Map(_)
             | Self::Attach(_)
             | Self::Busy { .. }
             | Self::Stuck { .. }
-            | Self::GivenUp(_) => Errno::EIO,
+            | Self::GivenUp(_)
+            | Self::Panic(_) => Errno::EIO,
         }
     }
+
+    /// Whether it is only that the device was removed.
+    pub(crate) fn is_gone(&self) -> bool {
+        match self {
+            Self::Attribute(error)
+            | Self::Adopt(AdoptError::Attribute(error))
+            | Self::Map(MapError::Length(error)) => matches!(error, AttributeError::Gone(_)),
+            Self::Uio(error) | Self::Adopt(AdoptError::Open(error)) => {
+                matches!(error, OpenUioError::Gone(_))
+            }
+            Self::Adopt(_)
+            | Self::Medium(_)
+            | Self::Map(MapError::Map(_))
+            | Self::Attach(_)
+            | Self::Watch(_)
+            | Self::Busy { .. }
+            | Self::Stuck { .. }
+            | Self::GivenUp(_)
+            | Self::Panic(_) => false,
+        }
+    }
+}
+
+/// What all units have in common.
+#[derive(Clone)]
+pub(crate) struct Commons {
+    pub(crate) roots: Roots,
+    pub(crate) media: Arc<Media>,
+    pub(crate) errands: Errands,
 }
 
 /// All a unit's thread needs to know.
@@ -112,18 +150,19 @@ pub(crate) struct Lun {
     pub(crate) id: LuId,
     pub(crate) name: UioName,
     pub(crate) arrival: Arrival,
-    pub(crate) roots: Roots,
-    pub(crate) media: Arc<Media>,
     pub(crate) config: LuConfig,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) errands: Errands,
+    pub(crate) commons: Commons,
 }
 
 impl Lun {
-    /// Lives from opening to closing. `report` hears of it; the last report is [`Report::Ended`].
+    /// Lives from opening to closing. `report` hears of it; the last report, whatever happens, is
+    /// [`Report::Ended`].
     #[tracing::instrument(name = "lu", skip_all, fields(lu = %self.id, name = self.name.device()))]
     pub(crate) fn live(self, report: impl Fn(Report)) {
-        let result = self.open_and_serve(&report);
+        // Unwind safety: what a panic left half done belongs to this unit, which ends.
+        let result = catch_unwind(AssertUnwindSafe(|| self.open_and_serve(&report)))
+            .unwrap_or_else(|panic| Err(LunError::Panic(describe(&*panic))));
         match &result {
             Ok(()) => info!("closed"),
             Err(error) => error!(error = error as &dyn Error, "not served"),
@@ -132,44 +171,14 @@ impl Lun {
     }
 
     fn device(&self) -> Device {
-        Device::new(&self.roots, &self.name)
+        Device::new(&self.commons.roots, &self.name)
     }
 
     fn open_and_serve(&self, report: &impl Fn(Report)) -> Result<(), LunError> {
         let (medium, failure) = self.open_medium()?;
-        let emulate_write_cache = self.device().write_cache()?;
-        let (uio, ring, mut station) = match self.arrival {
-            Arrival::Announced => {
-                let uio = UioFile::open(&self.roots, self.id, NODE_PATIENCE)?;
-                let ring = self.attach(&uio)?;
-                let station = Station::new(&uio).map_err(LunError::Watch)?;
-                (uio, ring, station)
-            }
-            Arrival::LeftBehind => {
-                let adoption = adopt(&self.roots, self.id, &self.device(), NODE_PATIENCE)?;
-                let ring = self.attach(adoption.uio())?;
-                let station = Station::new(adoption.uio()).map_err(LunError::Watch)?;
-                (adoption.finish()?, ring, station)
-            }
-        };
-        self.notify_of_task_management();
-        let blocks = medium.geometry().blocks.as_u64();
-        match &failure {
-            None => info!(medium = self.name.cfgstring(), blocks, "serving"),
-            Some(error) => error!(error = error as &dyn Error, "served without its medium"),
-        }
-        report(Report::Serving {
-            service: Service {
-                mailbox: station.mailbox(),
-                medium: medium.clone(),
-                emulate_write_cache,
-                probed: 0,
-            },
-            failure,
-        });
-        let end = self.serve(&uio, ring, &mut station, &medium);
-        flush(&medium);
-        drop(uio);
+        let end = self.take_device_and_serve(&medium, failure, report);
+        // Closed before anybody hears that the unit has ended, and here, where it may wait.
+        closing::close(medium, MEDIUM_PATIENCE);
         end
     }
 
@@ -179,7 +188,7 @@ impl Lun {
         let device = self.device();
         let geometry = media::geometry(device.size()?, device.block_size()?)?;
         let cfgstring = self.name.cfgstring().unwrap_or_default();
-        match self.media.open(self.name.device(), cfgstring, geometry) {
+        match self.commons.media.open(self.name.device(), cfgstring, geometry) {
             Ok(medium) => Ok((medium, None)),
             Err(error) if self.arrival == Arrival::LeftBehind => {
                 Ok((Arc::new(Absent(geometry)), Some(error)))
@@ -188,10 +197,62 @@ impl Lun {
         }
     }
 
-    fn attach(&self, uio: &UioFile) -> Result<Ring, LunError> {
-        let len = usize::try_from(region_len(&self.roots, self.id)?).expect("a 64-bit machine");
-        let mapping = Mapping::of_device(uio.as_fd(), len).map_err(LunError::Map)?;
-        Ok(Ring::attach(mapping)?)
+    fn take_device_and_serve(
+        &self,
+        medium: &Arc<dyn Backstore>,
+        failure: Option<MediumError>,
+        report: &impl Fn(Report),
+    ) -> Result<(), LunError> {
+        let emulate_write_cache = self.device().write_cache()?;
+        let (uio, ring, mut station) = self.take_device()?;
+        self.notify_of_task_management();
+        let geometry = medium.geometry();
+        let blocks = geometry.blocks.as_u64();
+        match &failure {
+            None => info!(medium = self.name.cfgstring(), blocks, "serving"),
+            Some(error) => error!(error = error as &dyn Error, "served without its medium"),
+        }
+        let mailbox = station.mailbox();
+        let configfs = Configfs::new(self.device(), self.commons.errands.clone(), mailbox.clone());
+        report(Report::Serving {
+            service: Service {
+                mailbox,
+                medium: Arc::downgrade(medium),
+                geometry,
+                emulate_write_cache,
+                probed: 0,
+            },
+            failure,
+        });
+        let end = self.serve(&uio, ring, &mut station, &configfs, medium);
+        closing::flush(&**medium, MEDIUM_PATIENCE);
+        drop(uio);
+        // Unblocked last, if it was blocked to stop: initiators wait for the next daemon rather
+        // than hear BUSY until there is one.
+        drop(configfs);
+        end
+    }
+
+    fn take_device(&self) -> Result<(KernelUio<'_>, Ring, Station), LunError> {
+        let roots = &self.commons.roots;
+        let prepare = |file: &UioFile| {
+            let ring = Ring::attach(uio::map(roots, file)?)?;
+            let station = Station::new(file.as_fd(), self.config.clone());
+            Ok::<_, LunError>((ring, station.map_err(LunError::Watch)?))
+        };
+        let (file, (ring, station)) = match self.arrival {
+            Arrival::Announced => {
+                let file = UioFile::open(roots, self.id, NODE_PATIENCE)?;
+                let prepared = prepare(&file)?;
+                (file, prepared)
+            }
+            Arrival::LeftBehind => {
+                let adoption = adopt(roots, self.id, &self.device(), NODE_PATIENCE)?;
+                let prepared = prepare(adoption.uio())?;
+                (adoption.finish()?, prepared)
+            }
+        };
+        Ok((KernelUio { roots, file }, ring, station))
     }
 
     /// Without it aborted commands are not dropped early; they are answered all the same.
@@ -205,53 +266,91 @@ impl Lun {
     /// flight a BUSY.
     fn serve(
         &self,
-        uio: &UioFile,
+        uio: &dyn Uio,
         mut ring: Ring,
         station: &mut Station,
+        surroundings: &dyn Surroundings,
         medium: &Arc<dyn Backstore>,
     ) -> Result<(), LunError> {
-        let mailbox = station.mailbox();
-        let outside = Outside { lun: self, mailbox, blocked: OnceCell::new() };
         let mut breakdowns = 0;
         loop {
+            let started = Instant::now();
+            station.set_conducting(true);
             let conduct = || {
-                let medium = medium.clone();
-                let (config, counters) = (self.config.clone(), self.counters.clone());
-                Conductor::new(station, uio, &outside, ring, medium, config, counters).run()
+                let (medium, counters) = (medium.clone(), self.counters.clone());
+                let conductor = Conductor::new(station, uio, surroundings, ring, medium, counters);
+                match breakdowns {
+                    0 => conductor.run(),
+                    _ => conductor.after_breakdown().run(),
+                }
             };
             // Unwind safety: whatever a panic left half done is dropped with the conductor; the
-            // station holds queues only, and they are emptied below.
-            let breakdown = match catch_unwind(AssertUnwindSafe(conduct)) {
-                Ok(End::Stopped) => return Ok(()),
-                Ok(End::Gone) => return Ok(()),
+            // station holds queues and orders only, and completions are discarded below.
+            let end = catch_unwind(AssertUnwindSafe(conduct));
+            station.set_conducting(false);
+            let breakdown = match end {
+                Ok(End::Stopped | End::Gone) => return Ok(()),
                 Ok(End::StoppedBusy { in_flight }) => return Err(LunError::Busy { in_flight }),
                 Ok(End::Broken(error)) => error.to_string(),
                 Ok(End::Failed(error)) => error.to_string(),
                 Err(panic) => describe(&*panic),
             };
-            error!(breakdown, "the device server broke down; commands in flight are answered BUSY");
+            error!(breakdown, "the device server broke down");
             self.counters.count_restart();
+            if started.elapsed() >= RELIABLE_AFTER {
+                breakdowns = 0;
+            }
             breakdowns += 1;
+            ring = match self.recover(uio, station) {
+                Ok(Some(ring)) => ring,
+                Ok(None) => return Ok(()),
+                Err(error) if error.is_gone() => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            info!("the commands in flight were answered BUSY");
+            if station.orders.stop {
+                return Ok(());
+            }
             if breakdowns == BREAKDOWNS_MAX {
                 return Err(LunError::GivenUp(breakdown));
             }
-            ring = self.recover(uio, station)?;
         }
     }
 
-    /// A fresh ring after a breakdown.
-    fn recover(&self, uio: &UioFile, station: &Station) -> Result<Ring, LunError> {
-        let blocked = Blocked::new(&self.device())?;
+    /// A fresh ring after a breakdown; `None` if the kernel removes the device meanwhile.
+    fn recover(&self, uio: &dyn Uio, station: &Station) -> Result<Option<Ring>, LunError> {
+        let Some(blocked) = self.on_errand(station, Blocked::new)? else { return Ok(None) };
         // The kernel gives the pages of reset commands to new ones at once, so nobody may still be
         // writing into them.
         let outstanding = station.completions().discard_all(MEDIUM_PATIENCE);
         if outstanding > 0 {
             return Err(LunError::Stuck { outstanding });
         }
-        self.device().reset_ring(RingReset::Busy)?;
-        let ring = self.attach(uio)?;
+        let reset = |device: &Device| device.reset_ring(RingReset::Busy);
+        let Some(()) = self.on_errand(station, reset)? else { return Ok(None) };
+        let ring = Ring::attach(uio.map()?)?;
         blocked.lift()?;
-        Ok(ring)
+        Ok(Some(ring))
+    }
+
+    /// Does something in configfs and waits for it, but not if the kernel removes the device: that
+    /// waits for us, and whoever touches configfs may wait for that.
+    fn on_errand<T: Send + 'static>(
+        &self,
+        station: &Station,
+        errand: impl FnOnce(&Device) -> Result<T, AttributeError> + Send + 'static,
+    ) -> Result<Option<T>, LunError> {
+        let (sender, done) = crossbeam_channel::bounded(1);
+        let device = self.device();
+        // Nobody listens any more if the device is being removed.
+        self.commons.errands.run(move || drop(sender.send(errand(&device))));
+        select! {
+            recv(done) -> result => match result {
+                Ok(result) => Ok(Some(result?)),
+                Err(_) => Err(LunError::Panic("the errand panicked".to_owned())),
+            },
+            recv(station.removed()) -> _ => Ok(None),
+        }
     }
 }
 
@@ -261,61 +360,5 @@ fn describe(panic: &(dyn Any + Send)) -> String {
     format!("panic: {}", text.unwrap_or("without a message"))
 }
 
-/// The kernel's configfs as a conductor sees it.
-struct Outside<'a> {
-    lun: &'a Lun,
-    mailbox: Mailbox,
-    /// Held from the moment the unit stops until its thread is done with the device.
-    blocked: OnceCell<Blocked>,
-}
-
-impl Surroundings for Outside<'_> {
-    fn ask(&self, query: Query) {
-        // On another thread: reading configfs may wait for whoever is removing the device, and
-        // that waits for us.
-        let (device, mailbox) = (self.lun.device(), self.mailbox.clone());
-        self.lun.errands.run(move || {
-            mailbox.send(match query {
-                Query::Identity => Message::Identity(identity(&device)),
-                Query::PortGroups => Message::PortGroups(port_groups::read(&device)),
-            });
-        });
-    }
-
-    fn block(&self) {
-        match Blocked::new(&self.lun.device()) {
-            // Asked to stop twice: the second handle lifts the block a moment early.
-            Ok(blocked) => drop(self.blocked.set(blocked)),
-            Err(error) => warn!(%error, "the device cannot be blocked while it drains"),
-        }
-    }
-}
-
-/// The unit's names, from LIO's serial number. Without one the unit is nameless, never mistaken for
-/// another.
-fn identity(device: &Device) -> Identity {
-    let serial = device.unit_serial().unwrap_or_else(|error| {
-        warn!(%error, "the unit serial number cannot be read");
-        None
-    });
-    Identity::new(serial.unwrap_or_default())
-}
-
-/// Puts everything on stable storage.
-fn flush(medium: &Arc<dyn Backstore>) {
-    struct Last(Sender<Completion>);
-    impl CompletionSink for Last {
-        fn complete(&self, completion: Completion) {
-            // Nobody listens any more if it took too long.
-            let _ = self.0.send(completion);
-        }
-    }
-    let (sender, receiver): (_, Receiver<Completion>) = crossbeam_channel::bounded(1);
-    let sink = Arc::new(Last(sender));
-    medium.submit(Request::new(Op::Flush, OpTag(0), Buffer::empty(), false, sink));
-    match receiver.recv_timeout(MEDIUM_PATIENCE) {
-        Ok(Completion { result: Ok(_), .. }) => {}
-        Ok(Completion { result: Err(error), .. }) => error!(%error, "the last flush failed"),
-        Err(_) => error!("the last flush did not end in time"),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Media by cfgstring: the handlers this daemon has, and what they are asked.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use nix::errno::Errno;
@@ -23,6 +24,8 @@ pub(crate) enum MediumError {
     Size { size: u64, block_length: u32 },
     #[error(transparent)]
     Open(#[from] OpenError),
+    #[error("the handler panicked")]
+    Panic,
 }
 
 impl MediumError {
@@ -37,6 +40,7 @@ impl MediumError {
             Self::Config(_) | Self::BlockLength(_) | Self::Size { .. } | Self::Open(_) => {
                 Errno::EINVAL
             }
+            Self::Panic => Errno::EIO,
         }
     }
 }
@@ -46,11 +50,11 @@ pub(crate) struct Media(Registry);
 
 impl Media {
     pub(crate) fn new() -> Self {
-        Self(Registry::new(vec![
-            Box::new(FileHandler),
-            Box::new(RamHandler),
-            Box::new(NullHandler),
-        ]))
+        Self::of(vec![Box::new(FileHandler), Box::new(RamHandler), Box::new(NullHandler)])
+    }
+
+    pub(crate) fn of(handlers: Vec<Box<dyn Handler>>) -> Self {
+        Self(Registry::new(handlers))
     }
 
     /// The handlers' names.
@@ -67,7 +71,9 @@ impl Media {
     /// Says whether a medium could be opened by `cfgstring`; changes nothing.
     pub(crate) fn check(&self, cfgstring: &str) -> Result<(), MediumError> {
         let (handler, config) = self.0.resolve(cfgstring)?;
-        Ok(handler.check(&config)?)
+        // Asked on a thread that serves everybody. Unwind safety: a handler has no state.
+        let checked = catch_unwind(AssertUnwindSafe(|| handler.check(&config)));
+        Ok(checked.map_err(|_| MediumError::Panic)??)
     }
 
     /// Opens the medium of the unit `name`.
@@ -90,4 +96,53 @@ pub(crate) fn geometry(size: u64, block_size: u32) -> Result<Geometry, MediumErr
         return Err(MediumError::Size { size, block_length: block_length.bytes() });
     }
     Ok(Geometry { block_length, blocks })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::testing::BuggyHandler;
+
+    #[test]
+    fn a_size_is_a_whole_number_of_blocks_of_a_known_length() {
+        let blocks = |size, block_size| geometry(size, block_size).map(|shape| shape.blocks);
+        assert_eq!(blocks(8192, 512).unwrap().as_u64(), 16);
+        assert_eq!(blocks(8192, 4096).unwrap().as_u64(), 2);
+        for (size, block_size) in [(0, 512), (511, 512), (513, 512), (512, 4096)] {
+            assert!(matches!(blocks(size, block_size), Err(MediumError::Size { .. })));
+        }
+        for block_size in [0, 520, 8192] {
+            let error = blocks(8192, block_size).unwrap_err();
+            assert!(matches!(error, MediumError::BlockLength(_)));
+            assert_eq!(error.errno(), Errno::EINVAL);
+        }
+    }
+
+    #[test]
+    fn every_reason_has_an_errno_to_be_known_by() {
+        let path = || "/srv/x.img".to_owned();
+        let io = |errno: Errno| io::Error::from(errno);
+        let full = OpenError::Io { action: "size", path: path(), source: io(Errno::ENOSPC) };
+        let read_only = OpenError::NotWritable { path: path(), source: io(Errno::EROFS) };
+        let no_folder = OpenError::NoFolder { path: path(), folder: "/srv".to_owned() };
+        for (error, errno) in [
+            (full, Errno::ENOSPC),
+            (read_only, Errno::EROFS),
+            (no_folder, Errno::ENOENT),
+            (OpenError::InUse { path: path() }, Errno::EBUSY),
+            (OpenError::ReadOnly { path: path() }, Errno::EINVAL),
+        ] {
+            assert_eq!(MediumError::from(error).errno(), errno);
+        }
+        let unknown = Media::new().check("raam/").unwrap_err();
+        assert_eq!(unknown.errno(), Errno::EINVAL);
+    }
+
+    #[test]
+    fn a_handler_that_panics_when_asked_answers_all_the_same() {
+        let media = Media::of(vec![Box::new(BuggyHandler)]);
+        assert!(matches!(media.check("buggy/"), Err(MediumError::Panic)));
+    }
 }

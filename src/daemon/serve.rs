@@ -18,9 +18,10 @@ use tracing::{info, warn};
 
 use crate::errand::Errands;
 use crate::logging::Logging;
+use crate::lun::Commons;
 use crate::media::Media;
 use crate::plane::Plane;
-use crate::supervisor::{News, Supervisor};
+use crate::supervisor::{News, Supervisor, launch};
 use crate::table::SharedTable;
 use crate::watchdog::{Watchdog, notify};
 use crate::{announcements, signals};
@@ -37,7 +38,7 @@ pub struct ServeOptions {
     pub socket: PathBuf,
 }
 
-/// Why the daemon does not start.
+/// Why the daemon does not start, or does not go on.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The configuration file is wrong.
@@ -72,11 +73,13 @@ fn io_error(action: &'static str) -> impl FnOnce(io::Error) -> StartError {
 /// Runs the daemon until a signal ends it.
 ///
 /// # Errors
-/// Why it does not start. Once it has started, whatever happens to a logical unit or to D-Bus is
-/// logged and does not end it.
+/// Why it does not start; [`StartError::Netlink`] also if the kernel's announcements can no longer
+/// be heard, after all units were closed. Once it has started, whatever happens to a logical unit or
+/// to D-Bus is logged and does not end it.
 pub fn serve(options: &ServeOptions) -> Result<(), StartError> {
     let config = Config::load_or_default(&options.config)?;
     let logging = Logging::start(config.daemon.log);
+    become_io_flusher();
     let signals = signals::block().map_err(io_error("block signals"))?;
     let roots = Roots::default();
     let netlink = join_kernel(&roots)?;
@@ -113,13 +116,17 @@ pub fn serve(options: &ServeOptions) -> Result<(), StartError> {
     let ours = devices.into_iter().filter(|device| device.name.is_ours()).collect();
     let mut supervisor = Supervisor {
         table,
-        roots,
-        media,
-        errands: Errands::start().map_err(io_error("start a thread"))?,
+        commons: Commons {
+            roots,
+            media,
+            errands: Errands::start().map_err(io_error("start a thread"))?,
+        },
+        launch: Box::new(launch),
         watchdog: Watchdog::new(),
         sender,
         news,
         stopping: false,
+        deaf: None,
     };
     supervisor.adopt(ours);
 
@@ -139,7 +146,16 @@ pub fn serve(options: &ServeOptions) -> Result<(), StartError> {
     supervisor.stop();
     drop(control);
     info!("stopped");
-    Ok(())
+    supervisor.deaf.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Asks the kernel not to reclaim memory by writing to block devices on behalf of our threads
+/// (`PR_SET_IO_FLUSHER`): such a device may be one of ours, mounted on this machine, and then wait
+/// for the very thread that is to serve it. Every thread inherits this from the first.
+fn become_io_flusher() {
+    if let Err(error) = rustix::process::configure_io_flusher_behavior(true) {
+        warn!(%error, "disks of ours that are mounted on this machine may hang when memory is low");
+    }
 }
 
 /// Loads TCMU and joins its netlink group; ends what waits for the answer of a daemon that died.

@@ -41,7 +41,10 @@ pub(crate) fn watch(
                     info!(%signal, "stopping");
                     stop();
                 }
-                Err(error) => error!(%error, "signals cannot be waited for"),
+                Err(error) => {
+                    error!(%error, "signals cannot be waited for");
+                    return;
+                }
             }
         }
     })?;

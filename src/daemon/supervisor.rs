@@ -4,25 +4,28 @@
 //! own thread (`lun.rs`) or as an errand. So it always answers the kernel, whatever a medium does.
 
 use std::io;
-use std::thread;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use nix::errno::Errno;
 use pulsefield_control::protocol::LunState;
-use pulsefield_kernel::{Change, Event, EventKind, Roots, UioDevice, UioName};
+use pulsefield_kernel::{Change, EventKind, NetlinkError, UioDevice, UioName};
 use pulsefield_units::LuId;
-use std::sync::Arc;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
-use crate::conductor::Message;
 use crate::counters::Counters;
-use crate::errand::Errands;
-use crate::lun::{Arrival, Lun, LunError, Report};
-use crate::media::Media;
+use crate::lun::{Arrival, Commons, Lun, LunError, Report};
+use crate::notice::Notice;
 use crate::resize;
+use crate::station::Message;
 use crate::table::{Service, SharedTable, Unit};
 use crate::watchdog::Watchdog;
+
+/// How long the units found at the start may take to be opened before the daemon goes on without
+/// those that are not; well within the time systemd gives to start.
+const ADOPTION_PATIENCE: Duration = Duration::from_secs(45);
 
 /// How long the units may take to close when the daemon stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
@@ -30,22 +33,42 @@ const STOP_PATIENCE: Duration = Duration::from_secs(20);
 /// What the supervisor hears.
 pub(crate) enum News {
     /// From the kernel.
-    Kernel(Event),
+    Kernel(Notice),
+    /// Nothing more can be heard from the kernel.
+    Deaf(NetlinkError),
     /// From a unit's thread.
     Unit(LuId, Report),
     /// The daemon shall stop.
     Stop,
 }
 
+/// Starts the thread of a unit, which reports how it fares.
+pub(crate) type Launch = Box<dyn Fn(Lun, Sender<News>) -> io::Result<JoinHandle<()>>>;
+
+/// Starts the thread of a unit.
+///
+/// # Errors
+/// If there can be no more threads.
+pub(crate) fn launch(lun: Lun, supervisor: Sender<News>) -> io::Result<JoinHandle<()>> {
+    let id = lun.id;
+    let report = move |report| {
+        // The supervisor is gone only when the process ends.
+        let _ = supervisor.send(News::Unit(id, report));
+    };
+    let thread = thread::Builder::new().name(format!("lu{}", id.as_u32()));
+    thread.spawn(move || lun.live(report))
+}
+
 pub(crate) struct Supervisor {
     pub(crate) table: SharedTable,
-    pub(crate) roots: Roots,
-    pub(crate) media: Arc<Media>,
-    pub(crate) errands: Errands,
+    pub(crate) commons: Commons,
+    pub(crate) launch: Launch,
     pub(crate) watchdog: Watchdog,
     pub(crate) sender: Sender<News>,
     pub(crate) news: Receiver<News>,
     pub(crate) stopping: bool,
+    /// Why the kernel is not heard any more.
+    pub(crate) deaf: Option<NetlinkError>,
 }
 
 impl Supervisor {
@@ -54,10 +77,14 @@ impl Supervisor {
         for device in devices {
             self.start(device.id, device.name, Arrival::LeftBehind, None);
         }
+        let deadline = Instant::now() + ADOPTION_PATIENCE;
         while !self.stopping && self.any_unit(|unit| unit.state == LunState::Opening) {
-            match self.news.recv() {
+            match self.news.recv_deadline(deadline) {
                 Ok(news) => self.hear(news),
-                Err(_) => return,
+                Err(_) => {
+                    warn!("not every logical unit could be opened in time");
+                    return;
+                }
             }
         }
     }
@@ -77,6 +104,7 @@ impl Supervisor {
     /// Ends every unit: drained, flushed, its device left unblocked for the next daemon. Goes on
     /// answering the kernel meanwhile, since a unit that is removed just now waits for that.
     pub(crate) fn stop(&mut self) {
+        self.stopping = true;
         for unit in self.table.lock().units.values() {
             if let Some(service) = &unit.service {
                 service.mailbox.send(Message::Stop);
@@ -84,15 +112,16 @@ impl Supervisor {
         }
         let deadline = Instant::now() + STOP_PATIENCE;
         while self.any_unit(|unit| unit.thread.is_some()) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.news.recv_timeout(left) {
+            match self.news.recv_deadline(deadline) {
                 Ok(news) => self.hear(news),
                 Err(_) => {
                     error!("not every logical unit was closed in time");
-                    return;
+                    break;
                 }
             }
         }
+        // Whoever still waits for one of them is answered by that.
+        self.table.lock().units.clear();
     }
 
     fn any_unit(&self, matches: impl Fn(&Unit) -> bool) -> bool {
@@ -101,167 +130,228 @@ impl Supervisor {
 
     fn hear(&mut self, news: News) {
         match news {
-            News::Kernel(event) => self.hear_kernel(event),
-            News::Unit(id, report) => self.hear_unit(id, report),
+            News::Kernel(notice) => match notice.kind.clone() {
+                EventKind::Added => self.add(notice),
+                EventKind::Removed => self.remove(notice),
+                EventKind::Reconfigured(change) => self.reconfigure(notice, change),
+            },
+            News::Deaf(error) => {
+                self.deaf = Some(error);
+                self.stopping = true;
+            }
+            News::Unit(id, Report::Serving { service, failure }) => {
+                let reason = failure.map(|error| error.to_string());
+                self.serving(id, service, reason);
+            }
+            News::Unit(id, Report::Ended(result)) => self.ended(id, result),
             News::Stop => self.stopping = true,
         }
     }
 
-    fn hear_kernel(&mut self, event: Event) {
-        let id = event.id();
-        match event.kind().clone() {
-            EventKind::Added => {
-                let name = event.name().clone();
-                self.start(id, name, Arrival::Announced, Some(event));
-            }
-            EventKind::Removed => self.remove(event),
-            EventKind::Reconfigured(change) => self.reconfigure(event, change),
-        }
-    }
-
-    /// Starts the thread of a unit.
-    fn start(&mut self, id: LuId, name: UioName, arrival: Arrival, unanswered: Option<Event>) {
-        if self.table.lock().units.contains_key(&id) {
-            // The scan at the start and the first announcement may both name a device.
-            if let Some(event) = unanswered {
-                answer(event, Ok(()));
-            }
+    /// A device was enabled. Ids are used again, and a thread may not have noticed yet that its
+    /// device is gone: then the announcement waits for its end.
+    fn add(&mut self, notice: Notice) {
+        if self.stopping {
+            notice.answer(Err(Errno::EAGAIN));
             return;
         }
+        let mut table = self.table.lock();
+        let living = table.units.get_mut(&notice.id).filter(|unit| unit.thread.is_some());
+        let Some(unit) = living else {
+            drop(table);
+            self.start(notice.id, notice.name.clone(), Arrival::Announced, Some(notice));
+            return;
+        };
+        // The scan at the start and the first announcement may both name a device.
+        let same = unit.arrival == Arrival::LeftBehind && unit.name == notice.name && !unit.doomed;
+        match &unit.service {
+            Some(_) if same => {
+                unit.arrival = Arrival::Announced;
+                drop(table);
+                notice.answer(Ok(()));
+                return;
+            }
+            Some(service) => service.mailbox.remove(),
+            None => {}
+        }
+        unit.doomed |= !same;
+        unit.unanswered = Some(notice);
+    }
+
+    /// Starts the thread of a unit; `unanswered` is its announcement.
+    fn start(&self, id: LuId, name: UioName, arrival: Arrival, unanswered: Option<Notice>) {
         let counters = Arc::new(Counters::default());
         let lun = Lun {
             id,
             name: name.clone(),
             arrival,
-            roots: self.roots.clone(),
-            media: self.media.clone(),
             config: self.table.lock().settings(name.device()),
             counters: counters.clone(),
-            errands: self.errands.clone(),
+            commons: self.commons.clone(),
         };
-        let sender = self.sender.clone();
-        let report = move |report| {
-            // The supervisor is gone only when the process ends.
-            let _ = sender.send(News::Unit(id, report));
+        let mut unit = Unit {
+            name,
+            arrival,
+            counters,
+            state: LunState::Opening,
+            thread: None,
+            service: None,
+            unanswered,
+            doomed: false,
         };
-        let thread = thread::Builder::new().name(format!("lu{id}"));
-        let (thread, state) = match thread.spawn(move || lun.live(report)) {
-            Ok(thread) => (Some(thread), LunState::Opening),
-            Err(error) => (None, LunState::Failed { reason: format!("no thread: {error}") }),
-        };
-        let mut unit = Unit { name, counters, state, thread, service: None, unanswered };
-        if let Some(event) = unit.unanswered.take_if(|_| unit.thread.is_none()) {
-            answer(event, Err(Errno::EAGAIN));
+        match (self.launch)(lun, self.sender.clone()) {
+            Ok(thread) => unit.thread = Some(thread),
+            Err(error) => {
+                unit.state = LunState::Failed { reason: format!("no thread: {error}") };
+                if let Some(notice) = unit.unanswered.take() {
+                    notice.answer(Err(Errno::EAGAIN));
+                    return;
+                }
+            }
         }
         self.table.lock().units.insert(id, unit);
     }
 
-    fn hear_unit(&mut self, id: LuId, report: Report) {
+    /// A unit serves, if with a `failure` by answering every access to its medium NOT READY.
+    fn serving(&self, id: LuId, service: Service, failure: Option<String>) {
+        let mut table = self.table.lock();
+        // What was reloaded while it was opened.
+        let Some(settings) = table.units.get(&id).map(|unit| table.settings(unit.name.device()))
+        else {
+            return;
+        };
+        service.mailbox.send(Message::Reconfigure(settings));
+        if self.stopping {
+            service.mailbox.send(Message::Stop);
+        }
+        let Some(unit) = table.units.get_mut(&id) else { return };
+        let mut announcement = None;
+        if unit.doomed {
+            service.mailbox.remove();
+        } else {
+            announcement = unit.unanswered.take();
+            unit.arrival = if announcement.is_some() { Arrival::Announced } else { unit.arrival };
+        }
+        unit.service = Some(service);
+        unit.state = match failure {
+            None => LunState::Serving,
+            Some(reason) => LunState::Failed { reason },
+        };
+        drop(table);
+        if let Some(notice) = announcement {
+            notice.answer(Ok(()));
+        }
+    }
+
+    /// The thread of a unit has closed everything and ended.
+    fn ended(&self, id: LuId, result: Result<(), LunError>) {
         let mut table = self.table.lock();
         let Some(unit) = table.units.get_mut(&id) else { return };
-        match report {
-            Report::Serving { service, failure } => {
-                unit.service = Some(service);
-                unit.state = match failure {
-                    None => LunState::Serving,
-                    Some(error) => LunState::Failed { reason: error.to_string() },
-                };
-                if let Some(event) = unit.unanswered.take() {
-                    answer(event, Ok(()));
-                }
+        unit.service = None;
+        if let Some(thread) = unit.thread.take() {
+            // It has reported its end, so this does not wait.
+            let _ = thread.join();
+        }
+        let (arrival, doomed) = (unit.arrival, unit.doomed);
+        let unanswered = unit.unanswered.take();
+        if unanswered.is_some() || doomed {
+            table.units.remove(&id);
+            drop(table);
+        } else {
+            unit.state = match result {
+                Ok(()) => LunState::Stopped,
+                Err(error) => LunState::Failed { reason: error.to_string() },
+            };
+            return;
+        }
+        match unanswered {
+            None => {}
+            Some(notice) if notice.kind != EventKind::Added => notice.answer(Ok(())),
+            // Announced for another device with the same id, or to a thread that took the device
+            // for one left behind, which cannot be had before the kernel is answered.
+            Some(notice) if doomed || arrival == Arrival::LeftBehind => {
+                self.start(id, notice.name.clone(), Arrival::Announced, Some(notice));
             }
-            Report::Ended(result) => {
-                unit.service = None;
-                if let Some(thread) = unit.thread.take() {
-                    // It has reported its end, so this does not wait.
-                    let _ = thread.join();
-                }
-                let removed =
-                    matches!(&unit.unanswered, Some(event) if *event.kind() == EventKind::Removed);
-                let refused =
-                    matches!(&unit.unanswered, Some(event) if *event.kind() == EventKind::Added);
-                if let Some(event) = unit.unanswered.take() {
-                    let errno = result.as_ref().err().filter(|_| refused).map(LunError::errno);
-                    answer(event, errno.map_or(Ok(()), Err));
-                }
-                match result {
-                    _ if removed || refused => {
-                        table.units.remove(&id);
-                    }
-                    Ok(()) => unit.state = LunState::Stopped,
-                    Err(error) => unit.state = LunState::Failed { reason: error.to_string() },
-                }
+            Some(notice) => {
+                notice.answer(Err(result.err().map_or(Errno::ENODEV, |error| error.errno())));
             }
         }
     }
 
     /// A unit the kernel removes: its thread ends, then the kernel hears that it may go on.
-    fn remove(&mut self, event: Event) {
+    fn remove(&self, notice: Notice) {
         let mut table = self.table.lock();
-        let Some(unit) = table.units.get_mut(&event.id()) else {
-            answer(event, Ok(()));
+        let unit = table.units.get_mut(&notice.id);
+        let Some(unit) = unit.filter(|unit| unit.thread.is_some()) else {
+            // It has ended before.
+            table.units.remove(&notice.id);
+            drop(table);
+            notice.answer(Ok(()));
             return;
         };
-        match &unit.service {
+        unit.doomed = true;
+        let announcement = unit.unanswered.take();
+        let at_once = match &unit.service {
             Some(service) => {
-                service.mailbox.send(Message::Removed);
-                unit.unanswered = Some(event);
+                service.mailbox.remove();
+                unit.unanswered = Some(notice);
+                None
             }
-            None => {
-                // It has ended before, or never served: nobody holds the device.
-                table.units.remove(&event.id());
-                answer(event, Ok(()));
-            }
+            // Its thread may be waiting for configfs, which waits for this answer. It will find the
+            // device gone.
+            None => Some(notice),
+        };
+        drop(table);
+        if let Some(notice) = announcement {
+            notice.answer(Err(Errno::ENODEV));
+        }
+        if let Some(notice) = at_once {
+            notice.answer(Ok(()));
         }
     }
 
-    fn reconfigure(&self, event: Event, change: Change) {
-        let id = event.id();
+    fn reconfigure(&self, notice: Notice, change: Change) {
+        let id = notice.id;
         let service = self.table.lock().units.get(&id).and_then(|unit| unit.service.clone());
         let Some(service) = service else {
-            answer(event, Err(Errno::ENODEV));
+            notice.answer(Err(Errno::ENODEV));
             return;
         };
         match change {
             // rtslib sends what is there already whenever it restores a configuration.
-            Change::Config(config) if event.name().config() == Some(&config) => {
-                answer(event, Ok(()));
+            Change::Config(config) if notice.name.config() == Some(&config) => {
+                notice.answer(Ok(()));
             }
             Change::Config(config) => {
-                warn!(%id, config, "another medium needs another logical unit: refused");
-                answer(event, Err(Errno::EOPNOTSUPP));
+                warn!(lu = %id, config, "another medium needs another logical unit: refused");
+                notice.answer(Err(Errno::EOPNOTSUPP));
             }
-            Change::Size(bytes) => {
-                let result = move || answer(event, resize::resize(&service, bytes));
-                spawn_or_log("resize", result);
+            Change::Size(size_bytes) => {
+                let table = self.table.clone();
+                let job = move || {
+                    let result = resize::resize(&service, size_bytes);
+                    let change = |service: &mut Service, geometry| service.geometry = geometry;
+                    notice.answer(result.map(|geometry| {
+                        table.lock().change_service(id, |service| change(service, geometry));
+                    }));
+                };
+                spawn_or_log("resize", job);
             }
             // The same again: it must not undo what the cfgstring or MODE SELECT says.
             Change::WriteCache(enabled) if enabled == service.emulate_write_cache => {
-                answer(event, Ok(()));
+                notice.answer(Ok(()));
             }
             Change::WriteCache(enabled) => {
                 service.mailbox.send(Message::SetWriteCache(enabled));
-                if let Some(unit) = self.table.lock().units.get_mut(&id) {
-                    unit.service = Some(Service { emulate_write_cache: enabled, ..service });
-                }
-                answer(event, Ok(()));
+                let change = |service: &mut Service| service.emulate_write_cache = enabled;
+                self.table.lock().change_service(id, change);
+                notice.answer(Ok(()));
             }
         }
     }
 }
 
-/// Answers the kernel.
-pub(crate) fn answer(event: Event, result: Result<(), Errno>) {
-    let (id, kind) = (event.id(), event.kind().clone());
-    if let Err(errno) = result {
-        info!(%id, ?kind, %errno, "refused");
-    }
-    if let Err(error) = event.reply(result) {
-        error!(%id, ?kind, error = &error as &dyn std::error::Error, "the kernel was not answered");
-    }
-}
-
-/// Runs something that may wait long on a thread of its own; an event in it that is dropped because
+/// Runs something that may wait long on a thread of its own; a notice in it that is dropped because
 /// there is no thread answers for itself.
 fn spawn_or_log(name: &str, job: impl FnOnce() + Send + 'static) {
     let spawned: io::Result<_> = thread::Builder::new().name(name.to_owned()).spawn(job);
@@ -269,3 +359,6 @@ fn spawn_or_log(name: &str, job: impl FnOnce() + Send + 'static) {
         error!(%error, name, "no thread");
     }
 }
+
+#[cfg(test)]
+mod tests;

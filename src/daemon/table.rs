@@ -2,37 +2,45 @@
 //! share. Held for moments only, never while something waits.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use pulsefield_backstore::{Backstore, Geometry};
 use pulsefield_control::config::{Config, LunConfig};
 use pulsefield_control::protocol::LunState;
 use pulsefield_engine::LuConfig;
-use pulsefield_kernel::{Event, UioName};
+use pulsefield_kernel::UioName;
 use pulsefield_units::LuId;
 
-use crate::conductor::Mailbox;
 use crate::counters::Counters;
+use crate::lun::Arrival;
+use crate::notice::Notice;
+use crate::station::{Mailbox, Message};
 
 /// A logical unit as everybody but its own thread sees it.
 pub(crate) struct Unit {
     pub(crate) name: UioName,
+    pub(crate) arrival: Arrival,
     pub(crate) counters: Arc<Counters>,
     pub(crate) state: LunState,
+    /// There until the thread has reported its end.
     pub(crate) thread: Option<JoinHandle<()>>,
     /// There once the unit serves.
     pub(crate) service: Option<Service>,
-    /// Events the kernel waits to have answered: an announcement until the unit serves, a removal
-    /// until it has ended.
-    pub(crate) unanswered: Option<Event>,
+    /// What the kernel waits to have answered: an announcement until the unit serves, a removal
+    /// until it has ended, the announcement of a successor until that serves.
+    pub(crate) unanswered: Option<Notice>,
+    /// Whether its device is gone: its thread ends as soon as it hears of it.
+    pub(crate) doomed: bool,
 }
 
 /// What reaches a unit that serves.
 #[derive(Clone)]
 pub(crate) struct Service {
     pub(crate) mailbox: Mailbox,
-    pub(crate) medium: Arc<dyn Backstore>,
+    /// Kept open by the unit's own thread alone, so that closing it never waits anywhere else.
+    pub(crate) medium: Weak<dyn Backstore>,
+    pub(crate) geometry: Geometry,
     /// The kernel's `emulate_write_cache`, as far as we were told.
     pub(crate) emulate_write_cache: bool,
     /// The last probe sent; 0 for none.
@@ -42,7 +50,7 @@ pub(crate) struct Service {
 impl Unit {
     /// The shape of its medium, once that is open.
     pub(crate) fn geometry(&self) -> Option<Geometry> {
-        self.service.as_ref().map(|service| service.medium.geometry())
+        self.service.as_ref().map(|service| service.geometry)
     }
 
     /// The handler that opens its medium.
@@ -81,8 +89,15 @@ impl Table {
         for unit in self.units.values() {
             if let Some(service) = &unit.service {
                 let settings = self.settings(unit.name.device());
-                service.mailbox.send(crate::conductor::Message::Reconfigure(settings));
+                service.mailbox.send(Message::Reconfigure(settings));
             }
+        }
+    }
+
+    /// Changes what is known of a unit that serves.
+    pub(crate) fn change_service(&mut self, id: LuId, change: impl FnOnce(&mut Service)) {
+        if let Some(service) = self.units.get_mut(&id).and_then(|unit| unit.service.as_mut()) {
+            change(service);
         }
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! Each round a probe is sent through every unit that serves: a command through its thread and its
 //! device server. systemd hears from us only if the probes of the round before came through. A
-//! probe does not touch the medium: restarting the daemon would not cure a medium that hangs, and
-//! would hurt the others.
+//! probe does not touch the medium, and a unit that waits for its medium to start again or to close
+//! is not asked: restarting the daemon would not cure a medium that hangs, and would hurt the
+//! others.
 
 use std::time::{Duration, Instant};
 
 use tracing::{error, warn};
 
-use crate::conductor::Message;
+use crate::station::Message;
 use crate::table::SharedTable;
 
 /// Rounds between two deadlines of systemd.
@@ -45,22 +46,27 @@ impl Watchdog {
             return;
         }
         self.next = now + self.interval;
-        let mut alive = true;
-        for unit in table.lock().units.values_mut() {
-            let name = unit.name.device().to_owned();
-            let Some(service) = &mut unit.service else { continue };
-            if service.probed != service.mailbox.probe_passed() {
-                warn!(name, "the logical unit does not answer its probe");
-                alive = false;
-            } else {
-                service.probed = self.round + 1;
-                service.mailbox.send(Message::Probe(service.probed));
-            }
-        }
-        self.round += 1;
-        if self.watched && alive {
+        if self.end_round(table) && self.watched {
             notify(&[sd_notify::NotifyState::Watchdog]);
         }
+    }
+
+    /// Begins the next round, and says whether all have passed the last.
+    fn end_round(&mut self, table: &SharedTable) -> bool {
+        self.round += 1;
+        let mut alive = true;
+        for (id, unit) in &mut table.lock().units {
+            let Some(service) = &mut unit.service else { continue };
+            if service.mailbox.is_conducting() && service.probed != service.mailbox.probe_passed() {
+                let name = unit.name.device();
+                warn!(lu = %id, name, "the logical unit does not answer its probe");
+                alive = false;
+            }
+            // Each round anew: one may have been lost in a breakdown.
+            service.probed = self.round;
+            service.mailbox.send(Message::Probe(self.round));
+        }
+        alive
     }
 }
 
@@ -70,3 +76,6 @@ pub(crate) fn notify(states: &[sd_notify::NotifyState<'_>]) {
         error!(%error, "systemd was not notified");
     }
 }
+
+#[cfg(test)]
+mod tests;

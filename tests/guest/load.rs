@@ -3,8 +3,8 @@
 //! Each pass writes the whole region and reads it back. Its headers carry the pass's own random seed,
 //! so data of an earlier pass (a lost write) does not verify.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -41,8 +41,8 @@ pub struct Passed {
 #[derive(Debug)]
 pub struct Load {
     stop: Arc<AtomicBool>,
-    passes: Arc<AtomicU64>,
-    thread: JoinHandle<Passed>,
+    progress: Arc<Mutex<Passed>>,
+    thread: JoinHandle<()>,
 }
 
 /// Writes and verifies a region once.
@@ -75,38 +75,46 @@ pub fn pass(region: &Region, seed: u64) -> Result<()> {
 }
 
 impl Load {
-    /// Starts passes over a region.
+    /// Starts passes over a region; they end with the first error.
     ///
     /// # Errors
     /// The operating system has no thread for it.
     pub fn start(region: Region) -> Result<Self> {
-        let (stop, passes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&passes));
+        let stop = Arc::new(AtomicBool::new(false));
+        let progress = Arc::new(Mutex::new(Passed::default()));
+        let (stopped, shared) = (Arc::clone(&stop), Arc::clone(&progress));
         let thread = thread::Builder::new().name("load".to_owned()).spawn(move || {
-            let mut result = Passed::default();
-            while result.errors.is_empty() && !stopped.load(Ordering::Relaxed) {
-                match pass(&region, result.passes + 1) {
-                    Ok(()) => result.passes += 1,
-                    Err(error) => result.errors.push(format!("{error:#}")),
+            // Relaxed: the flag carries nothing with it.
+            for seed in (1..).take_while(|_| !stopped.load(Ordering::Relaxed)) {
+                let result = pass(&region, seed);
+                let mut progress = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                match result {
+                    Ok(()) => progress.passes += 1,
+                    Err(error) => {
+                        progress.errors.push(format!("{error:#}"));
+                        return;
+                    }
                 }
-                counted.store(result.passes, Ordering::Relaxed);
             }
-            result
         })?;
-        Ok(Self { stop, passes, thread })
+        Ok(Self { stop, progress, thread })
+    }
+
+    /// What it has come to so far.
+    pub fn passed(&self) -> Passed {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until `more` further passes are through.
     ///
     /// # Errors
-    /// They took longer than `limit`, or the load ended.
+    /// They took longer than `limit`, or one failed.
     pub fn await_passes(&self, more: u64, limit: Duration) -> Result<()> {
-        let goal = self.passes.load(Ordering::Relaxed) + more;
+        let goal = self.passed().passes + more;
         wait_until(limit, "the load to go on", || {
-            if self.thread.is_finished() {
-                return Err(anyhow!("the load has ended"));
-            }
-            Ok(self.passes.load(Ordering::Relaxed) >= goal)
+            let Passed { passes, errors } = self.passed();
+            ensure!(errors.is_empty(), "the load ended: {}", errors.join("; "));
+            Ok(passes >= goal)
         })
     }
 
@@ -116,7 +124,8 @@ impl Load {
     /// The thread panicked.
     pub fn finish(self) -> Result<Passed> {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| anyhow!("the load's thread panicked"))
+        self.thread.join().map_err(|_| anyhow!("the load's thread panicked"))?;
+        Ok(self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 

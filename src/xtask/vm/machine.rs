@@ -79,7 +79,7 @@ pub(super) fn boot(
 /// # Errors
 /// When QEMU cannot be started or ends with a failure.
 pub(super) fn interactive(image: &Image, share: &Path) -> Result<()> {
-    run(qemu(image, share, "").arg("-nographic"))
+    run(qemu(image, share, "").args(["-display", "none", "-serial", "mon:stdio"]))
 }
 
 fn qemu(image: &Image, share: &Path, word: &str) -> Command {

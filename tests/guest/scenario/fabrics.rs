@@ -223,7 +223,7 @@ fn beside_the_incumbent(report: &mut Report) -> Result<()> {
     report.step("Pulsefield beside a running tcmu-runner");
     daemon::start().context("starting beside tcmu-runner")?;
     let seen = wait_until(REGISTER_LIMIT, "targetcli to show user:pulsefield", || {
-        Ok(targetcli(&["/backstores", "ls", "1"])?.contains("user:pulsefield"))
+        Ok(targetcli(&["ls", "/backstores", "1"])?.contains("user:pulsefield"))
     });
     if report.works("targetcli shows user:pulsefield beside tcmu-runner", seen).is_none() {
         return daemon::stop();

@@ -1,0 +1,185 @@
+//! The station of a unit's thread: where it waits, how others reach it, and what of their orders
+//! holds on when a conductor breaks down and the next one takes over.
+
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use pulsefield_engine::{Identity, LuConfig, PortGroup};
+use pulsefield_units::BlockCount;
+
+use crate::completions::Completions;
+
+const UIO: Token = Token(0);
+const WAKE: Token = Token(1);
+
+/// What a conductor is told by others.
+pub(crate) enum Message {
+    /// Have the device blocked, answer what was accepted, and end.
+    Stop,
+    /// The device is blocked, or cannot be: no more commands are to be expected.
+    Blocked,
+    /// Use these settings from now on.
+    Reconfigure(LuConfig),
+    /// The medium has this many blocks; `done` hears of it once nothing is in flight beyond them.
+    Resize { blocks: BlockCount, done: Sender<()> },
+    /// WCE on or off.
+    SetWriteCache(bool),
+    /// Answer to [`pulsefield_engine::Query::Identity`].
+    Identity(Identity),
+    /// Answer to [`pulsefield_engine::Query::PortGroups`].
+    PortGroups(Vec<PortGroup>),
+    /// Prove that commands get through: one goes through the device server, then this is noted.
+    Probe(u64),
+}
+
+/// Tells a unit's thread something, from any thread.
+#[derive(Clone)]
+pub(crate) struct Mailbox {
+    sender: Sender<Message>,
+    removed: Sender<()>,
+    completions: Arc<Completions>,
+    pulse: Arc<Pulse>,
+}
+
+/// What a unit's thread shows of itself.
+#[derive(Default)]
+struct Pulse {
+    conducting: AtomicBool,
+    probe_passed: AtomicU64,
+}
+
+impl Mailbox {
+    /// Leaves a message; a thread that has ended never reads it.
+    pub(crate) fn send(&self, message: Message) {
+        if self.sender.send(message).is_ok() {
+            self.completions.wake();
+        }
+    }
+
+    /// Says that the kernel removes the device: nothing is in flight, and nothing may be asked of
+    /// it. Heard also between two conductors, and before any message.
+    pub(crate) fn remove(&self) {
+        // Full if it was said before.
+        if self.removed.try_send(()).is_ok() {
+            self.completions.wake();
+        }
+    }
+
+    /// Whether a conductor is at work, who alone answers probes. Otherwise the thread starts again
+    /// or closes the medium; how long it may wait for that is bounded elsewhere.
+    pub(crate) fn is_conducting(&self) -> bool {
+        self.pulse.conducting.load(Ordering::Relaxed)
+    }
+
+    /// The last probe that went through.
+    pub(crate) fn probe_passed(&self) -> u64 {
+        self.pulse.probe_passed.load(Ordering::Relaxed)
+    }
+}
+
+/// What was ordered and holds until something else is: a new conductor starts with it.
+pub(crate) struct Orders {
+    pub(crate) config: LuConfig,
+    /// WCE, if it is not what the medium starts with.
+    pub(crate) write_cache: Option<bool>,
+    /// The number of blocks, if it is, or is about to be, another than when the medium was opened.
+    pub(crate) blocks: Option<BlockCount>,
+    pub(crate) stop: bool,
+}
+
+/// Where a unit's thread waits for its device, for messages and for completions.
+pub(crate) struct Station {
+    poll: Poll,
+    events: Events,
+    inbox: Receiver<Message>,
+    removed: Receiver<()>,
+    mailbox: Mailbox,
+    pub(crate) orders: Orders,
+}
+
+/// What ended a wait.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Awake {
+    /// Something may have come in.
+    Look,
+    /// The device is gone.
+    Gone,
+}
+
+impl Station {
+    /// A place to wait for the device behind `uio`.
+    ///
+    /// # Errors
+    /// If the operating system has no more descriptors.
+    pub(crate) fn new(uio: BorrowedFd<'_>, config: LuConfig) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        // Edge-triggered: every event of the kernel is one wake-up, so the device's event counter
+        // need not be read each time, which saves a system call per batch.
+        let uio = uio.as_raw_fd();
+        poll.registry().register(&mut SourceFd(&uio), UIO, Interest::READABLE)?;
+        let (sender, inbox) = crossbeam_channel::unbounded();
+        let (remove, removed) = crossbeam_channel::bounded(1);
+        let completions = Completions::new(waker);
+        let mailbox = Mailbox { sender, removed: remove, completions, pulse: Arc::default() };
+        let orders = Orders { config, write_cache: None, blocks: None, stop: false };
+        let events = Events::with_capacity(4);
+        Ok(Self { poll, events, inbox, removed, mailbox, orders })
+    }
+
+    pub(crate) fn mailbox(&self) -> Mailbox {
+        self.mailbox.clone()
+    }
+
+    pub(crate) fn completions(&self) -> &Arc<Completions> {
+        &self.mailbox.completions
+    }
+
+    /// Becomes ready when [`Mailbox::remove`] is called.
+    pub(crate) fn removed(&self) -> &Receiver<()> {
+        &self.removed
+    }
+
+    /// The next message, if there is one.
+    pub(crate) fn message(&self) -> Option<Message> {
+        self.inbox.try_recv().ok()
+    }
+
+    /// Says whether a conductor is at work.
+    pub(crate) fn set_conducting(&self, conducting: bool) {
+        self.mailbox.pulse.conducting.store(conducting, Ordering::Relaxed);
+    }
+
+    /// Notes that a probe went through.
+    pub(crate) fn pass_probe(&self, number: u64) {
+        self.mailbox.pulse.probe_passed.store(number, Ordering::Relaxed);
+    }
+
+    /// Whether no message waits.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.inbox.is_empty() && self.removed.is_empty()
+    }
+
+    /// Sleeps until something may have come in, at most for `timeout`. The caller has announced it
+    /// ([`Completions::announce_sleep`]) and looked for work once more since.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub(crate) fn sleep(&mut self, timeout: Option<Duration>) -> io::Result<Awake> {
+        self.events.clear();
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let gone = |event: &mio::event::Event| {
+            event.token() == UIO && (event.is_error() || event.is_read_closed())
+        };
+        Ok(if self.events.iter().any(gone) { Awake::Gone } else { Awake::Look })
+    }
+}
