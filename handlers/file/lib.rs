@@ -1,7 +1,8 @@
 //! A medium in a sparse file on any Linux file system.
 //!
-//! I/O goes through the page cache and runs on worker threads. The file is locked while it is open,
-//! so that no second logical unit, and no other program that asks, can have it.
+//! I/O goes through the page cache and runs on worker threads, but for short reads of what the
+//! cache holds. The file is locked while it is open, so that no second logical unit, and no other
+//! program that asks, can have it.
 //!
 //! Beside the house: `backstore` and `units` only.
 
@@ -134,7 +135,9 @@ impl Backstore for OpenFile {
     }
 
     fn submit(&self, request: Request) {
-        self.workers.submit(request);
+        if let Some(request) = self.medium.execute_if_cached(request) {
+            self.workers.submit(request);
+        }
     }
 
     fn resize(&self, blocks: BlockCount) -> Result<(), OpenError> {

@@ -8,7 +8,8 @@ use crate::protocol::{
     Change, DbusState, KernelSettings, LunCounters, LunDetail, LunState, LunSummary, Status,
 };
 
-/// Has the logical units it is given; its configuration file is `reloaded`.
+/// Has the logical units it is given; its configuration file is `reloaded`; asked for the unit `bug`,
+/// it panics.
 #[derive(Debug, Default)]
 pub(crate) struct FakePlane {
     pub(crate) luns: Vec<&'static str>,
@@ -52,6 +53,7 @@ impl ControlPlane for FakePlane {
     }
 
     fn lun(&self, name: &str) -> Option<LunDetail> {
+        assert_ne!(name, "bug", "a bug of the daemon");
         self.luns.contains(&name).then(|| LunDetail {
             summary: Self::summary(name),
             counters: LunCounters::default(),

@@ -103,3 +103,30 @@ impl CompletionSink for Completions {
         self.wake();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pulsefield_backstore::{Op, OpOutput, OpTag, Request};
+    use pulsefield_data::Buffer;
+
+    use super::*;
+    use crate::testing::{PATIENCE, station};
+
+    #[test]
+    fn what_the_medium_still_holds_is_counted_until_it_comes_back() {
+        let station = station();
+        let completions = station.completions();
+        let requests = [(); 3].map(|()| {
+            completions.expect_one();
+            let sink = completions.clone();
+            Request::new(Op::Flush, OpTag(0), Buffer::empty(), false, sink)
+        });
+        let [done, dropped, held] = requests;
+        done.complete(Ok(OpOutput::Done));
+        drop(dropped);
+        assert_eq!(completions.discard_all(Duration::from_millis(1)), 1);
+        held.complete(Ok(OpOutput::Done));
+        assert_eq!(completions.discard_all(PATIENCE), 0);
+        assert!(completions.take().is_none());
+    }
+}

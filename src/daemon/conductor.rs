@@ -345,10 +345,10 @@ impl<'a> Conductor<'a> {
         }
         let valid = match (data_in, status) {
             (Some(valid), _) => valid,
-            // Data-Out; or Data-In, which the kernel does not transfer with CHECK CONDITION.
+            // Data-Out; or Data-In, which the kernel does not copy with CHECK CONDITION.
             (None, Status::Good | Status::CheckCondition) => data.len(),
-            // With any other status it does transfer Data-In, and in there is what another command
-            // left.
+            // With any other status it does copy Data-In, over loopback into the initiator's own
+            // memory; and in there is what another command left.
             (None, _) => 0,
         };
         let data_in = if valid < data.len() {

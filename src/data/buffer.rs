@@ -223,6 +223,28 @@ impl Buffer {
         })
     }
 
+    /// As [`Self::pread`], but never waits: only what the page cache holds is read.
+    ///
+    /// # Errors
+    /// `EAGAIN` if some of it would have to be waited for, `EOPNOTSUPP` where the file system cannot
+    /// tell (`RWF_NOWAIT` of `preadv2(2)`), and as for [`Self::pread`].
+    ///
+    /// # Panics
+    /// If fewer than `len` bytes follow `offset`.
+    pub fn pread_cached(
+        &mut self,
+        offset: usize,
+        len: usize,
+        file: BorrowedFd<'_>,
+        position: u64,
+    ) -> io::Result<usize> {
+        let flags = libc::RWF_NOWAIT;
+        self.transfer(offset, len, position, |vectors, at| {
+            // SAFETY: as in `pread`.
+            unsafe { libc::preadv2(file.as_raw_fd(), vectors.as_ptr(), count(vectors), at, flags) }
+        })
+    }
+
     /// Writes `len` bytes from `offset` on into `file` at byte `position`; `durable` asks for
     /// `RWF_DSYNC`. Says how many bytes were written: fewer than `len` only if the file takes no
     /// more.
@@ -398,6 +420,23 @@ mod tests {
         let mut back = [0; 10];
         again.read_at(0, &mut back);
         assert_eq!(&back, b"4567896789");
+    }
+
+    #[test]
+    fn what_was_just_written_is_read_without_waiting() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let mut buffer = scattered(&[3, 4]);
+        match buffer.pread_cached(0, 7, file.as_fd(), 2) {
+            Ok(read) => {
+                assert_eq!(read, 7);
+                let mut back = [0; 7];
+                buffer.read_at(0, &mut back);
+                assert_eq!(&back, b"2345678");
+            }
+            // A file system that cannot tell says so, and nothing else.
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP)),
+        }
     }
 
     #[test]

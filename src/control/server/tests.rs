@@ -53,6 +53,13 @@ fn a_client_gets_what_it_asks_for() {
 }
 
 #[test]
+fn a_question_that_ends_in_a_panic_costs_the_others_nothing() {
+    let served = Served::new(FakePlane::with_luns(&["ds1"]));
+    assert!(served.client().lun("bug").is_err());
+    assert_eq!(served.client().lun("ds1").unwrap().summary.name, "ds1");
+}
+
+#[test]
 fn a_reload_says_what_changed_or_what_is_wrong() {
     let plane = FakePlane { luns: vec![], reloaded: "daemon.dbus = false" };
     let changed = Served::new(Arc::new(plane)).client().reload().unwrap();

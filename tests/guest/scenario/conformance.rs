@@ -11,8 +11,8 @@ use crate::fabric::{self, ISCSI_TARGET, Iscsi, PORTALS};
 use crate::report::Report;
 use crate::suite::{Expected, Outcome, Outcomes};
 
-/// The whole suite takes two minutes on an idle machine.
-const LIMIT: Duration = Duration::from_secs(420);
+/// Two minutes on an idle machine, five times as long on one that is busy building.
+const LIMIT: Duration = Duration::from_secs(600);
 const PASSED_LEAST: usize = 200;
 const CLEAN_LEAST: usize = 100;
 /// What this project is about, and what clusters need beside it.
