@@ -18,7 +18,7 @@ use pulsefield_kernel::UioError;
 use pulsefield_ring::{self as ring, CommandToken, DataIn, Entry, Ring, RingCommand, RingError};
 use pulsefield_scsi::{Asc, Sense, SenseKey, Status, opcode};
 use pulsefield_units::{BlockCount, Cdb, Instant};
-use tracing::{debug, error};
+use tracing::{debug, error, trace};
 
 use crate::clock;
 use crate::counters::{Counters, CountingObserver};
@@ -300,6 +300,7 @@ impl<'a> Conductor<'a> {
             return;
         }
         let tag = token.cmd_id();
+        trace!(cmd_id = tag, command = opcode::name_of(&cdb), ?cdb, data_bytes = data.len());
         let incoming = Incoming { token: Origin::Ring(token), tag, cdb, data };
         self.server.on_command(self.now, incoming);
     }

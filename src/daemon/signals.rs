@@ -3,6 +3,7 @@
 //! The signals are blocked in every thread and waited for in one, so no code ever runs in a signal
 //! handler.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::{io, thread};
 
@@ -33,8 +34,12 @@ pub(crate) fn watch(
         loop {
             match signals.wait() {
                 Ok(Signal::SIGHUP) => {
-                    if let Err(error) = plane.reload() {
-                        error!(%error, "the configuration in force stays");
+                    // A panic must not cost the daemon its way to stop. Unwind safety: the plane
+                    // keeps its own state whole.
+                    match catch_unwind(AssertUnwindSafe(|| plane.reload())) {
+                        Ok(Ok(_)) => {}
+                        Ok(Err(error)) => error!(%error, "the configuration in force stays"),
+                        Err(_) => error!("the configuration was not reloaded: a panic"),
                     }
                 }
                 Ok(signal) => {

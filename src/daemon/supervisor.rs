@@ -3,7 +3,9 @@
 //! It never opens, reads or waits for anything that belongs to one unit: that is done on the unit's
 //! own thread (`lun.rs`) or as an errand. So it always answers the kernel, whatever a medium does.
 
+use std::error::Error;
 use std::io;
+use std::iter::successors;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -140,7 +142,7 @@ impl Supervisor {
                 self.stopping = true;
             }
             News::Unit(id, Report::Serving { service, failure }) => {
-                let reason = failure.map(|error| error.to_string());
+                let reason = failure.map(|error| chain(&error));
                 self.serving(id, service, reason);
             }
             News::Unit(id, Report::Ended(result)) => self.ended(id, result),
@@ -260,7 +262,7 @@ impl Supervisor {
         } else {
             unit.state = match result {
                 Ok(()) => LunState::Stopped,
-                Err(error) => LunState::Failed { reason: error.to_string() },
+                Err(error) => LunState::Failed { reason: chain(&error) },
             };
             return;
         }
@@ -349,6 +351,12 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn Error) -> String {
+    let causes = successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Runs something that may wait long on a thread of its own; a notice in it that is dropped because

@@ -331,3 +331,12 @@ fn a_unit_that_is_opened_while_the_daemon_stops_is_stopped_too() {
     let thread = bench.serving();
     assert!(matches!(thread.message(), Some(Message::Stop)));
 }
+
+#[test]
+fn a_failure_is_told_with_its_causes() {
+    let mut bench = Bench::new();
+    left_behind(&bench);
+    bench.ended(Err(LunError::Watch(Errno::EMFILE.into())));
+    let reason = format!("watch the device: {}", io::Error::from(Errno::EMFILE));
+    assert_eq!(bench.state(), Some(LunState::Failed { reason }));
+}
