@@ -23,8 +23,8 @@ pub(crate) fn flush(medium: &dyn Backstore, patience: Duration) {
     medium.submit(Request::new(Op::Flush, OpTag(0), Buffer::empty(), false, sink));
     match receiver.recv_timeout(patience) {
         Ok(Completion { result: Ok(_), .. }) => {}
-        Ok(Completion { result: Err(error), .. }) => error!(%error, "the last flush failed"),
-        Err(_) => error!("the last flush did not end in time"),
+        Ok(Completion { result: Err(error), .. }) => error!(%error, "a flush failed"),
+        Err(_) => error!("a flush did not end in time"),
     }
 }
 

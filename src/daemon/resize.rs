@@ -7,7 +7,7 @@ use crossbeam_channel::RecvTimeoutError;
 use nix::errno::Errno;
 use pulsefield_backstore::Geometry;
 use pulsefield_units::BlockCount;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::media::MediumError;
 use crate::station::Message;
@@ -28,7 +28,7 @@ pub(crate) fn resize(service: &Service, size_bytes: u64) -> Result<Geometry, Err
     let old = medium.geometry();
     let blocks = old.block_length.blocks_in(size_bytes);
     if blocks.is_zero() || !old.block_length.divides(size_bytes) {
-        error!(size_bytes, "a size must be a whole number of blocks");
+        warn!(size_bytes, "refused: a size is a whole number of blocks, at least one");
         return Err(Errno::EINVAL);
     }
     if blocks == old.blocks {

@@ -17,6 +17,7 @@ use pulsefield_kernel::{Change, EventKind, NetlinkError, UioDevice, UioName};
 use pulsefield_units::LuId;
 use tracing::{error, warn};
 
+use crate::closing;
 use crate::counters::Counters;
 use crate::lun::{Arrival, Commons, Lun, LunError, Report};
 use crate::notice::Notice;
@@ -28,6 +29,10 @@ use crate::watchdog::Watchdog;
 /// How long the units found at the start may take to be opened before the daemon goes on without
 /// those that are not; well within the time systemd gives to start.
 const ADOPTION_PATIENCE: Duration = Duration::from_secs(45);
+
+/// How long a medium may take to write its cache out when that is switched off; whoever did it waits
+/// as long.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long the units may take to close when the daemon stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
@@ -347,7 +352,15 @@ impl Supervisor {
                 service.mailbox.send(Message::SetWriteCache(enabled));
                 let change = |service: &mut Service| service.emulate_write_cache = enabled;
                 self.table.lock().change_service(id, change);
-                notice.answer(Ok(()));
+                let medium = service.medium.upgrade().filter(|_| !enabled);
+                let job = move || {
+                    // What was answered out of the cache becomes as safe as what comes after.
+                    if let Some(medium) = medium {
+                        closing::flush(&*medium, FLUSH_PATIENCE);
+                    }
+                    notice.answer(Ok(()));
+                };
+                spawn_or_log("write-cache", job);
             }
         }
     }

@@ -269,7 +269,8 @@ fn changes_reach_the_unit_or_are_refused() {
     let config = Change::Config("pulsefield/file//x".to_owned());
     assert_eq!(bench.reconfigure(config).try_recv(), Ok(Err(Errno::EOPNOTSUPP)));
 
-    assert_eq!(bench.reconfigure(Change::WriteCache(true)).try_recv(), Ok(Ok(())));
+    let answers = bench.reconfigure(Change::WriteCache(true));
+    assert_eq!(answers.recv_timeout(PATIENCE), Ok(Ok(())));
     assert!(matches!(thread.message(), Some(Message::SetWriteCache(true))));
     assert_eq!(bench.reconfigure(Change::WriteCache(true)).try_recv(), Ok(Ok(())));
     assert!(thread.message().is_none());
