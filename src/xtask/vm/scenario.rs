@@ -23,6 +23,9 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// What it shows, in a few words.
     pub(crate) about: &'static str,
+    /// Whether `cargo xtask test` runs it unasked. One that has not been seen to pass as a whole does
+    /// not; `test --only` and `vm` run it.
+    pub(crate) settled: bool,
     timeout: Duration,
 }
 
@@ -30,16 +33,20 @@ pub(crate) struct Scenario {
 /// times what is usual, since the machine may be busy with something else.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("fabrics", "four fabrics increment one sector; collisions; mkfs, fio", 20),
-    scenario("conformance", "iscsi-test-cu over two portals", 22),
-    scenario("restart", "kill -9 under load, ten times", 12),
+    unsettled("conformance", "iscsi-test-cu over two portals", 22),
+    unsettled("restart", "kill -9 under load, ten times", 12),
     scenario("removal", "LUNs removed, resized and reconfigured under load", 12),
-    scenario("examples", "targetcli-examples as they stand", 8),
+    unsettled("examples", "targetcli-examples as they stand", 8),
     scenario("bad-input", "commands and configurations that are wrong", 8),
     scenario("demo", "the main job, step by step", 8),
 ];
 
 const fn scenario(name: &'static str, about: &'static str, minutes: u64) -> Scenario {
-    Scenario { name, about, timeout: Duration::from_secs(minutes * 60) }
+    Scenario { name, about, settled: true, timeout: Duration::from_secs(minutes * 60) }
+}
+
+const fn unsettled(name: &'static str, about: &'static str, minutes: u64) -> Scenario {
+    Scenario { settled: false, ..scenario(name, about, minutes) }
 }
 
 impl Scenario {
