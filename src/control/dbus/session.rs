@@ -107,6 +107,10 @@ impl Session {
     }
 
     fn enter(&self, state: DbusState) {
+        // The bus also tells us of the change that our own request has made.
+        if self.presence.state() == state {
+            return;
+        }
         if matches!(state, DbusState::Waiting { .. }) {
             tracing::warn!(dbus = %state, "targetcli cannot offer user:pulsefield");
         } else {
