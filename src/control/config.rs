@@ -11,6 +11,7 @@
 //! [defaults]                        # of every logical unit …
 //! compare_and_write_max_blocks = 1  # 1 to 255; 1 is what arrays report
 //! medium_rotation_rate = 1          # 1 is an SSD; else 1025 to 65534 rpm, or 0 to say nothing
+//! physical_block_bytes = 512        # 4096 makes 512-byte blocks a 512e disk
 //! metadata = []                     # blocks known to be VMFS metadata: the heartbeat lane
 //!
 //! [lun.ds1]                         # … but for this one
@@ -33,7 +34,7 @@ use serde::Serialize;
 use section::Section;
 
 pub use diagnostic::{ConfigError, Diagnostic};
-pub use value::{LogLevel, RotationRate};
+pub use value::{LogLevel, PhysicalBlock, RotationRate};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -67,6 +68,8 @@ pub struct LunConfig {
     pub compare_and_write_max_blocks: NonZeroU8,
     /// MEDIUM ROTATION RATE, as VPD page B1h advertises it.
     pub medium_rotation_rate: RotationRate,
+    /// What a physical block is, as READ CAPACITY (16) reports it.
+    pub physical_block_bytes: PhysicalBlock,
     /// Blocks known to be VMFS metadata: reads and writes inside take the heartbeat lane.
     #[serde(serialize_with = "value::write_ranges")]
     pub metadata: Vec<LbaRange>,
@@ -77,6 +80,7 @@ impl Default for LunConfig {
         Self {
             compare_and_write_max_blocks: NonZeroU8::MIN,
             medium_rotation_rate: RotationRate::NON_ROTATING,
+            physical_block_bytes: PhysicalBlock::LIKE_LOGICAL,
             metadata: Vec::new(),
         }
     }
@@ -156,10 +160,18 @@ impl LunConfig {
         let medium_rotation_rate = section
             .value("medium_rotation_rate", RotationRate::read)?
             .unwrap_or(default.medium_rotation_rate);
+        let physical_block_bytes = section
+            .value("physical_block_bytes", PhysicalBlock::read)?
+            .unwrap_or(default.physical_block_bytes);
         let metadata =
             section.values("metadata", value::range)?.unwrap_or_else(|| default.metadata.clone());
         section.finish()?;
-        Ok(Self { compare_and_write_max_blocks, medium_rotation_rate, metadata })
+        Ok(Self {
+            compare_and_write_max_blocks,
+            medium_rotation_rate,
+            physical_block_bytes,
+            metadata,
+        })
     }
 }
 

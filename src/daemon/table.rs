@@ -74,12 +74,17 @@ pub(crate) struct Table {
 impl Table {
     /// The settings of the unit `name` as the device server wants them.
     pub(crate) fn settings(&self, name: &str) -> LuConfig {
-        let LunConfig { compare_and_write_max_blocks, medium_rotation_rate, metadata } =
-            self.config.for_lun(name);
+        let LunConfig {
+            compare_and_write_max_blocks,
+            medium_rotation_rate,
+            physical_block_bytes,
+            metadata,
+        } = self.config.for_lun(name);
         LuConfig {
             compare_and_write_blocks_max: *compare_and_write_max_blocks,
             metadata: metadata.clone(),
             medium_rotation_rate: medium_rotation_rate.as_u16(),
+            physical_block_bytes: physical_block_bytes.bytes(),
         }
     }
 

@@ -14,6 +14,9 @@ pub struct LuConfig {
     pub metadata: Vec<LbaRange>,
     /// MEDIUM ROTATION RATE (VPD page B1h): 1 for a medium that does not rotate, else the rate.
     pub medium_rotation_rate: u16,
+    /// Length of a physical block in bytes, a power of two; one shorter than the logical block counts
+    /// as long as that (READ CAPACITY (16): LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT).
+    pub physical_block_bytes: u32,
 }
 
 impl Default for LuConfig {
@@ -22,6 +25,7 @@ impl Default for LuConfig {
             compare_and_write_blocks_max: NonZeroU8::MIN,
             metadata: Vec::new(),
             medium_rotation_rate: 1,
+            physical_block_bytes: 512,
         }
     }
 }

@@ -103,6 +103,15 @@ impl LogicalUnit {
         }
     }
 
+    /// LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: how many times two logical blocks double until they
+    /// fill a physical one. Media live on pages of 4096 bytes, but a block of 512 is written as such,
+    /// never by reading and writing its neighbours: so this is what the administrator says it is.
+    pub(crate) fn physical_block_exponent(&self) -> u8 {
+        let blocks = self.config.physical_block_bytes / self.geometry.block_length.bytes();
+        // Below 32; 0 if a logical block is the longer one.
+        u8::try_from(blocks.max(1).ilog2()).unwrap_or_default()
+    }
+
     /// MAXIMUM TRANSFER LENGTH in blocks.
     pub(crate) const fn transfer_blocks_max(&self) -> BlockCount {
         self.blocks_in(limits::TRANSFER_BYTES_MAX as u64)
@@ -120,7 +129,7 @@ impl LogicalUnit {
         BlockLimits {
             write_same_non_zero: true,
             maximum_compare_and_write_length: self.config.compare_and_write_blocks_max.get(),
-            optimal_transfer_length_granularity: 1,
+            optimal_transfer_length_granularity: 1 << self.physical_block_exponent(),
             maximum_transfer_length: limits::TRANSFER_BYTES_MAX / block_bytes,
             optimal_transfer_length: limits::TRANSFER_BYTES_OPTIMAL / block_bytes,
             maximum_unmap_lba_count: if thin { limits::UNMAP_BLOCKS_MAX } else { 0 },

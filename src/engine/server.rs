@@ -219,6 +219,9 @@ impl<T, O: Observer> DeviceServer<T, O> {
         if in_pages(&config) != in_pages(&self.unit.config) {
             self.raise(UnitAttention::InquiryDataHasChanged);
         }
+        if config.physical_block_bytes != self.unit.config.physical_block_bytes {
+            self.raise(UnitAttention::CapacityDataHasChanged);
+        }
         self.unit.config = config;
     }
 

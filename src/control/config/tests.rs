@@ -8,6 +8,7 @@ metadata = ["43008..51200", "0..1"]
 [defaults]
 compare_and_write_max_blocks = 8
 medium_rotation_rate = 0x1c20
+physical_block_bytes = 4096
 
 [daemon]
 log = "debug"
@@ -43,6 +44,7 @@ fn a_lun_overrides_the_defaults_wherever_they_stand() {
     let ds1 = config.for_lun("ds1");
     assert_eq!(ds1.compare_and_write_max_blocks.get(), 8);
     assert_eq!(ds1.medium_rotation_rate.as_u16(), 7200);
+    assert_eq!(ds1.physical_block_bytes.bytes(), 4096);
     let ranges: Vec<String> = ds1.metadata.iter().map(LbaRange::to_string).collect();
     assert_eq!(ranges, ["43008..51200", "0..1"]);
     assert_eq!(config.for_lun("a.b").compare_and_write_max_blocks.get(), 255);
@@ -58,7 +60,7 @@ fn the_effective_configuration_reads_back_as_itself() {
     assert_eq!(
         Config::default().to_toml_effective(),
         "[daemon]\nlog = \"info\"\ndbus = true\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
-         medium_rotation_rate = 1\nmetadata = []\n"
+         medium_rotation_rate = 1\nphysical_block_bytes = 512\nmetadata = []\n"
     );
 }
 
@@ -123,6 +125,7 @@ fn every_wrong_type_and_value_is_refused() {
         ("defaults.compare_and_write_max_blocks = true", "must be an integer, not a boolean"),
         ("defaults.compare_and_write_max_blocks = 0", "1 to 255 blocks, not 0"),
         ("defaults.compare_and_write_max_blocks = -1", "1 to 255 blocks, not -1"),
+        ("defaults.physical_block_bytes = 520", "512 or 4096 bytes, not 520"),
         ("defaults.medium_rotation_rate = 2", "not 2"),
         ("defaults.medium_rotation_rate = 65535", "not 65535"),
         ("defaults.medium_rotation_rate = 0xffffffffffffffffff", "an integer of 64 bits"),

@@ -68,6 +68,34 @@ impl RotationRate {
     }
 }
 
+/// The length of a physical block: 512 or 4096 bytes. A logical unit whose logical blocks are longer
+/// has physical blocks like its logical ones.
+///
+/// Spec: SBC-4, LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT in READ CAPACITY (16) parameter data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct PhysicalBlock(u32);
+
+impl PhysicalBlock {
+    /// No longer than the logical blocks, whatever they are.
+    pub const LIKE_LOGICAL: Self = Self(512);
+
+    /// Its length in bytes.
+    pub const fn bytes(self) -> u32 {
+        self.0
+    }
+
+    pub(super) fn read(key: &'static str, value: &DeValue<'_>) -> Result<Self, Problem> {
+        match integer(key, value)? {
+            512 => Ok(Self(512)),
+            4096 => Ok(Self(4096)),
+            other => {
+                Err(Problem::Value { key, expected: "512 or 4096 bytes", found: other.to_string() })
+            }
+        }
+    }
+}
+
 pub(super) fn compare_and_write_max_blocks(
     key: &'static str,
     value: &DeValue<'_>,

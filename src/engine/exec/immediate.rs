@@ -136,9 +136,7 @@ fn read_capacity(unit: &LogicalUnit) -> ReadCapacityData {
     ReadCapacityData {
         blocks: unit.geometry.blocks,
         block_length: unit.geometry.block_length,
-        // Media live on file systems and memory with pages of 4096 bytes, but a block of 512 is
-        // written as such, never by reading and writing its neighbours: to VMFS this is a 512n LUN.
-        physical_block_exponent: 0,
+        physical_block_exponent: unit.physical_block_exponent(),
         provisioning_managed: thin,
         reads_zeros: thin,
     }

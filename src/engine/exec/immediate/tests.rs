@@ -109,7 +109,7 @@ fn block_limits_are_those_that_are_enforced() {
     };
     let maximum_transfer = [0, 0, 0x40, 0];
     let optimal_transfer = [0, 0, 0x08, 0];
-    let write_same = [0, 0, 0, 0, 0, 1, 0, 0];
+    let write_same = [0, 0, 0, 0, 0, 0, 0x80, 0];
     assert_eq!(
         limits(&mut World::default()),
         expected([
@@ -149,7 +149,7 @@ fn block_limits_are_those_that_are_enforced() {
             &[0, 0, 0, 64],
             &[0, 0, 0, 1],
             &[0x80, 0, 0, 0],
-            &[0, 0, 0, 0, 0, 0, 0x20, 0],
+            &[0, 0, 0, 0, 0, 0, 0x10, 0],
             &[],
         ])
     );
@@ -187,6 +187,26 @@ fn capacity_names_the_last_block() {
     let mut large = World::with(|setup| setup.geometry.blocks = BlockCount::new(1 << 33));
     let too_large_to_tell = [0xff, 0xff, 0xff, 0xff, 0, 0, 2, 0];
     large.execute(&read_capacity_10, room(8)).good_with(&too_large_to_tell);
+}
+
+#[test]
+fn a_physical_block_holds_as_many_logical_ones_as_is_configured() {
+    let read_capacity_16 = [0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0];
+    for (block_length, exponent, granularity) in
+        [(BlockLength::B512, 3, 8), (BlockLength::B4096, 0, 1)]
+    {
+        let mut world = World::with(|setup| {
+            setup.geometry.block_length = block_length;
+            setup.config.physical_block_bytes = 4096;
+        });
+        let reply = world.execute(&read_capacity_16, room(32));
+        assert_eq!(reply.bytes[13], exponent, "of READ CAPACITY (16)");
+        assert_eq!(
+            page(&mut world, 0xb0)[6..8],
+            [0, granularity],
+            "OPTIMAL TRANSFER LENGTH GRANULARITY"
+        );
+    }
 }
 
 #[test]

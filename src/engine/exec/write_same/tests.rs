@@ -64,8 +64,8 @@ fn zero_blocks_and_too_many_are_refused() {
     let mut world = World::with(|setup| setup.geometry.blocks = BlockCount::new(1 << 20));
     let invalid_field = |asc| (SenseKey::IllegalRequest, Asc::new(asc, 0x00));
     let (key, asc) = invalid_field(0x24);
-    world.execute(&cdb::write_same(0, 65_536, 0), out(&filled(0, 1))).good();
-    for blocks in [0, 65_537, 1 << 20] {
+    world.execute(&cdb::write_same(0, 32_768, 0), out(&filled(0, 1))).good();
+    for blocks in [0, 32_769, 1 << 20] {
         world.execute(&cdb::write_same(0, blocks, 0), out(&filled(0, 1))).check_codes(key, asc);
     }
     for (lba, blocks) in [(1 << 20, 1), ((1 << 20) - 1, 2), (0, u32::MAX), (u64::MAX, 2)] {
