@@ -176,7 +176,8 @@ fn claiming(
 /// Data-In may be shorter or longer than the CDB says: what there is room for is sent, and a
 /// transport that can reports the residual. Data-Out may be longer, and the rest is ignored; if it
 /// is shorter, nothing is executed, since part of what should be written is not there. COMPARE AND
-/// WRITE takes no other length than its own: its second half would start elsewhere.
+/// WRITE takes no other length than its own: its second half would start elsewhere. Nor does WRITE
+/// SAME: whoever sends two blocks to be repeated does not mean the first.
 ///
 /// # Errors
 /// 05h/0Eh/03h INVALID FIELD IN COMMAND INFORMATION UNIT, what LIO itself answers: it is the
@@ -194,11 +195,14 @@ fn check_data(unit: &LogicalUnit, command: &Command, data: &Buffer) -> Result<()
                 Err(scsi::CompareAndWrite::INVALID_BLOCK_COUNT)
             }
         }
-        DataLength::Out(claimed) if brought < claimed => Err(Sense::new(
-            SenseKey::IllegalRequest,
-            Asc::INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT,
-        )),
-        DataLength::Out(_) => Ok(()),
+        DataLength::Out(claimed) => {
+            let repeated = matches!(command, Command::WriteSame(_));
+            if brought == claimed || (brought > claimed && !repeated) {
+                return Ok(());
+            }
+            let asc = Asc::INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT;
+            Err(Sense::new(SenseKey::IllegalRequest, asc))
+        }
         DataLength::ParameterList(claimed) if brought < claimed => {
             Err(Sense::new(SenseKey::IllegalRequest, Asc::PARAMETER_LIST_LENGTH_ERROR))
         }

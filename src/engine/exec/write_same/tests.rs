@@ -75,15 +75,6 @@ fn zero_blocks_and_too_many_are_refused() {
 }
 
 #[test]
-fn less_than_a_block_is_refused_and_more_is_ignored() {
-    let mut world = World::default();
-    let short = world.execute(&cdb::write_same(0, 1, 0), out(&[0; 511]));
-    short.check_codes(SenseKey::IllegalRequest, Asc::new(0x0e, 0x03));
-    world.execute(&cdb::write_same(0, 1, 0), out(&filled(b'A', 2))).good();
-    assert_eq!((world.block(0), world.block(1)), (&filled(b'A', 1)[..], &filled(0, 1)[..]));
-}
-
-#[test]
 fn what_the_medium_cannot_do_is_pointed_at() {
     let mut world = World::default();
     let anchor = world.execute(&cdb::write_same(0, 1, cdb::UNMAP | 0x10), out(&filled(0, 1)));
@@ -103,4 +94,14 @@ fn a_full_medium_ends_it() {
         world.answer(write_same).check_codes(SenseKey::DataProtect, Asc::new(0x27, 0x07));
     }
     world.assert_idle();
+}
+
+#[test]
+fn data_other_than_one_block_is_refused() {
+    for bytes in [0, 256, 511, 513, 1024] {
+        let mut world = World::default();
+        let reply = world.execute(&cdb::write_same(0, 2, 0), out(&vec![7; bytes]));
+        reply.check_codes(SenseKey::IllegalRequest, Asc::new(0x0e, 0x03));
+        assert_eq!(world.ops(), []);
+    }
 }
