@@ -21,8 +21,9 @@ interface does not exist, a veth pair is made, so that this machine can be its o
   PEER        other end of a veth pair to be made    ve0
   INITIATOR   WWPN of the initiator                  naa.200002000000aa01 (that of PEER)
 
-The initiator's port must log in after this has run. Here it is:
-  echo ve0 >/sys/module/libfcoe/parameters/create_vn2vn
+The initiator's port must log in after this has run. Here, where a frame that comes in while the port
+is made would crash the kernel (libfcoe, seen in 6.1), it is:
+  ip link set ve0 down; echo ve0 >/sys/module/libfcoe/parameters/create_vn2vn; ip link set ve0 up
 Undo:  targetcli /tcm_fc delete WWPN; echo $INTERFACE >/sys/module/libfcoe/parameters/destroy
 END
 }
@@ -52,10 +53,9 @@ if [[ ! -d /sys/class/net/$INTERFACE ]]; then
     ip link add "$PEER" address 02:00:00:00:aa:01 type veth \
         peer name "$INTERFACE" address 02:00:00:00:aa:02
     # A Fibre Channel frame is 2148 bytes; Ethernet's 1500 would cut it.
-    ip link set "$PEER" mtu 2500 up
+    ip link set "$PEER" mtu 2500
     ip link set "$INTERFACE" mtu 2500
 fi
-ip link set "$INTERFACE" up
 
 # FCoE derives the port's name from the interface's address: 20:00 and then the MAC.
 mac=$(tr -d : <"/sys/class/net/$INTERFACE/address")
@@ -63,6 +63,7 @@ target=naa.2000$mac
 if ! grep -qsx "0x2000$mac" /sys/class/fc_host/*/port_name; then
     echo "$INTERFACE" >/sys/module/libfcoe/parameters/create_vn2vn
 fi
+ip link set "$INTERFACE" up
 
 tpg=$configfs/fc/$(colons "$target")/tpgt_1
 [[ -d $tpg ]] || targetcli /tcm_fc create "$target"

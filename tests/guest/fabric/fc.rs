@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::Fabric;
+use crate::command::run;
 use crate::disk::Transport;
 use crate::examples::Example;
 
@@ -29,7 +30,15 @@ impl Fabric for Fc {
     }
 
     fn log_in(&self) -> Result<()> {
-        if has_port(INITIATOR_PORT)? { Ok(()) } else { command("create_vn2vn") }
+        if has_port(INITIATOR_PORT)? {
+            return Ok(());
+        }
+        // A frame of the target's that comes in before the new port has its `lport` is a NULL pointer
+        // in the kernel (`fcoe_ctlr_vn_recv` of `drivers/scsi/fcoe/fcoe_ctlr.c`, 6.1): none comes in
+        // on an interface that is down.
+        set_link("down")?;
+        command("create_vn2vn")?;
+        set_link("up")
     }
 
     fn log_out(&self) -> Result<()> {
@@ -44,6 +53,10 @@ impl Fabric for Fc {
 fn command(parameter: &str) -> Result<()> {
     fs::write(Path::new(PARAMETERS).join(parameter), INITIATOR_INTERFACE)
         .with_context(|| format!("{parameter} on {INITIATOR_INTERFACE}"))
+}
+
+fn set_link(state: &str) -> Result<()> {
+    run("ip", ["link", "set", INITIATOR_INTERFACE, state]).output().map(drop)
 }
 
 fn has_port(name: &str) -> Result<bool> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::backstore::{Backstore, Kind};
+use crate::command::run;
 use crate::configfs::Folder;
 use crate::disk::{Disk, Transport};
 use crate::examples::Example;
@@ -93,11 +94,27 @@ pub fn attach(fabric: &dyn Fabric, serial: &str) -> Result<Vec<Disk>> {
     })
 }
 
+/// Makes the initiator forget the target, once nothing in this guest still looks at its disks.
+///
+/// # Errors
+/// What the initiator's programs said.
+pub fn detach(fabric: &dyn Fabric) -> Result<()> {
+    settle()?;
+    fabric.log_out().with_context(|| format!("logging out over {}", fabric.transport()))
+}
+
+/// Waits until udev is through with what it knows of: it reads a disk again whenever somebody who
+/// wrote to it has closed it, and a read that meets the end of its path is an I/O error in the log.
+fn settle() -> Result<()> {
+    run("udevadm", ["settle"]).output().map(drop).context("waiting for udev")
+}
+
 /// Deletes the target.
 ///
 /// # Errors
 /// What targetcli said.
 pub fn unexport(fabric: &dyn Fabric) -> Result<()> {
+    settle()?;
     let (folder, target) = fabric.target()?;
     targetcli(&[&folder, "delete", &target])
         .map(drop)
@@ -133,7 +150,5 @@ pub fn attach_everywhere(serial: &str) -> Result<Vec<Disk>> {
 /// # Errors
 /// One of them failed.
 pub fn detach_everywhere() -> Result<()> {
-    ALL.iter().try_for_each(|fabric| {
-        fabric.log_out().with_context(|| format!("logging out over {}", fabric.transport()))
-    })
+    ALL.iter().try_for_each(|fabric| detach(*fabric))
 }

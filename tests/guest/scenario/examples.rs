@@ -34,7 +34,7 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
         let read = device.read_block(1, capacity.block_bytes)?;
         report.equal(&format!("{}: data", script.file_name()), true, read == block);
         drop(device);
-        fabric.log_out()?;
+        fabric::detach(fabric)?;
         // As `--help` says: the target goes, the backstore stays.
         fabric::unexport(fabric)?;
     }
