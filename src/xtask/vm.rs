@@ -29,7 +29,14 @@ pub(crate) struct Options {
     /// for the guest's image alone.
     #[arg(required = true, value_name = "SCENARIO|shell|build")]
     what: Vec<String>,
+    /// Whose backstore `fabrics`, `conformance` and `demo` use, to see what others score: pulsefield,
+    /// tcmu-runner, fileio or ramdisk.
+    #[arg(long, value_name = "KIND", default_value = OURS)]
+    backstore: String,
 }
+
+/// What the scenarios are written for.
+const OURS: &str = "pulsefield";
 
 /// Runs what the command line asked for.
 ///
@@ -42,7 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
         names => {
             let scenarios =
                 names.iter().map(|name| Scenario::named(name)).collect::<Result<_>>()?;
-            run_all(scenarios)
+            run_all(scenarios, &options.backstore)
         }
     }
 }
@@ -52,14 +59,14 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
 /// # Errors
 /// As [`run`].
 pub(crate) fn demo() -> Result<Tally> {
-    run_all(vec![Scenario::named("demo")?])
+    run_all(vec![Scenario::named("demo")?], OURS)
 }
 
-fn run_all(scenarios: Vec<&Scenario>) -> Result<Tally> {
+fn run_all(scenarios: Vec<&Scenario>, backstore: &str) -> Result<Tally> {
     let guest = Guest::ready()?;
     let mut total = Tally::default();
     for scenario in scenarios {
-        total += guest.run(scenario)?;
+        total += guest.run_on(scenario, backstore)?;
     }
     println!("{total}");
     Ok(total)
@@ -85,8 +92,12 @@ impl Guest {
     /// # Errors
     /// When the guest cannot be started at all; everything that happens in it is in the tally.
     pub(crate) fn run(&self, scenario: &Scenario) -> Result<Tally> {
+        self.run_on(scenario, OURS)
+    }
+
+    fn run_on(&self, scenario: &Scenario, backstore: &str) -> Result<Tally> {
         let share = share(scenario.name, &self.payload)?;
-        scenario.run(&self.image, &share)
+        scenario.run(&self.image, &share, backstore)
     }
 }
 

@@ -1,11 +1,15 @@
 //! Pulsefield's service, and tcmu-runner beside it.
 
+use std::fs;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::command::run;
 use crate::wait::wait_until;
+
+/// The daemon's configuration file.
+pub const CONFIGURATION: &str = "/etc/pulsefield/pulsefield.toml";
 
 const SERVICE: &str = "pulsefield.service";
 const INCUMBENT: &str = "incumbent.service";
@@ -27,6 +31,16 @@ pub fn start() -> Result<()> {
 /// systemd's reason.
 pub fn stop() -> Result<()> {
     run("systemctl", ["stop", SERVICE]).output().map(drop)
+}
+
+/// Puts `text` in force as the daemon's configuration.
+///
+/// # Errors
+/// The daemon refused it.
+pub fn configure(text: &str) -> Result<()> {
+    fs::create_dir_all("/etc/pulsefield").context("creating /etc/pulsefield")?;
+    fs::write(CONFIGURATION, text).with_context(|| format!("writing {CONFIGURATION}"))?;
+    run("pulsefield", ["reload"]).output().map(drop)
 }
 
 /// Ends the daemon with SIGKILL and waits until systemd has another one ready.

@@ -7,11 +7,9 @@ use anyhow::Result;
 use crate::backstore::{Backstore, Kind};
 use crate::command::run as command;
 use crate::configfs::{Folder, user_devices};
-use crate::daemon;
+use crate::daemon::{self, CONFIGURATION};
 use crate::report::Report;
 use crate::targetcli::attempt;
-
-const CONFIGURATION: &str = "/etc/pulsefield/pulsefield.toml";
 
 /// A cfgstring, and words that its refusal must contain.
 #[rustfmt::skip]
