@@ -58,7 +58,7 @@ impl Backstore for NullMedium {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { read_only: false, write_cache: false, thin: true, compare_and_write: false }
+        Capabilities { thin: true, ..Capabilities::default() }
     }
 
     fn submit(&self, mut request: Request) {
@@ -77,8 +77,8 @@ impl Backstore for NullMedium {
             Op::Write { .. } | Op::WriteZeroes { .. } | Op::Unmap { .. } | Op::Flush => {
                 Ok(OpOutput::Done)
             }
-            Op::CompareAndWrite { .. } => {
-                unreachable!("this medium cannot compare and write, and its capabilities say so")
+            Op::CompareAndWrite { .. } | Op::WriteAtomic { .. } => {
+                unreachable!("this medium has no such op, and its capabilities say so")
             }
         };
         request.complete(result);

@@ -63,7 +63,8 @@ impl Backstore for RamMedium {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
+        // What a loss of power, or the end of the daemon, takes away it takes away whole.
+        Capabilities { atomic_write: true, ..self.0.capabilities() }
     }
 
     fn submit(&self, request: Request) {

@@ -89,6 +89,9 @@ impl Backstore for TemplateMedium {
             // True only if compare and write are one step for *everybody* who reaches the medium.
             // Without it the engine reads, compares and writes, under a range lock of its own.
             compare_and_write: true,
+            // True only if an `Op::WriteAtomic` that is cut short, by an error or by a loss of power,
+            // leaves every block as it was. A vector survives neither whole nor in part.
+            atomic_write: true,
         }
     }
 
@@ -123,7 +126,9 @@ impl TemplateMedium {
             // never borrowed as a slice; a file reads and writes it with `pread` and `pwrite`.
             Op::Read { range } => buffer.write_at(0, self.blocks(&mut medium, range)),
             // `durable` makes no difference where nothing is.
-            Op::Write { range, durable: _ } => buffer.read_at(0, self.blocks(&mut medium, range)),
+            Op::Write { range, durable: _ } | Op::WriteAtomic { range, durable: _ } => {
+                buffer.read_at(0, self.blocks(&mut medium, range));
+            }
             Op::WriteZeroes { range, .. } | Op::Unmap { range } => {
                 self.blocks(&mut medium, range).fill(0);
             }

@@ -61,6 +61,7 @@ macro_rules! conformance_tests {
             growing_adds_zeros_and_shrinking_forgets
             a_read_only_medium_refuses_to_change
             compare_and_write_is_all_or_nothing
+            atomic_writes_land_where_they_belong
             random_ops_agree_with_an_array
         }
     };

@@ -111,6 +111,7 @@ impl FileMedium {
             write_cache: self.access.write_cache,
             thin: self.punches,
             compare_and_write: false,
+            atomic_write: false,
         }
     }
 
@@ -177,6 +178,12 @@ impl FileMedium {
         match op {
             Op::Read { range } => self.read(self.span(range), buffer)?,
             Op::Write { range, durable } => self.write(self.span(range), buffer, durable)?,
+            Op::WriteAtomic { range, durable } => {
+                let span = self.span(range);
+                // Once there is space behind every block, a write into memory is not cut short.
+                zeroing::reserve(&self.file, span)?;
+                self.write(span, buffer, durable)?;
+            }
             Op::WriteZeroes { range, durable, may_unmap } => {
                 let space = if may_unmap { Space::GiveBack } else { Space::Keep };
                 self.zero(self.span(range), space, durable)?;

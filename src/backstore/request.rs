@@ -64,6 +64,8 @@ pub struct Capabilities {
     pub thin: bool,
     /// [`Op::CompareAndWrite`] is done atomically by the medium itself.
     pub compare_and_write: bool,
+    /// [`Op::WriteAtomic`] of any length is never torn, not even by a loss of power or of space.
+    pub atomic_write: bool,
 }
 
 /// One request to a medium. The engine has checked that the range lies inside the geometry, and
@@ -82,6 +84,15 @@ pub enum Op {
         /// Where to write.
         range: LbaRange,
         /// Whether the data must be on stable storage before the answer.
+        durable: bool,
+    },
+    /// Write the buffer to `range`, all of it or nothing: if the answer is an error, or if power is
+    /// lost before the answer, every block holds what it held before. Sent only to media with
+    /// [`Capabilities::atomic_write`].
+    WriteAtomic {
+        /// Where to write.
+        range: LbaRange,
+        /// As for [`Op::Write`].
         durable: bool,
     },
     /// Make `range` read as zeros; the medium decides whether it keeps the space.
@@ -121,6 +132,7 @@ impl Op {
         match self {
             Self::Read { .. } => "read",
             Self::Write { .. } => "write",
+            Self::WriteAtomic { .. } => "write-atomic",
             Self::WriteZeroes { .. } => "write-zeroes",
             Self::Unmap { .. } => "unmap",
             Self::Flush => "flush",
@@ -134,6 +146,7 @@ impl Op {
         match self {
             Self::Read { range }
             | Self::Write { range, .. }
+            | Self::WriteAtomic { range, .. }
             | Self::WriteZeroes { range, .. }
             | Self::Unmap { range }
             | Self::Provisioning { range }
@@ -146,6 +159,7 @@ impl Op {
     pub const fn writes(&self) -> bool {
         match self {
             Self::Write { .. }
+            | Self::WriteAtomic { .. }
             | Self::WriteZeroes { .. }
             | Self::Unmap { .. }
             | Self::CompareAndWrite { .. } => true,

@@ -79,6 +79,7 @@ impl Default for Setup {
                 write_cache: true,
                 thin: true,
                 compare_and_write: false,
+                atomic_write: true,
             },
         }
     }
@@ -225,7 +226,7 @@ impl World {
         assert!(range.fits(geometry.blocks), "{:?} reaches past the medium", new.op);
         let blocks = usize::try_from(range.blocks().as_u64()).unwrap_or(usize::MAX);
         let needed = match new.op {
-            Op::Read { .. } | Op::Write { .. } => blocks * self.block,
+            Op::Read { .. } | Op::Write { .. } | Op::WriteAtomic { .. } => blocks * self.block,
             Op::CompareAndWrite { .. } => 2 * blocks * self.block,
             Op::WriteZeroes { .. } | Op::Unmap { .. } | Op::Flush | Op::Provisioning { .. } => 0,
         };
@@ -300,7 +301,7 @@ impl World {
         let medium = &mut self.medium[byte(range.start())..byte(range.end())];
         match op {
             Op::Read { .. } => buffer.write_at(0, medium),
-            Op::Write { .. } => buffer.read_at(0, medium),
+            Op::Write { .. } | Op::WriteAtomic { .. } => buffer.read_at(0, medium),
             Op::WriteZeroes { .. } | Op::Unmap { .. } => medium.fill(0),
             Op::CompareAndWrite { .. } => {
                 if let Some(offset) = buffer.first_difference(0, medium) {

@@ -287,3 +287,23 @@ pub fn compare_and_write_is_all_or_nothing(subject: &Subject) {
         bench.verify_all();
     });
 }
+
+/// An atomic write is a write, wherever it lies and whether its blocks had space or not. Holds for
+/// media that claim it; that it is never torn only the medium's own tests can show.
+pub fn atomic_writes_land_where_they_belong(subject: &Subject) {
+    each_block_length(subject, |mut bench| {
+        if !bench.medium().capabilities().atomic_write {
+            return;
+        }
+        for (blocks, durable) in
+            [(range(0, 1), true), (range(7, 300), false), (range(300, 9), true)]
+        {
+            let data = pattern(blocks.start().as_u64(), bench.model().len_of(blocks));
+            let mut buffer = scattered(data.len(), 0);
+            buffer.write_at(0, &data);
+            bench.succeed(Op::WriteAtomic { range: blocks, durable }, buffer);
+            bench.model_mut().write(blocks, &data);
+            bench.verify_all();
+        }
+    });
+}

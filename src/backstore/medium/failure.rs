@@ -53,7 +53,7 @@ const PAUSE_MS: u64 = 10_000;
 /// The voice of one medium in the log.
 pub(super) struct FailureLog {
     opened: Instant,
-    gates: [Gate; 7],
+    gates: [Gate; 8],
 }
 
 impl FailureLog {
@@ -89,6 +89,7 @@ const fn gate_of(op: Op) -> usize {
         Op::Flush => 4,
         Op::Provisioning { .. } => 5,
         Op::CompareAndWrite { .. } => 6,
+        Op::WriteAtomic { .. } => 7,
     }
 }
 

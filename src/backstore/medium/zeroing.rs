@@ -1,4 +1,5 @@
-//! Making a run of a file read as zeros, by giving its space back or by keeping it.
+//! Making a run of a file read as zeros, by giving its space back or by keeping it; and getting space
+//! for a run without changing what it reads as.
 
 use std::fs::File;
 use std::io;
@@ -35,6 +36,12 @@ pub(super) fn zero(file: &File, span: Span, space: Space) -> io::Result<()> {
         Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => write_zeros(file, span),
         other => Ok(other?),
     }
+}
+
+/// Puts space behind all of `span`, or, if there is not enough, behind none of it that had none before
+/// (`mm/shmem.c`, `shmem_fallocate`).
+pub(super) fn reserve(file: &File, span: Span) -> io::Result<()> {
+    Ok(fallocate_whole(file, FallocateFlags::empty(), span)?)
 }
 
 /// Whether the file system gives space back: tried just past the end of the file, where there is
