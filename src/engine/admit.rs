@@ -4,12 +4,15 @@
 use pulsefield_data::Buffer;
 use pulsefield_scsi::parameter::UnmapList;
 use pulsefield_scsi::vpd::VpdPage;
-use pulsefield_scsi::{self as scsi, Asc, Command, DataLength, Extent, Sense, SenseKey, parse};
+use pulsefield_scsi::{
+    self as scsi, Asc, ByteCheck, Command, DataLength, Extent, Sense, SenseKey, parse,
+};
 use pulsefield_units::{BlockCount, Cdb, LbaRange};
 
 use crate::exec::compare_and_write::CompareAndWrite;
 use crate::exec::get_lba_status::GetLbaStatus;
 use crate::exec::mode_select::{self, Aftermath};
+use crate::exec::or_write::OrWrite;
 use crate::exec::read::Read;
 use crate::exec::unmap::Unmap;
 use crate::exec::verify::Verify;
@@ -77,6 +80,31 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             let verify = Verify::new(range, write.byte_check, piece_blocks(unit));
             let exec = Exec::Write(Write::then_verify(range, verify));
             Ok(claiming(unit, &command, exec, range, Access::Exclusive))
+        }
+        Command::WriteAtomic(write) => {
+            if !unit.capabilities.atomic_write {
+                return Err(Sense::invalid_opcode());
+            }
+            unit.require_writable()?;
+            let Some(range) = transfer_range(unit, write.extent)? else {
+                return Ok(Admission::End(Outcome::GOOD));
+            };
+            let exec = Exec::Write(Write::all_or_nothing(range, write.fua));
+            Ok(claiming(unit, &command, exec, range, Access::Exclusive))
+        }
+        Command::OrWrite(or_write) => {
+            unit.require_writable()?;
+            let Some(range) = transfer_range(unit, or_write.extent)? else {
+                return Ok(Admission::End(Outcome::GOOD));
+            };
+            let exec = Exec::OrWrite(OrWrite::new(range, or_write.fua, piece_blocks(unit)));
+            Ok(claiming(unit, &command, exec, range, Access::Exclusive))
+        }
+        Command::PreFetch(pre_fetch) => {
+            let range = unit.range_to_end(pre_fetch.extent)?;
+            let (range, _) = range.split_first(unit.blocks_in(limits::PRE_FETCH_BYTES_MAX));
+            let exec = Exec::Verify(Verify::new(range, ByteCheck::None, piece_blocks(unit)));
+            Ok(claiming(unit, &command, exec, range, Access::Shared))
         }
         Command::Verify(verify) => {
             let Some(range) = transfer_range(unit, verify.extent)? else {
@@ -153,6 +181,7 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
         | Command::ReadCapacity10
         | Command::ReadCapacity16(_)
         | Command::ModeSense(_)
+        | Command::ReadDefectData(_)
         | Command::ReportSupportedOperationCodes(_) => {
             Ok(Admission::End(immediate::execute(unit, &command, data)))
         }

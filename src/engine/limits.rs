@@ -47,6 +47,10 @@ pub const COMPARE_AND_WRITE_BLOCKS_MAX: u8 = u8::MAX;
 /// WRITE SAME of a pattern).
 pub const PIECE_BYTES: usize = 256 << 10;
 
+/// Bytes that a PRE-FETCH reads ahead at most; the rest of what it names, which may be the whole
+/// medium, stays where it is, and GOOD is no promise of more.
+pub const PRE_FETCH_BYTES_MAX: u64 = TRANSFER_BYTES_MAX as u64;
+
 /// Most LBA STATUS DESCRIPTORs returned by one GET LBA STATUS: each costs a question to the medium.
 pub const LBA_STATUS_DESCRIPTORS_MAX: usize = 64;
 

@@ -140,6 +140,10 @@ impl LogicalUnit {
             optimal_unmap_granularity: limits::UNMAP_GRANULARITY_BYTES / block_bytes,
             unmap_granularity_alignment: thin.then_some(0),
             maximum_write_same_length: self.write_same_blocks_max().as_u64(),
+            maximum_atomic_transfer_length: match self.capabilities.atomic_write {
+                true => limits::TRANSFER_BYTES_MAX / block_bytes,
+                false => 0,
+            },
         }
     }
 }

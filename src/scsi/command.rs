@@ -8,8 +8,11 @@ use crate::cdb::get_lba_status::GetLbaStatus;
 use crate::cdb::inquiry::Inquiry;
 use crate::cdb::mode_select::ModeSelect;
 use crate::cdb::mode_sense::ModeSense;
+use crate::cdb::or_write::OrWrite;
+use crate::cdb::pre_fetch::PreFetch;
 use crate::cdb::read::Read;
 use crate::cdb::read_capacity::ReadCapacity16;
+use crate::cdb::read_defect_data::ReadDefectData;
 use crate::cdb::report_supported_operation_codes::ReportSupportedOperationCodes;
 use crate::cdb::report_target_port_groups::ReportTargetPortGroups;
 use crate::cdb::request_sense::RequestSense;
@@ -17,6 +20,7 @@ use crate::cdb::synchronize_cache::SynchronizeCache;
 use crate::cdb::unmap::Unmap;
 use crate::cdb::verify::{ByteCheck, Verify};
 use crate::cdb::write::{Write, WriteAndVerify};
+use crate::cdb::write_atomic::WriteAtomic;
 use crate::cdb::write_same::WriteSame;
 
 /// A CDB that has been understood, whatever its length was.
@@ -42,8 +46,16 @@ pub enum Command {
     Write(Write),
     /// WRITE AND VERIFY (10), (12) and (16).
     WriteAndVerify(WriteAndVerify),
+    /// WRITE ATOMIC (16).
+    WriteAtomic(WriteAtomic),
+    /// ORWRITE (16).
+    OrWrite(OrWrite),
     /// VERIFY (10), (12) and (16).
     Verify(Verify),
+    /// PRE-FETCH (10) and (16).
+    PreFetch(PreFetch),
+    /// READ DEFECT DATA (10) and (12).
+    ReadDefectData(ReadDefectData),
     /// SYNCHRONIZE CACHE (10) and (16).
     SynchronizeCache(SynchronizeCache),
     /// COMPARE AND WRITE.
@@ -84,7 +96,7 @@ impl Command {
         let bytes = |extent: Extent| bytes(block_length, extent.blocks);
         let in_up_to = |allocation_length: u32| DataLength::InUpTo(allocation_length.into());
         match self {
-            Self::TestUnitReady | Self::SynchronizeCache(_) => DataLength::None,
+            Self::TestUnitReady | Self::PreFetch(_) | Self::SynchronizeCache(_) => DataLength::None,
             Self::RequestSense(command) => in_up_to(command.allocation_length),
             Self::Inquiry(command) => in_up_to(command.allocation_length),
             Self::ReadCapacity10 => DataLength::InUpTo(READ_CAPACITY_10_LENGTH),
@@ -96,6 +108,8 @@ impl Command {
             Self::Read(command) => DataLength::In(bytes(command.extent)),
             Self::Write(command) => DataLength::Out(bytes(command.extent)),
             Self::WriteAndVerify(command) => DataLength::Out(bytes(command.extent)),
+            Self::WriteAtomic(command) => DataLength::Out(bytes(command.extent)),
+            Self::OrWrite(command) => DataLength::Out(bytes(command.extent)),
             Self::Verify(command) => match command.byte_check {
                 ByteCheck::None => DataLength::None,
                 ByteCheck::Compare => DataLength::Out(bytes(command.extent)),
@@ -111,6 +125,7 @@ impl Command {
             Self::WriteSame(_) => DataLength::Out(block_length.bytes().into()),
             Self::Unmap(command) => DataLength::ParameterList(command.parameter_list_length.into()),
             Self::GetLbaStatus(command) => in_up_to(command.allocation_length),
+            Self::ReadDefectData(command) => in_up_to(command.allocation_length),
             Self::ReportSupportedOperationCodes(command) => in_up_to(command.allocation_length),
             Self::ReportTargetPortGroups(command) => in_up_to(command.allocation_length),
         }

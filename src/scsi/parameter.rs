@@ -3,6 +3,7 @@
 //! VPD pages and mode pages have modules of their own.
 
 mod ascii;
+mod defect_list;
 mod inquiry;
 mod lba_status;
 mod read_capacity;
@@ -11,6 +12,7 @@ mod target_port_groups;
 mod unmap;
 
 pub use ascii::Ascii;
+pub use defect_list::encode_empty_defect_list;
 pub use inquiry::{InquiryData, TargetPortGroupSupport};
 pub use lba_status::{LbaStatus, ProvisioningStatus, encode_lba_status};
 pub use read_capacity::ReadCapacityData;

@@ -2,8 +2,8 @@
 
 use pulsefield_data::Buffer;
 use pulsefield_scsi::parameter::{
-    Ascii, InquiryData, ReadCapacityData, TargetPortGroupSupport, encode_supported_operation_codes,
-    encode_target_port_groups,
+    Ascii, InquiryData, ReadCapacityData, TargetPortGroupSupport, encode_empty_defect_list,
+    encode_supported_operation_codes, encode_target_port_groups,
 };
 use pulsefield_scsi::vpd::{
     BlockDeviceCharacteristics, DeviceIdentification, ExtendedInquiryData,
@@ -57,6 +57,7 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         Command::ReadCapacity10 => read_capacity(unit).encode_10(out),
         Command::ReadCapacity16(_) => read_capacity(unit).encode_16(out),
         Command::ModeSense(mode_sense) => unit.mode_parameters().encode(mode_sense, out)?,
+        Command::ReadDefectData(command) => encode_empty_defect_list(*command, out),
         Command::ReportSupportedOperationCodes(report) => {
             encode_supported_operation_codes(report.selection, report.return_timeouts, out)?;
         }
@@ -69,7 +70,10 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         | Command::Read(_)
         | Command::Write(_)
         | Command::WriteAndVerify(_)
+        | Command::WriteAtomic(_)
+        | Command::OrWrite(_)
         | Command::Verify(_)
+        | Command::PreFetch(_)
         | Command::SynchronizeCache(_)
         | Command::CompareAndWrite(_)
         | Command::WriteSame(_)

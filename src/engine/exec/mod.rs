@@ -7,6 +7,7 @@ pub(crate) mod compare_and_write;
 pub(crate) mod get_lba_status;
 pub(crate) mod immediate;
 pub(crate) mod mode_select;
+pub(crate) mod or_write;
 pub(crate) mod read;
 pub(crate) mod synchronize_cache;
 pub(crate) mod unmap;
@@ -63,6 +64,8 @@ pub(crate) enum Exec {
     Read(read::Read),
     Write(write::Write),
     CompareAndWrite(compare_and_write::CompareAndWrite),
+    OrWrite(or_write::OrWrite),
+    /// VERIFY and PRE-FETCH.
     Verify(verify::Verify),
     WriteSame(write_same::WriteSame),
     Unmap(unmap::Unmap),
@@ -80,6 +83,7 @@ impl Exec {
             Self::Read(read) => read.step(cx, input),
             Self::Write(write) => write.step(cx, input),
             Self::CompareAndWrite(compare_and_write) => compare_and_write.step(cx, input),
+            Self::OrWrite(or_write) => or_write.step(cx, input),
             Self::Verify(verify) => verify.step(cx, input),
             Self::WriteSame(write_same) => write_same.step(cx, input),
             Self::Unmap(unmap) => unmap.step(cx, input),
@@ -96,6 +100,7 @@ impl Exec {
         match self {
             Self::Write(write) => write.has_written(),
             Self::CompareAndWrite(compare_and_write) => compare_and_write.has_written(),
+            Self::OrWrite(or_write) => or_write.has_written(),
             Self::WriteSame(write_same) => write_same.has_written(),
             Self::Unmap(unmap) => unmap.has_written(),
             Self::ModeSelect => true,

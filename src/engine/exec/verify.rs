@@ -1,4 +1,10 @@
-//! VERIFY (10), (12), (16) (SBC-4 5.37 ff.): reads the medium, and compares if asked to.
+//! VERIFY (10), (12), (16) (SBC-4 5.37 ff.): reads the medium, and compares if asked to. PRE-FETCH
+//! (10), (16): the same without comparing, so that the blocks lie in the cache of whatever keeps them.
+//!
+//! PRE-FETCH is answered GOOD. CONDITION MET would say that a cache now holds all of the blocks, and
+//! the cache is not ours: the kernel's page cache and a disk's buffer drop a block when they like, and
+//! tell nobody. GOOD, "as many as fit", is what can be known. IMMED is treated as 0: a block that
+//! cannot be read is then reported.
 
 use pulsefield_backstore::Op;
 use pulsefield_scsi::ByteCheck;

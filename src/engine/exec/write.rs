@@ -1,4 +1,5 @@
-//! WRITE (6), (10), (12), (16) and WRITE AND VERIFY (10), (12), (16) (SBC-4 5.43 ff.).
+//! WRITE (6), (10), (12), (16), WRITE AND VERIFY (10), (12), (16) and WRITE ATOMIC (16) (SBC-4 5.43
+//! ff.).
 
 use pulsefield_backstore::Op;
 use pulsefield_units::LbaRange;
@@ -11,6 +12,8 @@ use crate::outcome::{Outcome, Purpose};
 pub(crate) struct Write {
     range: LbaRange,
     fua: bool,
+    /// WRITE ATOMIC: the medium itself sees to it that the write is never torn.
+    atomic: bool,
     /// What follows once the data is written, for WRITE AND VERIFY.
     verify: Option<Verify>,
     phase: Phase,
@@ -26,12 +29,18 @@ enum Phase {
 impl Write {
     /// A WRITE; `fua` if its data must be on stable storage before the answer, whatever WCE says.
     pub(crate) const fn new(range: LbaRange, fua: bool) -> Self {
-        Self { range, fua, verify: None, phase: Phase::New }
+        Self { range, fua, atomic: false, verify: None, phase: Phase::New }
+    }
+
+    /// A WRITE ATOMIC. To other commands every write is one step, by its claim; this one is to the
+    /// loss of power and to a medium that fails as well.
+    pub(crate) const fn all_or_nothing(range: LbaRange, fua: bool) -> Self {
+        Self { range, fua, atomic: true, verify: None, phase: Phase::New }
     }
 
     /// A WRITE AND VERIFY: the data goes to the medium itself before it is verified there.
     pub(crate) const fn then_verify(range: LbaRange, verify: Verify) -> Self {
-        Self { range, fua: true, verify: Some(verify), phase: Phase::New }
+        Self { range, fua: true, atomic: false, verify: Some(verify), phase: Phase::New }
     }
 
     pub(crate) const fn has_written(&self) -> bool {
@@ -50,7 +59,11 @@ impl Write {
             },
             (_, Input::Go) => {
                 self.phase = Phase::Writing;
-                let op = Op::Write { range: self.range, durable: cx.unit.durable(self.fua) };
+                let (range, durable) = (self.range, cx.unit.durable(self.fua));
+                let op = match self.atomic {
+                    true => Op::WriteAtomic { range, durable },
+                    false => Op::Write { range, durable },
+                };
                 Step::Op(op, std::mem::take(cx.data))
             }
             (_, Input::Done(result, buffer)) => {

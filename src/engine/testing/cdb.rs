@@ -29,6 +29,19 @@ pub(crate) fn write(lba: u64, blocks: u32) -> [u8; 16] {
     form_16(0x8a, 0, lba, blocks)
 }
 
+pub(crate) fn or_write(lba: u64, blocks: u32) -> [u8; 16] {
+    form_16(0x8b, 0, lba, blocks)
+}
+
+/// WRITE ATOMIC without ATOMIC BOUNDARY.
+pub(crate) fn write_atomic(lba: u64, blocks: u16) -> [u8; 16] {
+    form_16(0x9c, 0, lba, blocks.into())
+}
+
+pub(crate) fn pre_fetch(lba: u64, blocks: u32) -> [u8; 16] {
+    form_16(0x90, 0, lba, blocks)
+}
+
 /// WRITE AND VERIFY with BYTCHK as given.
 pub(crate) fn write_and_verify(lba: u64, blocks: u32, byte_check: u8) -> [u8; 16] {
     form_16(0x8e, byte_check << 1, lba, blocks)

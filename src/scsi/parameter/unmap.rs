@@ -84,6 +84,7 @@ mod tests {
         optimal_unmap_granularity: 1,
         unmap_granularity_alignment: None,
         maximum_write_same_length: 0,
+        maximum_atomic_transfer_length: 0,
     };
 
     fn list(extents: &[(u64, u32)]) -> Vec<u8> {

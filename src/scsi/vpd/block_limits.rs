@@ -5,7 +5,7 @@ use super::{VpdPage, encode_page};
 /// The Block Limits page. Lengths are in logical blocks; unless a field says otherwise, 0 means
 /// that no limit is reported.
 ///
-/// Spec: SBC-4, Block Limits VPD page. WRITE ATOMIC is not there, so its limits are all zero.
+/// Spec: SBC-4, Block Limits VPD page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockLimits {
     /// WSNZ: WRITE SAME of zero blocks is refused rather than taken as "to the end".
@@ -30,6 +30,9 @@ pub struct BlockLimits {
     pub unmap_granularity_alignment: Option<u32>,
     /// The most blocks of a WRITE SAME.
     pub maximum_write_same_length: u64,
+    /// The most blocks of a WRITE ATOMIC; 0 says that there is no such command. It may start at any
+    /// block and have any length up to this one, but no ATOMIC BOUNDARY.
+    pub maximum_atomic_transfer_length: u32,
 }
 
 const WSNZ: u8 = 0x01;
@@ -44,7 +47,7 @@ impl BlockLimits {
             out.extend_from_slice(&self.optimal_transfer_length_granularity.to_be_bytes());
             out.extend_from_slice(&self.maximum_transfer_length.to_be_bytes());
             out.extend_from_slice(&self.optimal_transfer_length.to_be_bytes());
-            // MAXIMUM PREFETCH LENGTH: there is no PRE-FETCH.
+            // MAXIMUM PREFETCH LENGTH: none is too long.
             out.extend_from_slice(&[0; 4]);
             out.extend_from_slice(&self.maximum_unmap_lba_count.to_be_bytes());
             out.extend_from_slice(&self.maximum_unmap_block_descriptor_count.to_be_bytes());
@@ -52,8 +55,10 @@ impl BlockLimits {
             let alignment = self.unmap_granularity_alignment.map_or(0, |at| at | UGAVALID);
             out.extend_from_slice(&alignment.to_be_bytes());
             out.extend_from_slice(&self.maximum_write_same_length.to_be_bytes());
-            // The five limits of WRITE ATOMIC.
-            out.extend_from_slice(&[0; 20]);
+            out.extend_from_slice(&self.maximum_atomic_transfer_length.to_be_bytes());
+            // ATOMIC ALIGNMENT and ATOMIC TRANSFER LENGTH GRANULARITY: none; MAXIMUM ATOMIC TRANSFER
+            // LENGTH WITH ATOMIC BOUNDARY and MAXIMUM ATOMIC BOUNDARY SIZE: there is no boundary.
+            out.extend_from_slice(&[0; 16]);
         });
     }
 }
@@ -76,6 +81,7 @@ mod tests {
             optimal_unmap_granularity: 0x7172_7374,
             unmap_granularity_alignment: Some(0x0182_8384),
             maximum_write_same_length: 0x9192_9394_9596_9798,
+            maximum_atomic_transfer_length: 0xa1a2_a3a4,
         }
         .encode(&mut out);
         let expected = [
@@ -90,8 +96,9 @@ mod tests {
             [0x81, 0x82, 0x83, 0x84],
             [0x91, 0x92, 0x93, 0x94],
             [0x95, 0x96, 0x97, 0x98],
+            [0xa1, 0xa2, 0xa3, 0xa4],
         ];
-        assert_eq!(out[..44], *expected.as_flattened());
-        assert_eq!(out[44..], [0; 20]);
+        assert_eq!(out[..48], *expected.as_flattened());
+        assert_eq!(out[48..], [0; 16]);
     }
 }

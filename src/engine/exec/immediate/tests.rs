@@ -20,7 +20,10 @@ fn big_blocks() -> World {
 }
 
 fn thick() -> World {
-    World::with(|setup| setup.capabilities.thin = false)
+    World::with(|setup| {
+        setup.capabilities.thin = false;
+        setup.capabilities.atomic_write = false;
+    })
 }
 
 #[test]
@@ -105,13 +108,14 @@ fn extended_inquiry_data_knows_of_the_cache() {
 fn block_limits_are_those_that_are_enforced() {
     let limits = |world: &mut World| page(world, 0xb0);
     let expected = |fields: [&[u8]; 9]| {
-        [&[0x00, 0xb0, 0x00, 0x3c, 0x01, 0x01, 0x00, 0x01], &fields.concat()[..], &[0; 20]].concat()
+        [&[0x00, 0xb0, 0x00, 0x3c, 0x01, 0x01, 0x00, 0x01], &fields.concat()[..], &[0; 16]].concat()
     };
     let maximum_transfer = [0, 0, 0x40, 0];
     let optimal_transfer = [0, 0, 0x08, 0];
     let write_same = [0, 0, 0, 0, 0, 0, 0x80, 0];
     assert_eq!(
         limits(&mut World::default()),
+        // Last, as much WRITE ATOMIC as WRITE.
         expected([
             &maximum_transfer,
             &optimal_transfer,
@@ -122,7 +126,7 @@ fn block_limits_are_those_that_are_enforced() {
             &[0, 0, 0, 8],
             &[0x80, 0, 0, 0],
             &write_same,
-            &[],
+            &maximum_transfer,
         ])
     );
     assert_eq!(
@@ -136,7 +140,7 @@ fn block_limits_are_those_that_are_enforced() {
             &[0, 0, 0, 8],
             &[0; 4],
             &write_same,
-            &[],
+            &[0; 4],
         ])
     );
     assert_eq!(
@@ -150,7 +154,7 @@ fn block_limits_are_those_that_are_enforced() {
             &[0, 0, 0, 1],
             &[0x80, 0, 0, 0],
             &[0, 0, 0, 0, 0, 0, 0x10, 0],
-            &[],
+            &[0, 0, 0x08, 0],
         ])
     );
 }
@@ -207,6 +211,17 @@ fn a_physical_block_holds_as_many_logical_ones_as_is_configured() {
             "OPTIMAL TRANSFER LENGTH GRANULARITY"
         );
     }
+}
+
+#[test]
+fn there_are_no_defects() {
+    let mut world = World::default();
+    let short = [0x37, 0, 0x1d, 0, 0, 0, 0, 0, 32, 0];
+    world.execute_at_once(&short, room(32)).good_with(&[0, 0x1d, 0, 0]);
+    let long = [0xb7, 0x08, 0, 0, 0, 7, 0, 0, 0, 32, 0, 0];
+    world.execute_at_once(&long, room(32)).good_with(&[0, 0x08, 0, 0, 0, 0, 0, 0]);
+    let cut_off = [0xb7, 0x08, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0];
+    world.execute_at_once(&cut_off, room(32)).good_with(&[0, 0x08, 0, 0, 0]);
 }
 
 #[test]

@@ -85,3 +85,35 @@ fn an_unreadable_piece_ends_it() {
     world.answer(verify).check_codes(SenseKey::MediumError, Asc::new(0x11, 0x00));
     world.assert_idle();
 }
+
+#[test]
+fn pre_fetch_reads_what_it_names() {
+    let mut world = world();
+    let pre_fetch = world.send(&cdb::pre_fetch(1, 600), none());
+    for piece in [range(1, 512), range(513, 88)] {
+        assert_eq!(world.ops(), [Op::Read { range: piece }]);
+        world.finish(0);
+    }
+    world.answer(pre_fetch).good_with(b"");
+    let past_the_end = world.execute(&cdb::pre_fetch(1791, 2), none());
+    past_the_end.check(Sense::lba_out_of_range());
+    world.assert_idle();
+}
+
+#[test]
+fn pre_fetch_of_more_than_fits_reads_the_start_of_it() {
+    for blocks in [0, 40_000] {
+        let mut world = World::with(|setup| setup.geometry.blocks = BlockCount::new(50_000));
+        let pre_fetch = world.send(&cdb::pre_fetch(10_000, blocks), none());
+        let mut read = 0;
+        while let Some(Op::Read { range }) = world.ops().first() {
+            assert_eq!(range.start().as_u64(), 10_000 + read);
+            read += range.blocks().as_u64();
+            world.finish(0);
+        }
+        assert_eq!(read, 16_384, "8 MiB");
+        world.answer(pre_fetch).good();
+    }
+    let end = world().execute(&cdb::pre_fetch(1792, 0), none());
+    end.check(Sense::lba_out_of_range());
+}

@@ -110,3 +110,38 @@ fn write_and_verify_finds_what_the_medium_lost() {
     world.answer(write).check_codes(SenseKey::MediumError, Asc::new(0x11, 0x00));
     world.assert_idle();
 }
+
+#[test]
+fn an_atomic_write_is_one_op_of_its_own() {
+    let mut world = World::default();
+    let write = world.send(&cdb::write_atomic(62, 2), out(&filled(b'A', 2)));
+    assert_eq!(world.ops(), [Op::WriteAtomic { range: range(62, 2), durable: false }]);
+    world.finish(0);
+    world.answer(write).good();
+    assert!(world.medium[62 * 512..] == filled(b'A', 2));
+    let mut durable = cdb::write_atomic(0, 1);
+    durable[1] = cdb::FUA;
+    world.send(&durable, out(&filled(b'B', 1)));
+    assert_eq!(world.ops(), [Op::WriteAtomic { range: range(0, 1), durable: true }]);
+}
+
+#[test]
+fn an_atomic_write_is_refused_as_any_write_is() {
+    let mut world = World::with(|setup| setup.geometry.blocks = BlockCount::new(1 << 20));
+    world.execute(&cdb::write_atomic(0, 16_384), out(&filled(0, 16_384))).good();
+    let too_long = world.execute(&cdb::write_atomic(0, 16_385), out(&filled(0, 16_385)));
+    too_long.check_codes(SenseKey::IllegalRequest, Asc::new(0x24, 0x00));
+    let past_the_end = world.execute(&cdb::write_atomic((1 << 20) - 1, 2), out(&filled(0, 2)));
+    past_the_end.check(Sense::lba_out_of_range());
+    world.execute(&cdb::write_atomic(0, 0), none()).good();
+    world.execute(&cdb::write_atomic(1 << 20, 0), none()).check(Sense::lba_out_of_range());
+    let mut world = World::with(|setup| setup.capabilities.read_only = true);
+    let refused = world.execute(&cdb::write_atomic(0, 1), out(&filled(0, 1)));
+    refused.check_codes(SenseKey::DataProtect, Asc::new(0x27, 0x00));
+}
+
+#[test]
+fn a_medium_that_may_tear_a_write_has_no_atomic_one() {
+    let mut world = World::with(|setup| setup.capabilities.atomic_write = false);
+    world.execute(&cdb::write_atomic(0, 1), out(&filled(0, 1))).check(Sense::invalid_opcode());
+}
