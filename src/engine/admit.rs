@@ -133,9 +133,7 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             if write_same.unmap && !unit.capabilities.thin {
                 return Err(scsi::WriteSame::UNMAP_NOT_SUPPORTED);
             }
-            let range = unit.range_of(write_same.extent)?;
-            // WSNZ: zero blocks do not stand for the rest of the medium.
-            let range = range.ok_or(INVALID_BLOCK_COUNT)?;
+            let range = unit.range_to_end(write_same.extent)?;
             if range.blocks() > unit.write_same_blocks_max() {
                 return Err(INVALID_BLOCK_COUNT);
             }

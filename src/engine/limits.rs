@@ -24,8 +24,9 @@ pub const TRANSFER_BYTES_MAX: u32 = 8 << 20;
 pub const TRANSFER_BYTES_OPTIMAL: u32 = 1 << 20;
 
 /// MAXIMUM WRITE SAME LENGTH in bytes (VPD page B0h): a longer WRITE SAME is refused with
-/// 05h/24h/00. ESXi zeroes in runs of 1 MiB; the blocks stay locked for the whole run. (libiscsi's
-/// suite takes a target that zeroes 65,536 blocks at once for one that writes as many at once.)
+/// 05h/24h/00, one that names no number of blocks and so means the rest of the medium too. ESXi zeroes
+/// in runs of 1 MiB; the blocks stay locked for the whole run. (libiscsi's suite takes a target that
+/// zeroes 65,536 blocks at once for one that writes as many at once.)
 pub const WRITE_SAME_BYTES_MAX: u64 = 16 << 20;
 
 /// MAXIMUM UNMAP LBA COUNT in blocks (VPD page B0h), over all descriptors of one UNMAP; more is

@@ -127,7 +127,7 @@ impl LogicalUnit {
         let block_bytes = self.geometry.block_length.bytes();
         let thin = self.capabilities.thin;
         BlockLimits {
-            write_same_non_zero: true,
+            write_same_non_zero: false,
             maximum_compare_and_write_length: self.config.compare_and_write_blocks_max.get(),
             optimal_transfer_length_granularity: 1 << self.physical_block_exponent(),
             maximum_transfer_length: limits::TRANSFER_BYTES_MAX / block_bytes,

@@ -17,7 +17,7 @@ const NDOB: Flag = Flag::new(1, 0);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteSame {
     /// Where to write; zero blocks stand for all from the first to the end of the medium, unless
-    /// the Block Limits page says WSNZ.
+    /// the Block Limits page says WSNZ, or that so many are too many.
     pub extent: Extent,
     /// UNMAP: the space may be given back if the block is all zeros.
     pub unmap: bool,

@@ -108,7 +108,7 @@ fn extended_inquiry_data_knows_of_the_cache() {
 fn block_limits_are_those_that_are_enforced() {
     let limits = |world: &mut World| page(world, 0xb0);
     let expected = |fields: [&[u8]; 9]| {
-        [&[0x00, 0xb0, 0x00, 0x3c, 0x01, 0x01, 0x00, 0x01], &fields.concat()[..], &[0; 16]].concat()
+        [&[0x00, 0xb0, 0x00, 0x3c, 0x00, 0x01, 0x00, 0x01], &fields.concat()[..], &[0; 16]].concat()
     };
     let maximum_transfer = [0, 0, 0x40, 0];
     let optimal_transfer = [0, 0, 0x08, 0];

@@ -60,7 +60,24 @@ fn a_disabled_cache_makes_every_piece_durable() {
 }
 
 #[test]
-fn zero_blocks_and_too_many_are_refused() {
+fn zero_blocks_are_the_rest_of_the_medium() {
+    let mut world = World::default();
+    world.put(0, &filled(b'A', 64));
+    world.execute(&cdb::write_same(60, 0, cdb::NDOB), none()).good();
+    assert!(world.medium[60 * 512..] == filled(0, 4));
+    assert_eq!(world.block(59), filled(b'A', 1));
+    let no_block = world.execute(&cdb::write_same(64, 0, 0), out(&filled(0, 1)));
+    no_block.check(Sense::lba_out_of_range());
+    // As many as WRITE SAME takes, and one more.
+    let mut world = World::with(|setup| setup.geometry.blocks = BlockCount::new(1 << 20));
+    let last = (1 << 20) - 65_536;
+    world.execute(&cdb::write_same(last, 0, 0), out(&filled(0, 1))).good();
+    let too_many = world.execute(&cdb::write_same(last - 1, 0, 0), out(&filled(0, 1)));
+    too_many.check_codes(SenseKey::IllegalRequest, Asc::new(0x24, 0x00));
+}
+
+#[test]
+fn too_many_blocks_are_refused() {
     let mut world = World::with(|setup| setup.geometry.blocks = BlockCount::new(1 << 20));
     let invalid_field = |asc| (SenseKey::IllegalRequest, Asc::new(asc, 0x00));
     let (key, asc) = invalid_field(0x24);

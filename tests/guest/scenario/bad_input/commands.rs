@@ -114,6 +114,8 @@ fn cases(blocks: u64) -> Vec<Case> {
         case("READ with RDPROTECT", &with(cdb::read_10(0, 1).to_vec(), 1, 0x20), In(BLOCK), Answer::INVALID_FIELD),
         case("INQUIRY for a page without EVPD", &[0x12, 0, 0x83, 0, 96, 0], In(96), Answer::INVALID_FIELD),
         case("INQUIRY for an unknown page", &[0x12, 1, 0xcf, 0, 96, 0], In(96), Answer::INVALID_FIELD),
+        case("READ DEFECT DATA in the reserved format", &with(opcode(0x37, 10), 2, 0x07), In(8), Answer::INVALID_FIELD),
+        case("WRITE ATOMIC to a file, which may tear it", &with(opcode(0x9c, 16), 13, 1), Out(BLOCK), Answer::INVALID_OPCODE),
         // Blocks that do not exist.
         case("READ past the end", &cdb::read_16(blocks, 1), In(BLOCK), Answer::LBA_OUT_OF_RANGE),
         case("READ across the end", &cdb::read_16(last, 2), In(2 * BLOCK), Answer::LBA_OUT_OF_RANGE),
@@ -123,6 +125,8 @@ fn cases(blocks: u64) -> Vec<Case> {
         case("WRITE whose end overflows", &cdb::write_16(u64::MAX, 1), Out(BLOCK), Answer::LBA_OUT_OF_RANGE),
         case("VERIFY past the end", &cdb::verify_16(blocks, 1), None, Answer::LBA_OUT_OF_RANGE),
         case("WRITE SAME whose end overflows", &cdb::write_same_16(u64::MAX, 2), Out(BLOCK), Answer::LBA_OUT_OF_RANGE),
+        case("ORWRITE across the end", &with(cdb::write_16(last, 2).to_vec(), 0, 0x8b), Out(2 * BLOCK), Answer::LBA_OUT_OF_RANGE),
+        case("PRE-FETCH across the end", &with(cdb::verify_16(last, 2).to_vec(), 0, 0x90), None, Answer::LBA_OUT_OF_RANGE),
         case("SYNCHRONIZE CACHE past the end", &cdb::synchronize_cache_16(blocks + 1, 0), None, Answer::LBA_OUT_OF_RANGE),
         case("GET LBA STATUS past the end", &cdb::get_lba_status(blocks), In(24), Answer::LBA_OUT_OF_RANGE),
         case("COMPARE AND WRITE past the end", &cdb::compare_and_write(blocks, 1), Out(2 * BLOCK), Answer::LBA_OUT_OF_RANGE),
@@ -133,7 +137,7 @@ fn cases(blocks: u64) -> Vec<Case> {
         case("WRITE of no blocks", &cdb::write_16(0, 0), None, Answer::Good),
         case("VERIFY of no blocks", &cdb::verify_16(0, 0), None, Answer::Good),
         case("COMPARE AND WRITE of no blocks", &cdb::compare_and_write(0, 0), None, Answer::Good),
-        case("WRITE SAME of no blocks (WSNZ)", &cdb::write_same_16(0, 0), Out(BLOCK), Answer::INVALID_FIELD),
+        case("WRITE SAME of no blocks, of too many then", &cdb::write_same_16(0, 0), Out(BLOCK), Answer::INVALID_FIELD),
         case("UNMAP without a list", &cdb::unmap(0), None, Answer::Good),
         // More than the target takes.
         case("COMPARE AND WRITE of two blocks", &cdb::compare_and_write(0, 2), Out(4 * BLOCK), Answer::INVALID_FIELD),
