@@ -91,6 +91,7 @@ const HOUSE: &[Room] = &[
     // Floor 5: the one binary.
     room("pulsefield", &["control", "daemon", "ctl"], Any),
     // In front of it: programs that look at the house from outside, and the project's own commands.
+    room("fuzz", &["units", "data", "ring", "scsi", "backstore", "engine"], Any),
     room("guest", &[], Any),
     // xtask knows the command line in order to write its manual.
     room("xtask", &["ctl"], Any),

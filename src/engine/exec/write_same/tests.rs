@@ -70,7 +70,7 @@ fn zero_blocks_are_the_rest_of_the_medium() {
     no_block.check(Sense::lba_out_of_range());
     // As many as WRITE SAME takes, and one more.
     let mut world = World::with(|setup| setup.geometry.blocks = BlockCount::new(1 << 20));
-    let last = (1 << 20) - 65_536;
+    let last = (1 << 20) - 32_768;
     world.execute(&cdb::write_same(last, 0, 0), out(&filled(0, 1))).good();
     let too_many = world.execute(&cdb::write_same(last - 1, 0, 0), out(&filled(0, 1)));
     too_many.check_codes(SenseKey::IllegalRequest, Asc::new(0x24, 0x00));
