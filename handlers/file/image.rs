@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
@@ -97,21 +97,10 @@ fn find(path: &Path, read_only: bool) -> Result<Option<Metadata>, OpenError> {
 }
 
 fn require_regular(path: &Path, metadata: &Metadata) -> Result<(), OpenError> {
-    let kind = metadata.file_type();
-    let found = if kind.is_file() {
-        return Ok(());
-    } else if kind.is_dir() {
-        "folder"
-    } else if kind.is_block_device() {
-        "block device"
-    } else if kind.is_char_device() {
-        "character device"
-    } else if kind.is_fifo() {
-        "pipe"
-    } else {
-        "socket"
-    };
-    Err(OpenError::Kind { path: text(path), found, wanted: "regular file", handler: "file" })
+    match metadata.is_file() {
+        true => Ok(()),
+        false => Err(OpenError::other_kind(path, metadata.file_type(), "regular file", "file")),
+    }
 }
 
 fn check_folder(path: &Path) -> Result<(), OpenError> {

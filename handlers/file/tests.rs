@@ -3,7 +3,7 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::{env, fs};
 
-use pulsefield_backstore::conformance::{Retains, Subject};
+use pulsefield_backstore::conformance::{Origin, Retains, Subject};
 use pulsefield_backstore::{BackstoreError, Completion, CompletionSink, OpOutput, OpTag};
 use pulsefield_data::Buffer;
 use pulsefield_units::{BlockLength, Lba, LbaRange};
@@ -19,6 +19,7 @@ mod defaults {
         cfgstring: |folder| format!("file/{}/lu.img", folder.display()),
         read_only: Some(|folder| format!("file/{}/lu.img;read-only=yes", folder.display())),
         retains: Retains::Yes,
+        origin: Origin::Made,
     });
 }
 
@@ -32,6 +33,7 @@ mod write_through_on_one_worker {
         },
         read_only: Some(|folder| format!("file/{}/lu.img;read-only=yes", folder.display())),
         retains: Retains::Yes,
+        origin: Origin::Made,
     });
 }
 

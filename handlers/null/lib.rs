@@ -94,7 +94,7 @@ impl Backstore for NullMedium {
 
 #[cfg(test)]
 mod tests {
-    use pulsefield_backstore::conformance::{Retains, Subject};
+    use pulsefield_backstore::conformance::{Origin, Retains, Subject};
 
     use super::*;
 
@@ -103,6 +103,7 @@ mod tests {
         cfgstring: |_folder| "null/".to_owned(),
         read_only: None,
         retains: Retains::No,
+        origin: Origin::Made,
     });
 
     #[test]

@@ -78,7 +78,7 @@ impl Backstore for RamMedium {
 
 #[cfg(test)]
 mod tests {
-    use pulsefield_backstore::conformance::{Retains, Subject};
+    use pulsefield_backstore::conformance::{Origin, Retains, Subject};
 
     use super::*;
 
@@ -87,6 +87,7 @@ mod tests {
         cfgstring: |_folder| "ram/".to_owned(),
         read_only: None,
         retains: Retains::Yes,
+        origin: Origin::Made,
     });
 
     #[test]

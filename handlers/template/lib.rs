@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pulsefield_backstore::{
     Backstore, BackstoreError, Capabilities, Cfgstring, Extent, Geometry, Handler, Mapping, Op,
-    OpOutput, OpenError, OpenSpec, Request,
+    OpOutput, OpenError, OpenSpec, Request, Topology,
 };
 use pulsefield_data::Buffer;
 use pulsefield_units::{BlockCount, BlockLength, LbaRange};
@@ -92,6 +92,8 @@ impl Backstore for TemplateMedium {
             // True only if an `Op::WriteAtomic` that is cut short, by an error or by a loss of power,
             // leaves every block as it was. A vector survives neither whole nor in part.
             atomic_write: true,
+            // The sizes in which it works best, if it has any.
+            topology: Topology::default(),
         }
     }
 
@@ -174,7 +176,7 @@ fn in_memory(geometry: Geometry) -> Result<usize, OpenError> {
 
 #[cfg(test)]
 mod tests {
-    use pulsefield_backstore::conformance::{Retains, Subject};
+    use pulsefield_backstore::conformance::{Origin, Retains, Subject};
 
     use super::*;
 
@@ -185,5 +187,6 @@ mod tests {
         cfgstring: |_folder| "template/".to_owned(),
         read_only: None,
         retains: Retains::Yes,
+        origin: Origin::Made,
     });
 }

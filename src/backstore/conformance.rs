@@ -30,6 +30,18 @@ pub struct Subject {
     pub read_only: Option<fn(folder: &Path) -> String>,
     /// Whether it keeps what is written.
     pub retains: Retains,
+    /// Where the medium comes from.
+    pub origin: Origin,
+}
+
+/// Where a medium comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The handler made it: blocks that are new read as zeros, and where it has holes is known.
+    Made,
+    /// A device that was there: blocks that come with a larger size hold whatever they held, and it
+    /// need not tell which ones have space behind them.
+    Found,
 }
 
 /// Whether a medium keeps what is written to it.

@@ -1,5 +1,8 @@
 //! What opens a medium: one [`Handler`] per name before the `/` of a cfgstring.
 
+use std::fs::FileType;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -117,4 +120,56 @@ pub enum OpenError {
         /// Which file or device.
         path: String,
     },
+    /// Somebody else has the device, and it is known who.
+    #[error("{path} is in use by {holder}")]
+    Held {
+        /// Which device.
+        path: String,
+        /// Who has it.
+        holder: String,
+    },
+    /// The device cannot write the logical unit's blocks one by one.
+    #[error(
+        "{path} has blocks of {found} bytes, the logical unit wants {wanted}; \
+        create it with control=hw_block_size={found}"
+    )]
+    BlockLength {
+        /// Which device.
+        path: String,
+        /// Length of its logical blocks in bytes.
+        found: u32,
+        /// Length of the logical unit's blocks in bytes.
+        wanted: u32,
+    },
+    /// The device has zones, each of which can be written from its start only.
+    #[error("{path} is a zoned device; block/ serves devices that can be written anywhere")]
+    Zoned {
+        /// Which device.
+        path: String,
+    },
+}
+
+impl OpenError {
+    /// [`OpenError::Kind`], for a `path` at which something of the type `found` lies.
+    pub fn other_kind(
+        path: &Path,
+        found: FileType,
+        wanted: &'static str,
+        handler: &'static str,
+    ) -> Self {
+        let found = if found.is_file() {
+            "regular file"
+        } else if found.is_dir() {
+            "folder"
+        } else if found.is_block_device() {
+            "block device"
+        } else if found.is_char_device() {
+            "character device"
+        } else if found.is_fifo() {
+            "pipe"
+        } else {
+            "socket"
+        };
+        Self::Kind { path: path.display().to_string(), found, wanted, handler }
+    }
 }

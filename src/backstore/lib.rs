@@ -22,10 +22,10 @@ mod workers;
 pub use cfgstring::{Cfgstring, ConfigError};
 pub use error::BackstoreError;
 pub use handler::{Handler, OpenError, OpenSpec};
-pub use medium::{CACHED_BYTES_MAX, FileMedium, MediumAccess};
+pub use medium::{CACHED_BYTES_MAX, DeviceAccess, FileMedium, MediumAccess};
 pub use registry::Registry;
 pub use request::{
     Backstore, Capabilities, Completion, CompletionSink, Extent, Geometry, Mapping, Op, OpOutput,
-    OpTag, Request,
+    OpTag, Request, Topology,
 };
 pub use workers::Workers;

@@ -1,22 +1,28 @@
-//! Every op on a file descriptor: what `ram` (a memfd) and `file` (a regular file) share.
+//! Every op on a file descriptor: what `ram` (a memfd), `file` (a regular file) and `block` (a block
+//! device) share.
 //!
 //! The calls may block; who must not wait runs them on [`Workers`](crate::Workers).
 
+mod direct;
 mod failure;
 mod provisioning;
 mod zeroing;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pulsefield_data::Buffer;
 use pulsefield_units::{BlockCount, BlockLength, LbaRange};
 
+use self::direct::Direct;
 use self::failure::FailureLog;
 use self::zeroing::Space;
-use crate::{BackstoreError, Capabilities, Extent, Geometry, Op, OpOutput, OpenError, Request};
+use crate::{
+    BackstoreError, Capabilities, Extent, Geometry, Mapping, Op, OpOutput, OpenError, Request,
+    Topology,
+};
 
 /// The longest read that [`FileMedium::execute_if_cached`] answers: what a command of ordinary size
 /// asks for. Copying more would hold up the caller's other commands longer than a thread's hop.
@@ -31,10 +37,22 @@ pub struct MediumAccess {
     pub write_cache: bool,
 }
 
+/// What a block device is, besides a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceAccess {
+    /// The file was opened with `O_DIRECT`.
+    pub direct: bool,
+    /// `FALLOC_FL_PUNCH_HOLE` makes it read as zeros and gives space back.
+    pub punches: bool,
+    /// The sizes in which it works best.
+    pub topology: Topology,
+}
+
 /// An open file that serves as a medium.
 ///
-/// Ops may run on any number of threads at once. The file is exactly as long as the geometry says;
-/// parts that were never written are holes and read as zeros.
+/// Ops may run on any number of threads at once. A file is exactly as long as the geometry says;
+/// parts that were never written are holes and read as zeros. A device is at least that long, holds
+/// what it holds, and does not tell where it has holes.
 pub struct FileMedium {
     file: File,
     name: String,
@@ -44,6 +62,9 @@ pub struct FileMedium {
     blocks: AtomicU64,
     access: MediumAccess,
     punches: bool,
+    topology: Topology,
+    is_device: bool,
+    direct: Option<Direct>,
     /// Set once the kernel could not write back what was answered as written. It reports such a
     /// loss once and then forgets it (`mm/filemap.c`, `file_check_and_advance_wb_err`), so the next
     /// flush would succeed and promise what is not true. Hence it stays set until the medium is
@@ -75,16 +96,50 @@ impl FileMedium {
     ) -> Result<Self, OpenError> {
         let bytes = geometry.bytes()?;
         let punches = !access.read_only && zeroing::can_punch(&file, bytes);
-        Ok(Self {
+        Ok(Self::assemble(file, name, geometry, access, punches, None))
+    }
+
+    /// A medium on the block device `file`, which must be at least as long as `geometry` says, take
+    /// blocks of that length, and be open for writing unless the access is read-only. It keeps its
+    /// size whatever [`Self::resize`] says.
+    ///
+    /// # Errors
+    /// [`OpenError::Size`], [`OpenError::TooLarge`], [`OpenError::Io`].
+    pub fn on_device(
+        file: File,
+        name: String,
+        geometry: Geometry,
+        access: MediumAccess,
+        device: DeviceAccess,
+    ) -> Result<Self, OpenError> {
+        let punches = !access.read_only && device.punches;
+        let medium = Self::assemble(file, name, geometry, access, punches, Some(device));
+        medium.require_room(geometry)?;
+        Ok(medium)
+    }
+
+    fn assemble(
+        file: File,
+        name: String,
+        geometry: Geometry,
+        access: MediumAccess,
+        punches: bool,
+        device: Option<DeviceAccess>,
+    ) -> Self {
+        let direct = device.is_some_and(|device| device.direct);
+        Self {
             file,
             name,
             block_length: geometry.block_length,
             blocks: AtomicU64::new(geometry.blocks.as_u64()),
             access,
             punches,
+            topology: device.map(|device| device.topology).unwrap_or_default(),
+            is_device: device.is_some(),
+            direct: direct.then(|| Direct::new(geometry.block_length)),
             write_back_lost: AtomicBool::new(false),
             failures: FailureLog::new(),
-        })
+        }
     }
 
     /// The file itself, to ask the operating system about it.
@@ -103,8 +158,8 @@ impl FileMedium {
         Geometry { block_length: self.block_length, blocks }
     }
 
-    /// As [`Backstore::capabilities`](crate::Backstore::capabilities); thin where the file system
-    /// can punch holes.
+    /// As [`Backstore::capabilities`](crate::Backstore::capabilities); thin where the file system or
+    /// the device can punch holes.
     pub const fn capabilities(&self) -> Capabilities {
         Capabilities {
             read_only: self.access.read_only,
@@ -112,14 +167,15 @@ impl FileMedium {
             thin: self.punches,
             compare_and_write: false,
             atomic_write: false,
+            topology: self.topology,
         }
     }
 
     /// As [`Backstore::resize`](crate::Backstore::resize).
     ///
     /// # Errors
-    /// [`OpenError::ReadOnly`], [`OpenError::TooLarge`], or [`OpenError::Io`] if the file system
-    /// refuses; nothing has changed.
+    /// [`OpenError::ReadOnly`], [`OpenError::TooLarge`], [`OpenError::Size`] if a device is smaller,
+    /// or [`OpenError::Io`] if the file system refuses; nothing has changed.
     pub fn resize(&self, blocks: BlockCount) -> Result<(), OpenError> {
         let geometry = Geometry { blocks, ..self.geometry() };
         if geometry == self.geometry() {
@@ -128,23 +184,45 @@ impl FileMedium {
         if self.access.read_only {
             return Err(OpenError::ReadOnly { path: self.name.clone() });
         }
-        self.file.set_len(geometry.bytes()?).map_err(|source| OpenError::Io {
-            action: "resize",
-            path: self.name.clone(),
-            source,
-        })?;
+        if self.is_device {
+            self.require_room(geometry)?;
+        } else {
+            let resized = self.file.set_len(geometry.bytes()?);
+            resized.map_err(|source| self.refused("resize", source))?;
+        }
         self.blocks.store(blocks.as_u64(), Ordering::Relaxed);
         Ok(())
     }
 
+    /// Refuses a shape that the device is too small for, as large as it is now.
+    fn require_room(&self, geometry: Geometry) -> Result<(), OpenError> {
+        let wanted = geometry.bytes()?;
+        let found = self.size().map_err(|source| self.refused("measure", source))?;
+        if wanted <= found {
+            return Ok(());
+        }
+        let remedy = "give the logical unit at most that size, or grow the device";
+        Err(OpenError::Size { path: self.name.clone(), found, wanted, remedy })
+    }
+
+    /// How long the file or device is now. Moves the file's position, which nobody uses.
+    fn size(&self) -> io::Result<u64> {
+        (&self.file).seek(SeekFrom::End(0))
+    }
+
+    fn refused(&self, action: &'static str, source: io::Error) -> OpenError {
+        OpenError::Io { action, path: self.name.clone(), source }
+    }
+
     /// Answers a read of up to [`CACHED_BYTES_MAX`] bytes if the page cache holds all of them, and
     /// gives any other request back. Never waits, so it may be called where nobody may wait: it
-    /// spares what is in memory anyhow the way to another thread and back.
+    /// spares what is in memory anyhow the way to another thread and back. With direct I/O nothing
+    /// is.
     pub fn execute_if_cached(&self, mut request: Request) -> Option<Request> {
         let Op::Read { range } = request.op() else { return Some(request) };
         let span = self.span(range);
         let len = span.len_in_memory();
-        if len > CACHED_BYTES_MAX {
+        if len > CACHED_BYTES_MAX || self.direct.is_some() {
             return Some(request);
         }
         match request.buffer_mut().pread_cached(0, len, self.file.as_fd(), span.start) {
@@ -169,9 +247,19 @@ impl FileMedium {
             Err(BackstoreError::ReadOnly)
         } else {
             self.perform(op, request.buffer_mut())
-                .map_err(|error| self.failures.report(&self.name, op, &error))
+                .map_err(|error| self.failures.report(&self.name, op, &self.explain(error)))
         };
         request.complete(result);
+    }
+
+    /// What lies behind `error`. A device that was removed has no size any more
+    /// (`block/genhd.c`, `__blk_mark_disk_dead`): reads then end early and writes find no space
+    /// (`block/fops.c`), and neither is what has happened.
+    fn explain(&self, error: io::Error) -> io::Error {
+        if self.is_device && self.size().is_ok_and(|bytes| bytes == 0) {
+            return nix::Error::ENODEV.into();
+        }
+        error
     }
 
     fn perform(&self, op: Op, buffer: &mut Buffer) -> io::Result<OpOutput> {
@@ -209,10 +297,14 @@ impl FileMedium {
     }
 
     fn read(&self, span: Span, buffer: &mut Buffer) -> io::Result<()> {
-        let read = buffer.pread(0, span.len_in_memory(), self.file.as_fd(), span.start)?;
-        // The file is as long as the medium. If it ends early, somebody cut it behind our back, and
+        let len = span.len_in_memory();
+        let read = match &self.direct {
+            Some(direct) => direct.read(buffer, len, &self.file, span.start)?,
+            None => buffer.pread(0, len, self.file.as_fd(), span.start)?,
+        };
+        // The file is as long as the medium, or longer. If it ends early, somebody cut it behind our back, and
         // zeros would pass off lost data as blank blocks.
-        if read < span.len_in_memory() {
+        if read < len {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(())
@@ -221,15 +313,21 @@ impl FileMedium {
     fn write(&self, span: Span, buffer: &Buffer, durable: bool) -> io::Result<()> {
         let durable = durable || !self.access.write_cache;
         let len = span.len_in_memory();
-        match buffer.pwrite(0, len, self.file.as_fd(), span.start, durable) {
+        let written = match &self.direct {
+            Some(direct) => direct.write(buffer, len, &self.file, span.start, durable),
+            None => buffer.pwrite(0, len, self.file.as_fd(), span.start, durable),
+        };
+        match written {
             Ok(written) if written == len => Ok(()),
             // `pwrite` goes on after a partial write, so that a full file system says ENOSPC on the
             // next attempt; a write that moves nothing and names no error has no better name.
             Ok(_) => Err(io::ErrorKind::WriteZero.into()),
             Err(error) => {
                 // The error of a durable write may be that of an earlier write's write-back. No
-                // space is the exception: it is found when the write itself is allocated.
-                if durable && failure::classify(true, &error) == BackstoreError::Medium {
+                // space is the exception: it is found when the write itself is allocated. And what
+                // goes past the page cache is not written back later.
+                let write_back = durable && self.direct.is_none();
+                if write_back && failure::classify(true, &error) == BackstoreError::Medium {
                     self.write_back_lost.store(true, Ordering::Relaxed);
                 }
                 Err(error)
@@ -256,6 +354,12 @@ impl FileMedium {
     }
 
     fn first_extent(&self, span: Span) -> io::Result<Extent> {
+        if self.is_device {
+            // Block devices answer SEEK_DATA with EINVAL (`fs/read_write.c`, `fixed_size_llseek`);
+            // SBC-4 has one status for what is mapped and what is not known.
+            let blocks = self.block_length.blocks_in(span.len);
+            return Ok(Extent { mapping: Mapping::Mapped, blocks });
+        }
         let (mapping, bytes) = provisioning::first_run(&self.file, span, self.block_length)?;
         Ok(Extent { mapping, blocks: self.block_length.blocks_in(bytes) })
     }

@@ -23,8 +23,9 @@ pub trait Backstore: Send + Sync {
     /// returns at once and completes it from a thread of its own. Never waits for the medium.
     fn submit(&self, request: Request);
 
-    /// Sets a new number of blocks. Blocks that are new read as zeros; blocks that are cut off are
-    /// gone, and no request to them is in flight. May wait for the medium.
+    /// Sets a new number of blocks. Blocks that are new read as zeros, or hold what a device held
+    /// there; blocks that are cut off are out of reach, and no request to them is in flight. May wait
+    /// for the medium.
     ///
     /// # Errors
     /// Why the medium cannot have that size, in words for the administrator; nothing has changed.
@@ -66,6 +67,26 @@ pub struct Capabilities {
     pub compare_and_write: bool,
     /// [`Op::WriteAtomic`] of any length is never torn, not even by a loss of power or of space.
     pub atomic_write: bool,
+    /// In which sizes the medium works best.
+    pub topology: Topology,
+}
+
+/// The sizes in which a medium works, in bytes; 0 where it has none to name. They are advice: every
+/// request that is a whole number of logical blocks is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Topology {
+    /// What the medium writes without having to read first.
+    pub physical_block_bytes: u32,
+    /// Where the first whole physical block begins.
+    pub physical_alignment_bytes: u32,
+    /// Transfers are best in multiples of this.
+    pub transfer_granularity_bytes: u32,
+    /// Sequential transfers are best in this size.
+    pub transfer_optimal_bytes: u32,
+    /// Space is given back in multiples of this.
+    pub unmap_granularity_bytes: u32,
+    /// Where the first whole run of that size begins.
+    pub unmap_alignment_bytes: u32,
 }
 
 /// One request to a medium. The engine has checked that the range lies inside the geometry, and

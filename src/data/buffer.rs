@@ -180,6 +180,42 @@ impl Buffer {
         });
     }
 
+    /// Copies `len` bytes of `from`, from its byte `from_offset` on, into the bytes from `offset` on.
+    ///
+    /// # Panics
+    /// If fewer than `len` bytes follow either offset.
+    pub fn copy_from(&mut self, offset: usize, from: &Self, from_offset: usize, len: usize) {
+        let mut done = 0;
+        from.for_each(from_offset, len, |source| {
+            let mut copied = 0;
+            self.for_each(offset + done, source.len, |target| {
+                // SAFETY: `for_each` yields `source.len` bytes of targets in all, so the pointer
+                // stays inside the source piece (invariant 1); two buffers share no byte (invariant
+                // 2), and `&mut self` excludes readers.
+                unsafe {
+                    let source = source.start.as_ptr().add(copied);
+                    ptr::copy_nonoverlapping(source, target.start.as_ptr(), target.len);
+                }
+                copied += target.len;
+            });
+            done += source.len;
+        });
+    }
+
+    /// Whether each piece of `len` bytes from `offset` on starts at a multiple of `start` in memory
+    /// and is a multiple of `length` bytes long: what `O_DIRECT` asks of a transfer.
+    ///
+    /// # Panics
+    /// If fewer than `len` bytes follow `offset`.
+    pub fn is_aligned(&self, offset: usize, len: usize, start: usize, length: usize) -> bool {
+        let mut aligned = true;
+        self.for_each(offset, len, |piece| {
+            aligned &=
+                piece.start.addr().get().is_multiple_of(start) && piece.len.is_multiple_of(length);
+        });
+        aligned
+    }
+
     /// The first of `bytes` that differs from the bytes at `offset`, as an index into `bytes`.
     ///
     /// # Panics
@@ -403,6 +439,28 @@ mod tests {
             other[at] ^= 0x10;
             assert_eq!(buffer.first_difference(100, &other), Some(at));
         }
+    }
+
+    #[test]
+    fn bytes_are_copied_between_buffers_of_other_seams() {
+        let mut from = scattered(&[5, 1, 6]);
+        from.write_at(0, b"0123456789ab");
+        let mut into = scattered(&[2, 3, 8]);
+        into.copy_from(1, &from, 2, 9);
+        let mut back = [0; 13];
+        into.read_at(0, &mut back);
+        assert_eq!(&back, b"\x0023456789a\x00\x00\x00");
+    }
+
+    #[test]
+    fn alignment_counts_starts_and_lengths_of_every_piece() {
+        let buffer = Buffer::heap(4096 + 4095);
+        let first = buffer.segments()[0].start().as_ptr().align_offset(4096);
+        assert!(buffer.is_aligned(first, 4096, 4096, 512));
+        assert!(!buffer.is_aligned(first, 4095, 4096, 512));
+        assert!(!buffer.is_aligned(first + 512, 512, 4096, 512));
+        assert!(buffer.is_aligned(first + 512, 512, 512, 512));
+        assert!(buffer.is_aligned(first + 1, 0, 4096, 512), "nothing is always aligned");
     }
 
     #[test]

@@ -103,15 +103,6 @@ impl LogicalUnit {
         }
     }
 
-    /// LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: how many times two logical blocks double until they
-    /// fill a physical one. Media live on pages of 4096 bytes, but a block of 512 is written as such,
-    /// never by reading and writing its neighbours: so this is what the administrator says it is.
-    pub(crate) fn physical_block_exponent(&self) -> u8 {
-        let blocks = self.config.physical_block_bytes / self.geometry.block_length.bytes();
-        // Below 32; 0 if a logical block is the longer one.
-        u8::try_from(blocks.max(1).ilog2()).unwrap_or_default()
-    }
-
     /// MAXIMUM TRANSFER LENGTH in blocks.
     pub(crate) const fn transfer_blocks_max(&self) -> BlockCount {
         self.blocks_in(limits::TRANSFER_BYTES_MAX as u64)
@@ -122,23 +113,54 @@ impl LogicalUnit {
         self.blocks_in(limits::WRITE_SAME_BYTES_MAX)
     }
 
+    /// The length of a physical block: what a device says, or what the administrator says it is. A file
+    /// system has pages of 4096 bytes, but a block of 512 is written as such, never by reading and
+    /// writing its neighbours; so neither says anything by itself.
+    fn physical_block_bytes(&self) -> u32 {
+        self.config.physical_block_bytes.max(self.capabilities.topology.physical_block_bytes)
+    }
+
+    /// LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: how many times two logical blocks double until they
+    /// fill a physical one; 0 if a logical block is the longer one.
+    pub(crate) fn physical_block_exponent(&self) -> u8 {
+        let blocks = self.physical_block_bytes() / self.geometry.block_length.bytes();
+        // Below 32.
+        u8::try_from(blocks.max(1).ilog2()).unwrap_or_default()
+    }
+
+    /// LOWEST ALIGNED LOGICAL BLOCK ADDRESS.
+    pub(crate) fn lowest_aligned_lba(&self) -> u16 {
+        let offset = self.capabilities.topology.physical_alignment_bytes;
+        u16::try_from(offset / self.geometry.block_length.bytes()).unwrap_or(0)
+    }
+
     /// The Block Limits page: what is advertised here is what admission enforces.
     pub(crate) fn block_limits(&self) -> BlockLimits {
         let block_bytes = self.geometry.block_length.bytes();
         let thin = self.capabilities.thin;
+        let topology = self.capabilities.topology;
+        let or_else = |bytes: u32, default: u32| if bytes == 0 { default } else { bytes };
+        // More than a transfer may be is not optimal.
+        let optimal = or_else(topology.transfer_optimal_bytes, limits::TRANSFER_BYTES_OPTIMAL)
+            .min(limits::TRANSFER_BYTES_MAX);
+        let physical = self.physical_block_bytes().max(block_bytes);
+        let granularity = or_else(topology.transfer_granularity_bytes, physical) / block_bytes;
+        let unmap_granularity =
+            or_else(topology.unmap_granularity_bytes, limits::UNMAP_GRANULARITY_BYTES);
         BlockLimits {
             write_same_non_zero: false,
             maximum_compare_and_write_length: self.config.compare_and_write_blocks_max.get(),
-            optimal_transfer_length_granularity: 1 << self.physical_block_exponent(),
+            optimal_transfer_length_granularity: u16::try_from(granularity).unwrap_or(0),
             maximum_transfer_length: limits::TRANSFER_BYTES_MAX / block_bytes,
-            optimal_transfer_length: limits::TRANSFER_BYTES_OPTIMAL / block_bytes,
+            optimal_transfer_length: optimal / block_bytes,
             maximum_unmap_lba_count: if thin { limits::UNMAP_BLOCKS_MAX } else { 0 },
             maximum_unmap_block_descriptor_count: match thin {
                 true => limits::UNMAP_DESCRIPTORS_MAX,
                 false => 0,
             },
-            optimal_unmap_granularity: limits::UNMAP_GRANULARITY_BYTES / block_bytes,
-            unmap_granularity_alignment: thin.then_some(0),
+            optimal_unmap_granularity: unmap_granularity / block_bytes,
+            unmap_granularity_alignment: thin
+                .then_some(topology.unmap_alignment_bytes / block_bytes),
             maximum_write_same_length: self.write_same_blocks_max().as_u64(),
             maximum_atomic_transfer_length: match self.capabilities.atomic_write {
                 true => limits::TRANSFER_BYTES_MAX / block_bytes,

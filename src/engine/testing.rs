@@ -75,11 +75,10 @@ impl Default for Setup {
             config: LuConfig::default(),
             geometry: Geometry { block_length: BlockLength::B512, blocks: BlockCount::new(64) },
             capabilities: Capabilities {
-                read_only: false,
                 write_cache: true,
                 thin: true,
-                compare_and_write: false,
                 atomic_write: true,
+                ..Capabilities::default()
             },
         }
     }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::model::Model;
 use super::scattered::scattered;
-use super::{Retains, Subject};
+use super::{Origin, Retains, Subject};
 use crate::{
     Backstore, BackstoreError, Cfgstring, Completion, CompletionSink, Extent, Geometry, Mapping,
     Op, OpOutput, OpTag, OpenSpec, Request,
@@ -117,6 +117,11 @@ impl Bench {
         &mut self.model
     }
 
+    /// Whether the medium tells where it has no space.
+    pub(super) fn knows_its_holes(&self) -> bool {
+        self.subject.origin == Origin::Made && self.medium.capabilities().thin
+    }
+
     pub(super) fn retains(&self) -> bool {
         self.subject.retains == Retains::Yes
     }
@@ -188,9 +193,12 @@ impl Bench {
         if let Err(error) = self.medium.resize(BlockCount::new(blocks)) {
             panic!("{} blocks cannot become {blocks}: {error}", self.blocks);
         }
-        self.blocks = blocks;
+        let before = std::mem::replace(&mut self.blocks, blocks);
         self.model.resize(blocks);
         assert_eq!(self.medium.geometry().blocks, BlockCount::new(blocks));
+        if blocks > before && self.subject.origin == Origin::Found {
+            self.write_zeroes(range(before, blocks - before), false, true);
+        }
     }
 
     /// Reads `range` and compares it with the model.

@@ -112,7 +112,7 @@ pub fn unmapped_blocks_read_as_zeros(subject: &Subject) {
 }
 
 /// Provisioning comes in runs that leave no block out, from wherever one asks. What is deallocated
-/// reads as zeros, what was written is mapped, and on a thin medium what was unmapped is not.
+/// reads as zeros, what was written is mapped, and on a thin medium that knows what was unmapped is not.
 pub fn provisioning_covers_every_block(subject: &Subject) {
     // Large enough that a file system with 64 KiB blocks has whole ones to give back.
     const MIB: u64 = 1 << 20;
@@ -129,7 +129,7 @@ pub fn provisioning_covers_every_block(subject: &Subject) {
                 let unmapped = (mib..2 * mib).contains(&lba);
                 if written && bench.retains() {
                     assert_eq!(mapping, Mapping::Mapped, "block {lba} was written");
-                } else if unmapped && bench.medium().capabilities().thin {
+                } else if unmapped && bench.knows_its_holes() {
                     assert_eq!(mapping, Mapping::Deallocated, "block {lba} was unmapped");
                 }
             }
@@ -207,7 +207,8 @@ pub fn closing_answers_what_is_queued(subject: &Subject) {
     });
 }
 
-/// New blocks read as zeros, old ones stay; a block that was cut off comes back as zeros.
+/// New blocks read as zeros, old ones stay; a block that was cut off comes back as zeros. (On a
+/// device that was found the kit zeroes them itself.)
 pub fn growing_adds_zeros_and_shrinking_forgets(subject: &Subject) {
     each_block_length(subject, |mut bench| {
         bench.write(range(0, BLOCKS), false);

@@ -9,7 +9,10 @@ use nix::errno::Errno;
 use crate::{BackstoreError, Op};
 
 /// Errors that mean the same whatever was tried. All others are [`BackstoreError::Medium`].
-const MEANINGS: [(Errno, BackstoreError); 14] = [
+///
+/// Of a block device's errors (`block/blk-core.c`, `blk_errors`) those are `EREMOTEIO` (the target
+/// failed), `ENODATA` (a medium error), `EILSEQ` (protection information) and `EIO`.
+const MEANINGS: [(Errno, BackstoreError); 17] = [
     (Errno::ENOSPC, BackstoreError::NoSpace),
     (Errno::EDQUOT, BackstoreError::NoSpace),
     // Below the medium's end only a limit on file sizes answers so (RLIMIT_FSIZE, ulimit -f).
@@ -20,9 +23,14 @@ const MEANINGS: [(Errno, BackstoreError); 14] = [
     (Errno::ENOMEM, BackstoreError::Transient),
     (Errno::ENOBUFS, BackstoreError::Transient),
     (Errno::ETIMEDOUT, BackstoreError::Transient),
+    // Of a block device: out of some resource of its own, and a transport that comes back.
+    (Errno::EBUSY, BackstoreError::Transient),
+    (Errno::ENOLINK, BackstoreError::Transient),
     (Errno::ENODEV, BackstoreError::Gone),
     (Errno::ENXIO, BackstoreError::Gone),
     (Errno::ESTALE, BackstoreError::Gone),
+    // A block device that somebody else has reserved: it stays so until somebody intervenes.
+    (Errno::EBADE, BackstoreError::Gone),
     // A FUSE file system whose server died, and a file system that was shut down.
     (Errno::ENOTCONN, BackstoreError::Gone),
     (Errno::ESHUTDOWN, BackstoreError::Gone),
@@ -130,6 +138,11 @@ mod tests {
         assert_eq!(meaning(true, Errno::ENOSPC), BackstoreError::NoSpace);
         assert_eq!(meaning(true, Errno::EIO), BackstoreError::Medium);
         assert_eq!(meaning(false, Errno::EUCLEAN), BackstoreError::Medium);
+        for errno in [Errno::EREMOTEIO, Errno::ENODATA, Errno::EILSEQ] {
+            assert_eq!(meaning(true, errno), BackstoreError::Medium);
+        }
+        assert_eq!(meaning(true, Errno::ENOLINK), BackstoreError::Transient);
+        assert_eq!(meaning(false, Errno::EBADE), BackstoreError::Gone);
         assert_eq!(meaning(false, Errno::ESTALE), BackstoreError::Gone);
         assert_eq!(meaning(true, Errno::EPERM), BackstoreError::ReadOnly);
         assert_eq!(meaning(false, Errno::EPERM), BackstoreError::Medium, "reading needs no right");

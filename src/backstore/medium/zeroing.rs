@@ -1,16 +1,19 @@
-//! Making a run of a file read as zeros, by giving its space back or by keeping it; and getting space
-//! for a run without changing what it reads as.
+//! Making a run of a file or device read as zeros, by giving its space back or by keeping it; and
+//! getting space for a run without changing what it reads as.
+//!
+//! A block device understands the first two calls (`block/fops.c`, `blkdev_fallocate`): both are
+//! write-zeroes, with and without leave to deallocate. That a plain discard reads as zeros, no
+//! device promises any more, so there is none here.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::LazyLock;
 
+use super::direct::Paged;
+use super::{Span, offset};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
-use pulsefield_data::Buffer;
-
-use super::{Span, offset};
 
 /// What becomes of the space behind blocks that are zeroed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,7 +27,8 @@ pub(super) enum Space {
 /// How much is zeroed with one write where the file system has no faster way.
 const ZEROS_BYTES: usize = 256 * 1024;
 
-static ZEROS: LazyLock<Buffer> = LazyLock::new(|| Buffer::heap(ZEROS_BYTES));
+/// Paged, for files that were opened with `O_DIRECT`.
+static ZEROS: LazyLock<Paged> = LazyLock::new(|| Paged::new(ZEROS_BYTES));
 
 /// Zeroes `span`; writes zeros where the file system has no call for it.
 pub(super) fn zero(file: &File, span: Span, space: Space) -> io::Result<()> {
@@ -66,7 +70,7 @@ fn write_zeros(file: &File, span: Span) -> io::Result<()> {
     let mut position = span.start;
     while position < span.end() {
         let len = usize::try_from(span.end() - position).unwrap_or(usize::MAX).min(ZEROS_BYTES);
-        if ZEROS.pwrite(0, len, file.as_fd(), position, false)? < len {
+        if ZEROS.buffer.pwrite(ZEROS.start, len, file.as_fd(), position, false)? < len {
             return Err(io::ErrorKind::WriteZero.into());
         }
         position += len as u64;

@@ -141,6 +141,7 @@ fn read_capacity(unit: &LogicalUnit) -> ReadCapacityData {
         blocks: unit.geometry.blocks,
         block_length: unit.geometry.block_length,
         physical_block_exponent: unit.physical_block_exponent(),
+        lowest_aligned_lba: unit.lowest_aligned_lba(),
         provisioning_managed: thin,
         reads_zeros: thin,
     }

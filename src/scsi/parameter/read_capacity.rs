@@ -12,14 +12,17 @@ pub struct ReadCapacityData {
     /// LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: 2^n logical blocks are one physical block; 3 and
     /// 512-byte blocks are a 512e disk. 0 to 15.
     pub physical_block_exponent: u8,
+    /// LOWEST ALIGNED LOGICAL BLOCK ADDRESS: the first block that begins a physical one. 14 bits.
+    pub lowest_aligned_lba: u16,
     /// LBPME: logical block provisioning is managed (UNMAP and the like).
     pub provisioning_managed: bool,
     /// LBPRZ: unmapped blocks read as zeros.
     pub reads_zeros: bool,
 }
 
-const LBPME: u8 = 0x80;
-const LBPRZ: u8 = 0x40;
+const LBPME: u16 = 0x8000;
+const LBPRZ: u16 = 0x4000;
+const LOWEST_ALIGNED_LBA: u16 = 0x3fff;
 const PHYSICAL_BLOCK_EXPONENT: u8 = 0x0f;
 
 impl ReadCapacityData {
@@ -45,8 +48,8 @@ impl ReadCapacityData {
         out.push(self.physical_block_exponent & PHYSICAL_BLOCK_EXPONENT);
         let managed = if self.provisioning_managed { LBPME } else { 0 };
         let zeros = if self.reads_zeros { LBPRZ } else { 0 };
-        // LOWEST ALIGNED LOGICAL BLOCK ADDRESS is 0.
-        out.extend_from_slice(&[managed | zeros, 0]);
+        let aligned = self.lowest_aligned_lba & LOWEST_ALIGNED_LBA;
+        out.extend_from_slice(&(managed | zeros | aligned).to_be_bytes());
         out.extend_from_slice(&[0; 16]);
     }
 }
@@ -60,6 +63,7 @@ mod tests {
             blocks: BlockCount::new(blocks),
             block_length: BlockLength::B512,
             physical_block_exponent: 3,
+            lowest_aligned_lba: 0x1234,
             provisioning_managed: true,
             reads_zeros: true,
         }
@@ -83,12 +87,13 @@ mod tests {
     fn sixteen_tells_of_provisioning_and_physical_blocks() {
         let mut out = Vec::new();
         data(0x1_0000_0001).encode_16(&mut out);
-        assert_eq!(out[..16], [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 3, 0xc0, 0]);
+        assert_eq!(out[..16], [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 3, 0xd2, 0x34]);
         assert_eq!(out[16..], [0; 16]);
         out.clear();
         let thick = ReadCapacityData {
             block_length: BlockLength::B4096,
             physical_block_exponent: 0,
+            lowest_aligned_lba: 0,
             provisioning_managed: false,
             reads_zeros: false,
             ..data(1)

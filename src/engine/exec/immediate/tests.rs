@@ -1,3 +1,4 @@
+use pulsefield_backstore::Topology;
 use pulsefield_scsi::Sense;
 use pulsefield_scsi::parameter::{AccessState, AccessStates};
 use pulsefield_units::{BlockCount, BlockLength};
@@ -157,6 +158,33 @@ fn block_limits_are_those_that_are_enforced() {
             &[0, 0, 0x08, 0],
         ])
     );
+}
+
+#[test]
+fn the_sizes_a_medium_works_in_are_told_in_logical_blocks() {
+    let topology = Topology {
+        physical_block_bytes: 4096,
+        physical_alignment_bytes: 3584,
+        transfer_granularity_bytes: 8192,
+        // More than a transfer may be.
+        transfer_optimal_bytes: 64 << 20,
+        unmap_granularity_bytes: 65536,
+        unmap_alignment_bytes: 4096,
+    };
+    let read_capacity_16 = [0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0];
+    let mut world = World::with(|setup| setup.capabilities.topology = topology);
+    let capacity = world.execute(&read_capacity_16, room(32)).bytes;
+    assert_eq!(capacity[13..16], [3, 0xc0, 7], "512e, aligned at block 7");
+    let limits = page(&mut world, 0xb0);
+    assert_eq!(limits[6..8], [0, 16]);
+    assert_eq!(limits[8..12], limits[12..16], "the longest transfer is the best");
+    assert_eq!(limits[28..36], [0, 0, 0, 128, 0x80, 0, 0, 8]);
+    let mut world = World::with(|setup| {
+        setup.capabilities.topology = topology;
+        setup.geometry.block_length = BlockLength::B4096;
+    });
+    let capacity = world.execute(&read_capacity_16, room(32)).bytes;
+    assert_eq!(capacity[13..16], [0, 0xc0, 0]);
 }
 
 #[test]
