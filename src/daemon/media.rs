@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use pulsefield_backstore::{
     Backstore, ConfigError, Geometry, Handler, OpenError, OpenSpec, Registry,
 };
+use pulsefield_block::BlockHandler;
 use pulsefield_file::FileHandler;
 use pulsefield_null::NullHandler;
 use pulsefield_ram::RamHandler;
@@ -32,7 +33,7 @@ impl MediumError {
     /// What the kernel tells whoever wanted the unit, who sees nothing but this.
     pub(crate) fn errno(&self) -> Errno {
         match self {
-            Self::Open(OpenError::InUse { .. }) => Errno::EBUSY,
+            Self::Open(OpenError::InUse { .. } | OpenError::Held { .. }) => Errno::EBUSY,
             Self::Open(OpenError::NoFolder { .. }) => Errno::ENOENT,
             Self::Open(OpenError::NotWritable { source, .. } | OpenError::Io { source, .. }) => {
                 source.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
@@ -50,7 +51,12 @@ pub(crate) struct Media(Registry);
 
 impl Media {
     pub(crate) fn new() -> Self {
-        Self::of(vec![Box::new(FileHandler), Box::new(RamHandler), Box::new(NullHandler)])
+        Self::of(vec![
+            Box::new(FileHandler),
+            Box::new(BlockHandler),
+            Box::new(RamHandler),
+            Box::new(NullHandler),
+        ])
     }
 
     pub(crate) fn of(handlers: Vec<Box<dyn Handler>>) -> Self {
@@ -132,6 +138,7 @@ mod tests {
             (read_only, Errno::EROFS),
             (no_folder, Errno::ENOENT),
             (OpenError::InUse { path: path() }, Errno::EBUSY),
+            (OpenError::Held { path: path(), holder: "dm-0".to_owned() }, Errno::EBUSY),
             (OpenError::ReadOnly { path: path() }, Errno::EINVAL),
         ] {
             assert_eq!(MediumError::from(error).errno(), errno);

@@ -64,6 +64,7 @@ const HOUSE: &[Room] = &[
     room("engine", &["units", "data", "scsi", "backstore"], Only(&[])),
     // Beside the house: handlers know only the trait and what it speaks in.
     room("ram", HANDLER, Only(&["nix"])),
+    room("block", HANDLER, Only(&["nix"])),
     room("file", HANDLER, Only(&["nix", "tracing"])),
     room("null", HANDLER, Only(&[])),
     room("template", HANDLER, Only(&[])),
@@ -82,6 +83,7 @@ const HOUSE: &[Room] = &[
             "engine",
             "control",
             "ram",
+            "block",
             "file",
             "null",
         ],
