@@ -4,6 +4,7 @@
 //! to see and did not, it records as a failed check and carries on.
 
 mod bad_input;
+mod block;
 mod conformance;
 mod demo;
 mod examples;
@@ -35,6 +36,8 @@ pub enum Scenario {
     Demo,
     /// Commands and configurations that are wrong.
     BadInput,
+    /// Block devices as media.
+    Block,
 }
 
 impl Scenario {
@@ -62,11 +65,12 @@ impl Scenario {
             Self::Examples => examples::run(report)?,
             Self::Demo => demo::run(report, kind)?,
             Self::BadInput => bad_input::run(report)?,
+            Self::Block => block::run(report)?,
         }
         report.none("tasks stuck in the kernel", &processes::stuck()?);
         report.none("UIO devices left behind", &configfs::user_devices()?);
-        // These two break media and LUNs on purpose; others must not see a single error.
-        if !matches!(self, Self::BadInput | Self::Removal) {
+        // These break media and LUNs on purpose; others must not see a single error.
+        if !matches!(self, Self::BadInput | Self::Block | Self::Removal) {
             report.none("complaints of the kernel", &log.complaints()?);
             report.none("errors and panics of the daemon", &daemon::complaints()?);
         }
