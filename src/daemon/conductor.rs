@@ -11,9 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use pulsefield_backstore::{Backstore, Completion, Geometry, Request};
+use pulsefield_backstore::{Backstore, Completion, Geometry, OpTag, Request};
 use pulsefield_data::Buffer;
-use pulsefield_engine::{Action, Answer, DeviceServer, Incoming, Lane, Query, UnitAttention};
+use pulsefield_engine::{
+    AccessStateChange, Action, Answer, DeviceServer, Incoming, Lane, Query, UnitAttention,
+};
 use pulsefield_kernel::UioError;
 use pulsefield_ring::{self as ring, CommandToken, DataIn, Entry, Ring, RingCommand, RingError};
 use pulsefield_scsi::{Asc, Sense, SenseKey, Status, opcode};
@@ -69,6 +71,8 @@ pub(crate) enum Origin {
 pub(crate) trait Surroundings {
     /// Finds something out; the answer comes as a [`Message`].
     fn ask(&self, query: Query);
+    /// Changes the states of target port groups; [`Message::AccessStatesSet`] says how that went.
+    fn set_access_states(&self, request: OpTag, changes: Vec<AccessStateChange>);
     /// Keeps new commands off the ring from now on; [`Message::Blocked`] says when that is so.
     fn block(&self);
 }
@@ -253,6 +257,9 @@ impl<'a> Conductor<'a> {
                 }
                 Message::Identity(identity) => self.server.on_identity(identity),
                 Message::PortGroups(groups) => self.server.on_port_groups(groups),
+                Message::AccessStatesSet { request, changed } => {
+                    self.server.on_access_states_set(clock::now(), request, changed);
+                }
                 Message::Probe(number) => self.probe(number)?,
             }
         }
@@ -316,6 +323,9 @@ impl<'a> Conductor<'a> {
             }
             Action::Answer(answer) => self.answer(answer)?,
             Action::Ask(query) => self.surroundings.ask(query),
+            Action::SetAccessStates { request, changes } => {
+                self.surroundings.set_access_states(request, changes);
+            }
         }
         Ok(())
     }
@@ -372,12 +382,12 @@ impl<'a> Conductor<'a> {
     }
 
     /// Sends a command through the device server that touches neither the medium nor a pending unit
-    /// attention.
+    /// attention, and asks nobody anything: INQUIRY for the list of vital product data pages.
     fn probe(&mut self, number: u64) -> Result<(), Interruption> {
         // The kernel counts its events in 32 bits: were they never read, one in 2^32 would make the
         // count what it was when the device was opened, and not be seen.
         self.uio.take_events()?;
-        let inquiry = Cdb::new(&[opcode::INQUIRY, 0, 0, 0, 36, 0]);
+        let inquiry = Cdb::new(&[opcode::INQUIRY, 1, 0, 0, 36, 0]);
         let token = Origin::Probe(number);
         let incoming = Incoming { token, tag: 0, cdb: inquiry, data: Buffer::heap(36) };
         self.server.on_command(clock::now(), incoming);

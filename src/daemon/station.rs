@@ -10,6 +10,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
+use pulsefield_backstore::OpTag;
 use pulsefield_engine::{Identity, LuConfig, PortGroup};
 use pulsefield_units::BlockCount;
 
@@ -34,6 +35,8 @@ pub(crate) enum Message {
     Identity(Identity),
     /// Answer to [`pulsefield_engine::Query::PortGroups`].
     PortGroups(Vec<PortGroup>),
+    /// How a [`pulsefield_engine::Action::SetAccessStates`] went.
+    AccessStatesSet { request: OpTag, changed: bool },
     /// Prove that commands get through: one goes through the device server, then this is noted.
     Probe(u64),
 }

@@ -5,7 +5,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use pulsefield_engine::{Identity, Query};
+use pulsefield_backstore::OpTag;
+use pulsefield_engine::{AccessStateChange, Identity, Query};
 use pulsefield_kernel::{Blocked, Device};
 use tracing::warn;
 
@@ -37,6 +38,14 @@ impl Surroundings for Configfs {
                 Query::Identity => Message::Identity(identity(&device)),
                 Query::PortGroups => Message::PortGroups(port_groups::read(&device)),
             });
+        });
+    }
+
+    fn set_access_states(&self, request: OpTag, changes: Vec<AccessStateChange>) {
+        let (device, mailbox) = (self.device.clone(), self.mailbox.clone());
+        self.errands.run(move || {
+            let changed = port_groups::set(&device, &changes);
+            mailbox.send(Message::AccessStatesSet { request, changed });
         });
     }
 

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use pulsefield_backstore::{
-    Backstore, Capabilities, Cfgstring, Geometry, Handler, OpenError, OpenSpec, Request,
+    Backstore, Capabilities, Cfgstring, Geometry, Handler, OpTag, OpenError, OpenSpec, Request,
 };
-use pulsefield_engine::{LuConfig, Query};
+use pulsefield_engine::{AccessStateChange, LuConfig, Query};
 use pulsefield_kernel::UioError;
 use pulsefield_ring::simulated_kernel::{
     Data, Finished, Options, Reset, SimulatedKernel, Submitted,
@@ -193,9 +193,10 @@ impl Uio for Arc<SimulatedUio> {
 }
 
 /// What a conductor asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     Query(Query),
+    SetAccessStates(OpTag, Vec<AccessStateChange>),
     Block,
 }
 
@@ -205,6 +206,10 @@ pub(crate) struct Listening(pub(crate) Sender<Asked>);
 impl Surroundings for Listening {
     fn ask(&self, query: Query) {
         let _ = self.0.send(Asked::Query(query));
+    }
+
+    fn set_access_states(&self, request: OpTag, changes: Vec<AccessStateChange>) {
+        let _ = self.0.send(Asked::SetAccessStates(request, changes));
     }
 
     fn block(&self) {

@@ -3,7 +3,6 @@
 
 use pulsefield_data::Buffer;
 use pulsefield_scsi::parameter::UnmapList;
-use pulsefield_scsi::vpd::VpdPage;
 use pulsefield_scsi::{
     self as scsi, Asc, ByteCheck, Command, DataLength, Extent, Sense, SenseKey, parse,
 };
@@ -169,19 +168,20 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             Aftermath::Flush => Ok(Admission::run(Exec::ModeSelect)),
             Aftermath::Nothing => Ok(Admission::End(Outcome::GOOD)),
         },
-        Command::Inquiry(inquiry) if unit.identity.is_none() && names_the_unit(*inquiry) => {
-            Ok(Admission::Ask(Query::Identity, command))
-        }
-        Command::ReportTargetPortGroups(_) => Ok(Admission::Ask(Query::PortGroups, command)),
         Command::TestUnitReady
         | Command::RequestSense(_)
         | Command::Inquiry(_)
+        | Command::ReportTargetPortGroups(_)
+        | Command::SetTargetPortGroups(_)
         | Command::ReadCapacity10
         | Command::ReadCapacity16(_)
         | Command::ModeSense(_)
         | Command::ReadDefectData(_)
         | Command::ReportSupportedOperationCodes(_) => {
-            Ok(Admission::End(immediate::execute(unit, &command, data)))
+            Ok(match immediate::query(unit, &command, None) {
+                Some(query) => Admission::Ask(query, command),
+                None => Admission::End(immediate::execute(unit, &command, data)),
+            })
         }
     }
 }
@@ -269,9 +269,4 @@ fn unmap_ranges(unit: &LogicalUnit, data: &Buffer, length: u16) -> Result<Vec<Lb
         }
     }
     Ok(ranges)
-}
-
-/// Whether an INQUIRY asks for a page with the unit's names in it.
-const fn names_the_unit(inquiry: scsi::Inquiry) -> bool {
-    matches!(inquiry.vpd_page, Some(VpdPage::UnitSerialNumber | VpdPage::DeviceIdentification))
 }

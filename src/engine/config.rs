@@ -2,7 +2,9 @@
 
 use std::num::NonZeroU8;
 
-use pulsefield_scsi::parameter::{AccessState, AccessStates, TargetPortGroup};
+use pulsefield_scsi::parameter::{
+    AccessState, AccessStates, TargetPortGroup, TargetPortGroupSupport,
+};
 use pulsefield_units::LbaRange;
 
 /// Settings of one logical unit.
@@ -85,6 +87,10 @@ pub struct PortGroup {
     pub state: AccessState,
     /// The states it may have.
     pub supported: AccessStates,
+    /// The target changes its state.
+    pub implicit: bool,
+    /// Initiators change its state with SET TARGET PORT GROUPS.
+    pub explicit: bool,
     /// STATUS CODE: 0 none, 1 altered by SET TARGET PORT GROUPS, 2 altered implicitly.
     pub status_code: u8,
     /// The relative target port identifiers of its ports; of more than 255, so many are reported.
@@ -105,6 +111,26 @@ impl PortGroup {
             ports: self.ports.get(..Self::PORTS_MAX).unwrap_or(&self.ports),
         }
     }
+}
+
+/// TPGS: how the states of these groups may change.
+pub(crate) fn target_port_group_support(groups: &[PortGroup]) -> TargetPortGroupSupport {
+    let any = |may: fn(&PortGroup) -> bool| groups.iter().any(may);
+    match (any(|group| group.implicit), any(|group| group.explicit)) {
+        (false, false) => TargetPortGroupSupport::None,
+        (true, false) => TargetPortGroupSupport::Implicit,
+        (false, true) => TargetPortGroupSupport::Explicit,
+        (true, true) => TargetPortGroupSupport::Both,
+    }
+}
+
+/// Another state for a target port group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessStateChange {
+    /// TARGET PORT GROUP.
+    pub group: u16,
+    /// The state it shall have.
+    pub state: AccessState,
 }
 
 #[cfg(test)]

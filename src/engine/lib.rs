@@ -34,7 +34,7 @@ mod testing;
 mod tmf;
 mod unit_attention;
 
-pub use config::{Identity, LuConfig, PortGroup};
+pub use config::{AccessStateChange, Identity, LuConfig, PortGroup};
 pub use event::{Event, Observer};
 pub use lane::Lane;
 pub use outcome::Outcome;

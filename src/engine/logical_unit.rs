@@ -19,8 +19,8 @@ pub(crate) struct LogicalUnit {
     pub(crate) modes: ModeSettings,
     /// Known once somebody asked for it: LIO sets the serial number only after the device exists.
     pub(crate) identity: Option<Identity>,
-    /// As they were when last asked for.
-    pub(crate) port_groups: Vec<PortGroup>,
+    /// As they were when last asked for, if anybody asked.
+    pub(crate) port_groups: Option<Vec<PortGroup>>,
     pub(crate) attentions: UnitAttentions,
 }
 
@@ -111,6 +111,11 @@ impl LogicalUnit {
     /// MAXIMUM WRITE SAME LENGTH in blocks.
     pub(crate) const fn write_same_blocks_max(&self) -> BlockCount {
         self.blocks_in(limits::WRITE_SAME_BYTES_MAX)
+    }
+
+    /// The target port groups as they were when last asked for.
+    pub(crate) fn known_port_groups(&self) -> &[PortGroup] {
+        self.port_groups.as_deref().unwrap_or_default()
     }
 
     /// The length of a physical block: what a device says, or what the administrator says it is. A file

@@ -8,9 +8,9 @@ use pulsefield_scsi::{Sense, SenseFormat, Status};
 use pulsefield_units::{BlockCount, Cdb, Instant, TaskId};
 
 use crate::admit::{Admission, admit};
-use crate::config::{Identity, LuConfig, PortGroup};
+use crate::config::{AccessStateChange, Identity, LuConfig, PortGroup, target_port_group_support};
 use crate::event::{Event, Observer};
-use crate::exec::{Context, Exec, Input, Step};
+use crate::exec::{Context, Exec, Input, Step, set_target_port_groups};
 use crate::lane::{Lane, Lanes};
 use crate::limits;
 use crate::logical_unit::LogicalUnit;
@@ -78,6 +78,14 @@ pub enum Action<T> {
     Answer(Answer<T>),
     /// Find this out.
     Ask(Query),
+    /// Change the states of target port groups; how that went comes back through
+    /// [`DeviceServer::on_access_states_set`].
+    SetAccessStates {
+        /// The request's name.
+        request: OpTag,
+        /// What shall change.
+        changes: Vec<AccessStateChange>,
+    },
 }
 
 /// The device server of one logical unit. `T` is the transport's token for a command, `O` watches.
@@ -90,6 +98,7 @@ pub struct DeviceServer<T, O> {
     pub(crate) answers: VecDeque<Answer<T>>,
     pub(crate) observer: O,
     submissions: VecDeque<(Holder, Op, Buffer)>,
+    access_states: VecDeque<(Holder, Vec<AccessStateChange>)>,
     queries: Vec<Query>,
     /// Queries answered since the last poll: whoever asked goes on then.
     answered: Vec<Query>,
@@ -112,7 +121,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 capabilities,
                 modes: LogicalUnit::default_modes(capabilities),
                 identity: None,
-                port_groups: Vec::new(),
+                port_groups: None,
                 attentions: UnitAttentions::default(),
             },
             tasks: Tasks::new(),
@@ -121,6 +130,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
             answers: VecDeque::with_capacity(limits::TASKS_MAX),
             observer,
             submissions: VecDeque::with_capacity(limits::BULK_SLOTS + limits::HEARTBEAT_SLOTS),
+            access_states: VecDeque::new(),
             queries: Vec::new(),
             answered: Vec::new(),
             scratch: Scratch::default(),
@@ -200,10 +210,25 @@ impl<T, O: Observer> DeviceServer<T, O> {
         self.answered.push(Query::Identity);
     }
 
-    /// Takes the answer to [`Query::PortGroups`].
+    /// Takes the answer to [`Query::PortGroups`]. If INQUIRY data differ from now on, an initiator is
+    /// told.
     pub fn on_port_groups(&mut self, groups: Vec<PortGroup>) {
-        self.unit.port_groups = groups;
+        let support = target_port_group_support(&groups);
+        let before = self.unit.port_groups.replace(groups);
+        if before.is_some_and(|before| target_port_group_support(&before) != support) {
+            self.raise(UnitAttention::InquiryDataHasChanged);
+        }
         self.answered.push(Query::PortGroups);
+    }
+
+    /// Takes the end of what [`Action::SetAccessStates`] asked for. Nobody may wait for it any more:
+    /// it was asked for by a device server before this one.
+    pub fn on_access_states_set(&mut self, now: Instant, request: OpTag, changed: bool) {
+        for at in self.tasks.find(|task| matches!(task.exec, Exec::SetTargetPortGroups)) {
+            if self.tasks.op_tag(at) == request {
+                self.retire(now, at, set_target_port_groups::outcome(changed));
+            }
+        }
     }
 
     /// Raises a unit attention condition, reported once.
@@ -281,6 +306,10 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 let urgent = task.lane == Lane::Heartbeat;
                 return Some(Action::Submit { op, tag, buffer, urgent });
             }
+            if let Some((at, changes)) = self.access_states.pop_front() {
+                let request = self.tasks.op_tag(at);
+                return Some(Action::SetAccessStates { request, changes });
+            }
             if let Some(query) = self.queries.pop() {
                 return Some(Action::Ask(query));
             }
@@ -356,6 +385,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
         match step {
             Step::Op(op, buffer) => self.submissions.push_back((at, op, buffer)),
             Step::End(outcome) => self.retire(now, at, outcome),
+            Step::Ask(query) => self.queries.push(query),
+            Step::SetAccessStates(changes) => self.access_states.push_back((at, changes)),
             Step::Claim(range) => {
                 // The slot goes back too: whoever holds the range may be waiting for one.
                 self.lanes.finish(lane);

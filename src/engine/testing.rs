@@ -17,7 +17,10 @@ use pulsefield_data::Buffer;
 use pulsefield_scsi::{Asc, Sense, SenseKey, Status};
 use pulsefield_units::{BlockCount, BlockLength, Cdb, Instant, Lba, LbaRange};
 
-use crate::{Action, Answer, DeviceServer, Event, Incoming, Lane, LuConfig, Observer, Query};
+use crate::{
+    AccessStateChange, Action, Answer, DeviceServer, Event, Incoming, Lane, LuConfig, Observer,
+    Query,
+};
 
 pub(crate) use shared::SharedMemory;
 
@@ -136,6 +139,8 @@ pub(crate) struct World {
     brought: HashMap<u16, (Option<usize>, usize)>,
     answers: BTreeMap<u16, Reply>,
     pub(crate) queries: Vec<Query>,
+    /// The states of target port groups that are to be set, and the requests' names.
+    pub(crate) access_states: Vec<(OpTag, Vec<AccessStateChange>)>,
     next_tag: u16,
 }
 
@@ -158,6 +163,7 @@ impl World {
             brought: HashMap::new(),
             answers: BTreeMap::new(),
             queries: Vec::new(),
+            access_states: Vec::new(),
             next_tag: 0,
         }
     }
@@ -203,6 +209,9 @@ impl World {
                 }
                 Action::Answer(answer) => self.keep(answer),
                 Action::Ask(query) => self.queries.push(query),
+                Action::SetAccessStates { request, changes } => {
+                    self.access_states.push((request, changes));
+                }
             }
         }
     }

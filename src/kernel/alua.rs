@@ -1,4 +1,5 @@
-//! The target port groups of a device, as REPORT TARGET PORT GROUPS will want them.
+//! The target port groups of a device, as REPORT TARGET PORT GROUPS will want them, and their states,
+//! as SET TARGET PORT GROUPS changes them.
 //!
 //! LIO keeps and enforces the states; a passthrough backstore only reports them. Each group is a
 //! directory below the device's `alua/` (`target_core_alua_tg_pt_gp_attrs`).
@@ -114,6 +115,23 @@ pub(crate) fn target_port_groups(
         }
     }
     Ok(groups)
+}
+
+/// Gives the group with the id `id` another state, and says that an initiator wanted it.
+pub(crate) fn set_access_state(
+    alua: &Directory,
+    id: u16,
+    state: AccessState,
+) -> Result<(), AttributeError> {
+    for name in alua.children()? {
+        let group = alua.child(&name);
+        if group.read("tg_pt_gp_id")? == id.to_string() {
+            group.write("alua_access_state", state.code())?;
+            // What is written to configfs counts as the target's own doing.
+            return group.write("alua_access_status", AccessStatus::AlteredByStpg.code());
+        }
+    }
+    Err(AttributeError::Gone(alua.path().to_owned()))
 }
 
 fn group(
@@ -283,6 +301,22 @@ mod tests {
                 ports: vec![1, 3],
             }]
         );
+    }
+
+    #[test]
+    fn a_state_is_set_in_its_own_group() {
+        let root = tempfile::tempdir().unwrap();
+        let alua = root.path().join("alua");
+        add_group(&alua, "default_tg_pt_gp", &[]);
+        add_group(&alua, "other", &[("tg_pt_gp_id", "16\n")]);
+        let directory = Directory::new(alua.clone());
+        set_access_state(&directory, 16, AccessState::Standby).unwrap();
+        let text = |file: &str| fs::read_to_string(alua.join(file)).unwrap();
+        assert_eq!(text("other/alua_access_state"), "2");
+        assert_eq!(text("other/alua_access_status"), "1");
+        assert_eq!(text("default_tg_pt_gp/alua_access_state"), "0\n");
+        let none = set_access_state(&directory, 3, AccessState::Standby);
+        assert!(matches!(none, Err(AttributeError::Gone(_))));
     }
 
     #[test]

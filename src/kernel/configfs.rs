@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::attribute::{Directory, WritableAttribute};
-use crate::{AttributeError, Roots, TargetPortGroup, UioName, alua};
+use crate::{AccessState, AttributeError, Roots, TargetPortGroup, UioName, alua};
 
 const BLOCK_DEV: &str = "action/block_dev";
 
@@ -208,6 +208,17 @@ impl Device {
     /// See [`Device::info`]. A group or port that disappears meanwhile is left out.
     pub fn target_port_groups(&self) -> Result<Vec<TargetPortGroup>, AttributeError> {
         alua::target_port_groups(&self.directory.child("alua"), &self.target)
+    }
+
+    /// Gives the target port group `group` another state, as an initiator asked for it. Waits as long
+    /// as the group's transition takes. Every initiator hears ASYMMETRIC ACCESS STATE CHANGED.
+    ///
+    /// # Errors
+    /// See [`Device::info`]; [`AttributeError::Refused`] if the kernel does not make the transition,
+    /// which it does only in groups whose states change implicitly too
+    /// (`target_tg_pt_gp_alua_access_state_store`).
+    pub fn set_access_state(&self, group: u16, state: AccessState) -> Result<(), AttributeError> {
+        alua::set_access_state(&self.directory.child("alua"), group, state)
     }
 }
 

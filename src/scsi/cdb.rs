@@ -16,6 +16,7 @@ pub(crate) mod read_defect_data;
 pub(crate) mod report_supported_operation_codes;
 pub(crate) mod report_target_port_groups;
 pub(crate) mod request_sense;
+pub(crate) mod set_target_port_groups;
 pub(crate) mod synchronize_cache;
 pub(crate) mod test_unit_ready;
 pub(crate) mod unmap;

@@ -16,6 +16,7 @@ use crate::cdb::read_defect_data::ReadDefectData;
 use crate::cdb::report_supported_operation_codes::ReportSupportedOperationCodes;
 use crate::cdb::report_target_port_groups::ReportTargetPortGroups;
 use crate::cdb::request_sense::RequestSense;
+use crate::cdb::set_target_port_groups::SetTargetPortGroups;
 use crate::cdb::synchronize_cache::SynchronizeCache;
 use crate::cdb::unmap::Unmap;
 use crate::cdb::verify::{ByteCheck, Verify};
@@ -70,6 +71,8 @@ pub enum Command {
     ReportSupportedOperationCodes(ReportSupportedOperationCodes),
     /// REPORT TARGET PORT GROUPS.
     ReportTargetPortGroups(ReportTargetPortGroups),
+    /// SET TARGET PORT GROUPS.
+    SetTargetPortGroups(SetTargetPortGroups),
 }
 
 /// How many bytes a CDB says go over the wire, to be compared with what the transport brings.
@@ -128,6 +131,9 @@ impl Command {
             Self::ReadDefectData(command) => in_up_to(command.allocation_length),
             Self::ReportSupportedOperationCodes(command) => in_up_to(command.allocation_length),
             Self::ReportTargetPortGroups(command) => in_up_to(command.allocation_length),
+            Self::SetTargetPortGroups(command) => {
+                DataLength::ParameterList(command.parameter_list_length.into())
+            }
         }
     }
 }

@@ -43,6 +43,7 @@ pub use cdb::read_defect_data::{DefectListHeader, ReadDefectData};
 pub use cdb::report_supported_operation_codes::{ReportSupportedOperationCodes, Selection};
 pub use cdb::report_target_port_groups::ReportTargetPortGroups;
 pub use cdb::request_sense::RequestSense;
+pub use cdb::set_target_port_groups::SetTargetPortGroups;
 pub use cdb::synchronize_cache::SynchronizeCache;
 pub use cdb::unmap::Unmap;
 pub use cdb::verify::{ByteCheck, Verify};

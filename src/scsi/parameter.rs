@@ -7,6 +7,7 @@ mod defect_list;
 mod inquiry;
 mod lba_status;
 mod read_capacity;
+mod set_target_port_groups;
 mod supported_operation_codes;
 mod target_port_groups;
 mod unmap;
@@ -16,6 +17,7 @@ pub use defect_list::encode_empty_defect_list;
 pub use inquiry::{InquiryData, TargetPortGroupSupport};
 pub use lba_status::{LbaStatus, ProvisioningStatus, encode_lba_status};
 pub use read_capacity::ReadCapacityData;
+pub use set_target_port_groups::{SetTargetPortGroup, SetTargetPortGroupsList};
 pub use supported_operation_codes::encode_supported_operation_codes;
 pub use target_port_groups::{
     AccessState, AccessStates, TargetPortGroup, encode_target_port_groups,

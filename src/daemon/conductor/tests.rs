@@ -8,9 +8,10 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, unbounded};
 use pulsefield_backstore::{BackstoreError, Op, OpOutput, Workers};
-use pulsefield_engine::{Identity, LuConfig};
+use pulsefield_engine::{Identity, LuConfig, PortGroup};
 use pulsefield_ring::Features;
 use pulsefield_ring::simulated_kernel::{Data, Finished, Options, Submitted};
+use pulsefield_scsi::parameter::{AccessState, AccessStates};
 use pulsefield_units::Lba;
 
 use super::*;
@@ -349,6 +350,34 @@ fn the_unit_is_asked_for_its_name_once_and_only_when_somebody_wants_it() {
     let again = lu.execute(&SERIAL_NUMBER, Data::In(255));
     assert_eq!(&again.data_in[4..9], b"abc-1");
     assert!(lu.asked.is_empty());
+}
+
+#[test]
+fn a_host_sets_the_state_of_a_group_and_hears_how_that_went() {
+    let lu = Lu::on("ram/");
+    let group = PortGroup {
+        id: 1,
+        preferred: false,
+        state: AccessState::ActiveOptimized,
+        supported: AccessStates::NONE.with(AccessState::Standby),
+        implicit: true,
+        explicit: true,
+        status_code: 0,
+        ports: vec![1],
+    };
+    let list = vec![0, 0, 0, 0, 0x02, 0, 0, 1];
+    let cdb = [0xa4, 0x0a, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0];
+    for (changed, status) in [(true, GOOD), (false, CHECK_CONDITION)] {
+        let command = lu.submit(&cdb, Data::Out(list.clone()));
+        assert_eq!(lu.asked(), Asked::Query(Query::PortGroups));
+        lu.mailbox.send(Message::PortGroups(vec![group.clone()]));
+        let Asked::SetAccessStates(request, changes) = lu.asked() else {
+            panic!("the states are not set")
+        };
+        assert_eq!(changes, [AccessStateChange { group: 1, state: AccessState::Standby }]);
+        lu.mailbox.send(Message::AccessStatesSet { request, changed });
+        assert_eq!(lu.uio.answer(command).status, status);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use pulsefield_data::Buffer;
 use pulsefield_scsi::parameter::{
-    Ascii, InquiryData, ReadCapacityData, TargetPortGroupSupport, encode_empty_defect_list,
+    Ascii, InquiryData, ReadCapacityData, encode_empty_defect_list,
     encode_supported_operation_codes, encode_target_port_groups,
 };
 use pulsefield_scsi::vpd::{
@@ -11,9 +11,10 @@ use pulsefield_scsi::vpd::{
 };
 use pulsefield_scsi::{Command, DataLength, Inquiry, SENSE_BUFFER_LENGTH, Sense, SenseFormat};
 
-use crate::config::Identity;
+use crate::config::{Identity, PortGroup, target_port_group_support};
 use crate::logical_unit::LogicalUnit;
 use crate::outcome::Outcome;
+use crate::server::Query;
 
 const VENDOR: Ascii<8> = Ascii::new(Identity::VENDOR);
 const PRODUCT: Ascii<16> = Ascii::new(Identity::PRODUCT);
@@ -43,6 +44,46 @@ pub(crate) fn answer_with(bytes: &[u8], allocation_length: u32, data: &mut Buffe
     Outcome::data(sent)
 }
 
+/// What has to be found out before `command` can be answered, if anything; `answered` was found out
+/// for it last.
+///
+/// Names never change. Whether groups can be set hardly does, so what was heard last will do for it;
+/// states and ports do change, and are asked for each time.
+pub(crate) fn query(
+    unit: &LogicalUnit,
+    command: &Command,
+    answered: Option<Query>,
+) -> Option<Query> {
+    let groups = (answered != Some(Query::PortGroups)).then_some(Query::PortGroups);
+    let names = unit.identity.is_none().then_some(Query::Identity);
+    let Command::Inquiry(inquiry) = command else {
+        let about_groups =
+            matches!(command, Command::ReportTargetPortGroups(_) | Command::SetTargetPortGroups(_));
+        return groups.filter(|_| about_groups);
+    };
+    match inquiry.vpd_page {
+        None => groups.filter(|_| unit.port_groups.is_none()),
+        Some(VpdPage::UnitSerialNumber) => names,
+        Some(VpdPage::DeviceIdentification) => names.or(groups),
+        Some(_) => None,
+    }
+}
+
+/// The one group that all ports are in. TCMU does not tell by which port a command came, so of
+/// several groups with ports none can be named.
+fn only_group(groups: &[PortGroup]) -> Option<u16> {
+    let mut with_ports = groups.iter().filter(|group| !group.ports.is_empty());
+    let only = with_ports.next()?;
+    with_ports.next().is_none().then_some(only.id)
+}
+
+/// The one port there is.
+fn only_port(groups: &[PortGroup]) -> Option<u16> {
+    let mut ports = groups.iter().flat_map(|group| &group.ports);
+    let only = ports.next()?;
+    ports.next().is_none().then_some(*only)
+}
+
 fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Result<(), Sense> {
     match command {
         Command::RequestSense(request) => {
@@ -62,7 +103,8 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
             encode_supported_operation_codes(report.selection, report.return_timeouts, out)?;
         }
         Command::ReportTargetPortGroups(report) => {
-            let groups: Vec<_> = unit.port_groups.iter().map(|group| group.describe()).collect();
+            let groups = unit.known_port_groups().iter().map(PortGroup::describe);
+            let groups: Vec<_> = groups.collect();
             encode_target_port_groups(report.extended_header.then_some(0), &groups, out);
         }
         Command::TestUnitReady
@@ -78,7 +120,8 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         | Command::CompareAndWrite(_)
         | Command::WriteSame(_)
         | Command::Unmap(_)
-        | Command::GetLbaStatus(_) => {}
+        | Command::GetLbaStatus(_)
+        | Command::SetTargetPortGroups(_) => {}
     }
     Ok(())
 }
@@ -92,7 +135,7 @@ fn describe_unit(unit: &LogicalUnit, inquiry: Inquiry, out: &mut Vec<u8>) {
             vendor: VENDOR,
             product: PRODUCT,
             revision: REVISION,
-            target_port_group_support: TargetPortGroupSupport::Implicit,
+            target_port_group_support: target_port_group_support(unit.known_port_groups()),
             third_party_copy: false,
         }
         .encode(out),
@@ -104,9 +147,8 @@ fn describe_unit(unit: &LogicalUnit, inquiry: Inquiry, out: &mut Vec<u8>) {
             naa: identity.naa(),
             vendor: VENDOR,
             serial: identity.unit_serial(),
-            // TCMU does not tell by which port the command came.
-            relative_target_port: None,
-            target_port_group: None,
+            relative_target_port: only_port(unit.known_port_groups()),
+            target_port_group: only_group(unit.known_port_groups()),
         }
         .encode(out),
         Some(VpdPage::ExtendedInquiryData) => {

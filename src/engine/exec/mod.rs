@@ -9,6 +9,7 @@ pub(crate) mod immediate;
 pub(crate) mod mode_select;
 pub(crate) mod or_write;
 pub(crate) mod read;
+pub(crate) mod set_target_port_groups;
 pub(crate) mod synchronize_cache;
 pub(crate) mod unmap;
 pub(crate) mod verify;
@@ -20,6 +21,7 @@ use pulsefield_data::Buffer;
 use pulsefield_scsi::Command;
 use pulsefield_units::LbaRange;
 
+use crate::config::AccessStateChange;
 use crate::logical_unit::LogicalUnit;
 use crate::outcome::{Outcome, Purpose, of_error};
 use crate::scratch::Scratch;
@@ -47,6 +49,10 @@ pub(crate) enum Step {
     Op(Op, Buffer),
     /// Give up the claimed range and claim this one exclusively.
     Claim(LbaRange),
+    /// Ask the world outside.
+    Ask(Query),
+    /// Have the world outside change the states of target port groups.
+    SetAccessStates(Vec<AccessStateChange>),
     /// It is over.
     End(Outcome),
 }
@@ -74,6 +80,8 @@ pub(crate) enum Exec {
     ModeSelect,
     /// A command without a medium that waits for an answer from the world outside.
     Ask(Query, Command),
+    /// A SET TARGET PORT GROUPS whose states are being changed.
+    SetTargetPortGroups,
 }
 
 impl Exec {
@@ -90,7 +98,32 @@ impl Exec {
             Self::SynchronizeCache => synchronize_cache::step(input),
             Self::GetLbaStatus(get_lba_status) => get_lba_status.step(cx, input),
             Self::ModeSelect => mode_select::step(input),
-            Self::Ask(_, command) => Step::End(immediate::execute(cx.unit, command, cx.data)),
+            Self::Ask(answered, command) => {
+                let (answered, command) = (*answered, *command);
+                self.resume(cx, answered, command)
+            }
+            Self::SetTargetPortGroups => {
+                unreachable!("ends when it hears from outside, which is no op")
+            }
+        }
+    }
+
+    /// Goes on with a command that has the answer to one question.
+    fn resume(&mut self, cx: &mut Context<'_>, answered: Query, command: Command) -> Step {
+        if let Some(query) = immediate::query(cx.unit, &command, Some(answered)) {
+            *self = Self::Ask(query, command);
+            return Step::Ask(query);
+        }
+        let Command::SetTargetPortGroups(set) = command else {
+            return Step::End(immediate::execute(cx.unit, &command, cx.data));
+        };
+        match set_target_port_groups::changes(cx.unit.known_port_groups(), cx.data, set) {
+            Err(sense) => Step::End(sense.into()),
+            Ok(changes) if changes.is_empty() => Step::End(Outcome::GOOD),
+            Ok(changes) => {
+                *self = Self::SetTargetPortGroups;
+                Step::SetAccessStates(changes)
+            }
         }
     }
 
@@ -103,7 +136,7 @@ impl Exec {
             Self::OrWrite(or_write) => or_write.has_written(),
             Self::WriteSame(write_same) => write_same.has_written(),
             Self::Unmap(unmap) => unmap.has_written(),
-            Self::ModeSelect => true,
+            Self::ModeSelect | Self::SetTargetPortGroups => true,
             Self::Read(_)
             | Self::Verify(_)
             | Self::SynchronizeCache

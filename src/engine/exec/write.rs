@@ -53,7 +53,10 @@ impl Write {
                 Some(verify) => match verify.step(cx, input) {
                     // The buffer is Data-Out, even if nothing was compared with it.
                     Step::End(outcome) => Step::End(Outcome { data_in: None, ..outcome }),
-                    step @ (Step::Op(..) | Step::Claim(_)) => step,
+                    step @ (Step::Op(..)
+                    | Step::Claim(_)
+                    | Step::Ask(_)
+                    | Step::SetAccessStates(_)) => step,
                 },
                 None => Step::End(Outcome::GOOD),
             },

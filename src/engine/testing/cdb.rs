@@ -101,3 +101,9 @@ pub(crate) fn unmap(runs: &[(u64, u32)]) -> ([u8; 10], Vec<u8>) {
     let [high, low] = (descriptors + 8).to_be_bytes();
     ([0x42, 0, 0, 0, 0, 0, 0, high, low, 0], list)
 }
+
+/// SET TARGET PORT GROUPS.
+pub(crate) fn set_target_port_groups(list: &[u8]) -> [u8; 12] {
+    let length = u8::try_from(list.len()).unwrap();
+    [0xa4, 0x0a, 0, 0, 0, 0, 0, 0, 0, length, 0, 0]
+}

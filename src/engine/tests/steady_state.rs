@@ -67,7 +67,7 @@ fn round(server: &mut DeviceServer<usize, ()>, buffers: &mut [Option<Buffer>], n
                 assert_eq!(answer.status, Status::Good);
                 buffers[answer.token] = Some(answer.data);
             }
-            Action::Ask(query) => unreachable!("{query:?}"),
+            Action::Ask(_) | Action::SetAccessStates { .. } => unreachable!("{action:?}"),
         }
     }
 }

@@ -15,7 +15,7 @@ fn a_new_capacity_is_reported_once() {
     world.execute(&cdb::TEST_UNIT_READY, none()).good();
     world.server.resize(BlockCount::new(63));
     world.server.resize(BlockCount::new(60));
-    world.execute(&cdb::inquiry(None), room(96)).good();
+    world.execute(&cdb::inquiry(Some(0x00)), room(96)).good();
     world.execute(&cdb::TEST_UNIT_READY, none()).check(attention(0x2a, 0x09));
     world.execute(&cdb::TEST_UNIT_READY, none()).good();
     world.execute(&cdb::read(60, 1), room(512)).check(Sense::lba_out_of_range());

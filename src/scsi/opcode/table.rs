@@ -5,8 +5,8 @@ use super::{COMPARE_AND_WRITE, Executor, INQUIRY, OperationCode};
 use crate::cdb::{
     compare_and_write, get_lba_status, inquiry, mode_select, mode_sense, or_write, pre_fetch, read,
     read_capacity, read_defect_data, report_supported_operation_codes, report_target_port_groups,
-    request_sense, synchronize_cache, test_unit_ready, unmap, verify, write, write_atomic,
-    write_same,
+    request_sense, set_target_port_groups, synchronize_cache, test_unit_ready, unmap, verify,
+    write, write_atomic, write_same,
 };
 
 /// A row without service action.
@@ -137,6 +137,8 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "REPORT TARGET PORT GROUPS", Engine(report_target_port_groups::parse)),
     action(&[0xa3, 0x0c, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
         "REPORT SUPPORTED OPERATION CODES", Engine(report_supported_operation_codes::parse)),
+    action(&[0xa4, 0x0a, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
+        "SET TARGET PORT GROUPS", Engine(set_target_port_groups::parse)),
     command(&[0xa8, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
         "READ(12)", Engine(read::parse_12)),
     command(&[0xaa, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04],

@@ -33,18 +33,24 @@ impl AccessStates {
     /// These states and `state`.
     #[must_use]
     pub const fn with(self, state: AccessState) -> Self {
-        Self(
-            self.0
-                | match state {
-                    AccessState::ActiveOptimized => 0x01,
-                    AccessState::ActiveNonOptimized => 0x02,
-                    AccessState::Standby => 0x04,
-                    AccessState::Unavailable => 0x08,
-                    AccessState::LogicalBlockDependent => 0x10,
-                    AccessState::Offline => 0x40,
-                    AccessState::Transitioning => 0x80,
-                },
-        )
+        Self(self.0 | Self::bit(state))
+    }
+
+    /// Whether `state` is one of them.
+    pub const fn contains(self, state: AccessState) -> bool {
+        self.0 & Self::bit(state) != 0
+    }
+
+    const fn bit(state: AccessState) -> u8 {
+        match state {
+            AccessState::ActiveOptimized => 0x01,
+            AccessState::ActiveNonOptimized => 0x02,
+            AccessState::Standby => 0x04,
+            AccessState::Unavailable => 0x08,
+            AccessState::LogicalBlockDependent => 0x10,
+            AccessState::Offline => 0x40,
+            AccessState::Transitioning => 0x80,
+        }
     }
 }
 

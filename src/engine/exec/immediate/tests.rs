@@ -1,6 +1,6 @@
 use pulsefield_backstore::Topology;
-use pulsefield_scsi::Sense;
 use pulsefield_scsi::parameter::{AccessState, AccessStates};
+use pulsefield_scsi::{Asc, Sense, SenseKey};
 use pulsefield_units::{BlockCount, BlockLength};
 
 use crate::testing::{STALE, World, cdb, none, room};
@@ -11,7 +11,10 @@ const SERIAL: &str = "0ab8b6e1-1c4a-4d0a-9f0e-c2b1b1b8d8f7";
 /// What a page answers once the unit has its names.
 fn page(world: &mut World, code: u8) -> Vec<u8> {
     world.server.on_identity(Identity::new(SERIAL));
-    let reply = world.execute(&cdb::inquiry(Some(code)), room(512));
+    let inquiry = world.send(&cdb::inquiry(Some(code)), room(512));
+    world.server.on_port_groups(vec![]);
+    world.poll();
+    let reply = world.answer(inquiry);
     reply.good();
     reply.bytes[..reply.data_in.unwrap()].to_vec()
 }
@@ -29,18 +32,67 @@ fn thick() -> World {
 
 #[test]
 fn standard_inquiry_data() {
-    let data = [
-        b"\x00\x00\x06\x12\x5b\x10\x00\x02PULSEFLDPULSEFIELD LUN  0001",
-        &[0; 22][..],
-        // SAM-5, SPC-4, SBC-3.
-        b"\x00\xa0\x04\x60\x04\xc0",
-        &[0; 32],
-    ]
-    .concat();
-    assert_eq!(data.len(), 96);
+    let data = |groups: &[u8; 1]| {
+        [
+            &b"\x00\x00\x06\x12\x5b"[..],
+            groups,
+            b"\x00\x02PULSEFLDPULSEFIELD LUN  0001",
+            &[0; 22],
+            // SAM-5, SPC-4, SBC-3.
+            b"\x00\xa0\x04\x60\x04\xc0",
+            &[0; 32],
+        ]
+        .concat()
+    };
+    assert_eq!(data(&[0]).len(), 96);
+    for (implicit, explicit, groups) in
+        [(false, false, 0x00), (true, false, 0x10), (false, true, 0x20), (true, true, 0x30)]
+    {
+        let mut world = World::default();
+        let inquiry = world.send(&cdb::inquiry(None), room(512));
+        assert_eq!(world.queries, [Query::PortGroups], "names are not in it");
+        world.server.on_port_groups(vec![PortGroup { implicit, explicit, ..group(0, vec![]) }]);
+        world.poll();
+        world.answer(inquiry).good_with(&data(&[groups]));
+        // Known from now on.
+        world.execute(&cdb::inquiry(None), room(512)).good_with(&data(&[groups]));
+        assert_eq!(world.queries, [Query::PortGroups]);
+    }
+}
+
+#[test]
+fn groups_that_can_be_set_otherwise_are_news() {
     let mut world = World::default();
-    world.execute(&cdb::inquiry(None), room(512)).good_with(&data);
-    assert_eq!(world.queries, [], "names are not in it");
+    let mut heard = |explicit| {
+        world.server.on_port_groups(vec![PortGroup { explicit, ..group(0, vec![]) }]);
+        world.poll();
+        world.execute(&cdb::TEST_UNIT_READY, none())
+    };
+    heard(false).good();
+    heard(false).good();
+    heard(true).check_codes(SenseKey::UnitAttention, Asc::INQUIRY_DATA_HAS_CHANGED);
+    heard(true).good();
+}
+
+#[test]
+fn port_and_group_are_named_where_there_is_no_other() {
+    let t10 = 4 + 20 + 4 + 8 + SERIAL.len();
+    for (groups, designators) in [
+        // The only port there is.
+        (vec![group(3, vec![0x0102])], "\x01\x14\0\x04\0\0\x01\x02\x01\x15\0\x04\0\0\0\x03"),
+        // Several ports, all of one group; a group without ports is not in the way.
+        (vec![group(3, vec![1, 2]), group(0, vec![])], "\x01\x15\0\x04\0\0\0\x03"),
+        (vec![group(3, vec![1]), group(4, vec![2])], ""),
+        (vec![], ""),
+    ] {
+        let mut world = World::default();
+        world.server.on_identity(Identity::new(SERIAL));
+        let inquiry = world.send(&cdb::inquiry(Some(0x83)), room(512));
+        world.server.on_port_groups(groups);
+        world.poll();
+        let reply = world.answer(inquiry);
+        assert_eq!(reply.bytes[t10..reply.data_in.unwrap()], *designators.as_bytes());
+    }
 }
 
 #[test]
@@ -67,11 +119,21 @@ fn the_pages_with_names_wait_for_them() {
         assert_eq!(world.queries, [Query::Identity]);
         world.server.on_identity(Identity::new(SERIAL));
         world.poll();
-        let reply = world.answer(inquiry);
+        // Ports come and go; names are known from now on.
+        let answer = |world: &mut World, inquiry| {
+            if code == 0x83 {
+                assert!(world.waits(inquiry));
+                assert_eq!(world.queries.pop(), Some(Query::PortGroups));
+                world.server.on_port_groups(vec![]);
+                world.poll();
+            }
+            world.answer(inquiry)
+        };
+        let reply = answer(&mut world, inquiry);
         reply.good_with(&data);
         assert_eq!(reply.lane, None);
-        // Known from now on.
-        world.execute(&cdb::inquiry(Some(code)), room(512)).good_with(&data);
+        let inquiry = world.send(&cdb::inquiry(Some(code)), room(512));
+        answer(&mut world, inquiry).good_with(&data);
         assert_eq!(world.queries, [Query::Identity]);
         world.assert_idle();
     }
@@ -83,7 +145,10 @@ fn a_serial_of_any_length_makes_a_page() {
         let mut world = World::default();
         world.server.on_identity(Identity::new(serial));
         for code in [0x80, 0x83] {
-            world.execute(&cdb::inquiry(Some(code)), room(4096)).good();
+            let inquiry = world.send(&cdb::inquiry(Some(code)), room(4096));
+            world.server.on_port_groups(vec![]);
+            world.poll();
+            world.answer(inquiry).good();
         }
     }
 }
@@ -256,6 +321,7 @@ fn there_are_no_defects() {
 fn data_is_cut_off_at_what_was_asked_for_and_at_what_there_is_room_for() {
     let inquiry = |allocation_length| [0x12, 0, 0, 0, allocation_length, 0];
     let mut world = World::default();
+    world.server.on_port_groups(vec![]);
     let reply = world.execute(&inquiry(36), room(100));
     assert_eq!(reply.data_in, Some(36));
     assert_eq!(reply.bytes[36..], [STALE; 64]);
@@ -274,6 +340,8 @@ fn group(id: u16, ports: Vec<u16>) -> PortGroup {
         supported: AccessStates::NONE
             .with(AccessState::ActiveOptimized)
             .with(AccessState::Unavailable),
+        implicit: true,
+        explicit: true,
         status_code: 0,
         ports,
     }
@@ -301,7 +369,7 @@ fn port_groups_are_asked_for_every_time() {
 fn an_answer_ends_the_commands_that_asked_for_it_and_no_others() {
     let mut world = World::default();
     let report = world.send(&cdb::REPORT_TARGET_PORT_GROUPS, room(512));
-    let inquiry = world.send(&cdb::inquiry(Some(0x83)), room(512));
+    let inquiry = world.send(&cdb::inquiry(Some(0x80)), room(512));
     world.server.on_identity(Identity::new(SERIAL));
     world.poll();
     world.answer(inquiry).good();

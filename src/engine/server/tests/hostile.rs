@@ -76,6 +76,8 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn give_names(world: &mut World) {
     world.server.on_identity(Identity::new("x".repeat(300)));
+    world.poll();
+    // After the name: whoever waited for it may want the groups next.
     world.server.on_port_groups(Vec::new());
     world.poll();
 }

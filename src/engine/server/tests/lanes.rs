@@ -118,6 +118,8 @@ fn who_asks_for_names_does_not_wait_for_the_medium() {
     let inquiry = world.send(&cdb::inquiry(Some(0x83)), room(512));
     world.server.on_identity(Identity::new("1"));
     world.poll();
+    world.server.on_port_groups(vec![]);
+    world.poll();
     world.answer(inquiry).good();
     world.finish_all();
     world.assert_idle();
