@@ -13,27 +13,35 @@
 //! medium_rotation_rate = 1          # 1 is an SSD; else 1025 to 65534 rpm, or 0 to say nothing
 //! physical_block_bytes = 512        # 4096 makes 512-byte blocks a 512e disk
 //! metadata = []                     # blocks known to be VMFS metadata: the heartbeat lane
+//! vendor = "PULSEFLD"               # INQUIRY texts: at most 8,
+//! product = "PULSEFIELD LUN"        # 16
+//! revision = "0001"                 # and 4 characters
 //!
 //! [lun.ds1]                         # … but for this one
 //! metadata = ["43008..51200"]       # from LBA 43008 up to, not including, 51200
+//! naa = "60014050ab8b6e11c4a4d0a9f0ec2b1b"  # instead of the one derived from LIO's serial number
 //! ```
 
 mod changes;
 mod diagnostic;
+mod names;
 mod section;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU8;
 use std::path::Path;
 use std::{fs, io};
 
 use pulsefield_units::LbaRange;
 use serde::Serialize;
+use toml::de::DeValue;
 
+use diagnostic::Problem;
 use section::Section;
 
 pub use diagnostic::{ConfigError, Diagnostic};
+pub use names::{InquiryText, Naa};
 pub use value::{LogLevel, PhysicalBlock, RotationRate};
 
 /// The whole configuration.
@@ -73,6 +81,16 @@ pub struct LunConfig {
     /// Blocks known to be VMFS metadata: reads and writes inside take the heartbeat lane.
     #[serde(serialize_with = "value::write_ranges")]
     pub metadata: Vec<LbaRange>,
+    /// T10 VENDOR IDENTIFICATION.
+    pub vendor: InquiryText<8>,
+    /// PRODUCT IDENTIFICATION.
+    pub product: InquiryText<16>,
+    /// PRODUCT REVISION LEVEL.
+    pub revision: InquiryText<4>,
+    /// The NAA designator, if it shall not be the one that follows from LIO's serial number. Of one
+    /// logical unit only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub naa: Option<Naa>,
 }
 
 impl Default for LunConfig {
@@ -82,6 +100,10 @@ impl Default for LunConfig {
             medium_rotation_rate: RotationRate::NON_ROTATING,
             physical_block_bytes: PhysicalBlock::LIKE_LOGICAL,
             metadata: Vec::new(),
+            vendor: InquiryText::of("PULSEFLD"),
+            product: InquiryText::of("PULSEFIELD LUN"),
+            revision: InquiryText::of("0001"),
+            naa: None,
         }
     }
 }
@@ -119,10 +141,15 @@ impl Config {
     pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
         let mut root = Section::parse(file, text)?;
         let daemon = DaemonConfig::read(root.section("daemon")?)?;
-        let defaults = LunConfig::read(root.section("defaults")?, &LunConfig::default())?;
+        let defaults = root.section("defaults")?;
+        let defaults = LunConfig::read(defaults, &LunConfig::default(), |_| Ok(None))?;
         let mut luns = BTreeMap::new();
+        let mut designators = BTreeSet::new();
         for (name, section) in root.section("lun")?.into_sections()? {
-            luns.insert(name, LunConfig::read(section, &defaults)?);
+            let naa = |section: &mut Section<'_>| {
+                section.value("naa", |key, value| own_naa(key, value, &mut designators))
+            };
+            luns.insert(name, LunConfig::read(section, &defaults, naa)?);
         }
         root.finish()?;
         Ok(Self { daemon, defaults, luns })
@@ -152,8 +179,29 @@ impl DaemonConfig {
     }
 }
 
+/// A designator that no other table has: to hosts, two units of one name are two paths to one unit.
+fn own_naa(
+    key: &'static str,
+    value: &DeValue<'_>,
+    designators: &mut BTreeSet<Naa>,
+) -> Result<Naa, Problem> {
+    let naa = Naa::read(key, value)?;
+    match designators.insert(naa.clone()) {
+        true => Ok(naa),
+        false => Err(Problem::Value {
+            key,
+            expected: "the name of one logical unit",
+            found: format!("{naa}, which another has too"),
+        }),
+    }
+}
+
 impl LunConfig {
-    fn read(mut section: Section<'_>, default: &Self) -> Result<Self, Box<Diagnostic>> {
+    fn read<'a>(
+        mut section: Section<'a>,
+        default: &Self,
+        naa: impl FnOnce(&mut Section<'a>) -> Result<Option<Naa>, Box<Diagnostic>>,
+    ) -> Result<Self, Box<Diagnostic>> {
         let compare_and_write_max_blocks = section
             .value("compare_and_write_max_blocks", value::compare_and_write_max_blocks)?
             .unwrap_or(default.compare_and_write_max_blocks);
@@ -165,12 +213,20 @@ impl LunConfig {
             .unwrap_or(default.physical_block_bytes);
         let metadata =
             section.values("metadata", value::range)?.unwrap_or_else(|| default.metadata.clone());
+        let vendor = section.value("vendor", InquiryText::read)?;
+        let product = section.value("product", InquiryText::read)?;
+        let revision = section.value("revision", InquiryText::read)?;
+        let naa = naa(&mut section)?;
         section.finish()?;
         Ok(Self {
             compare_and_write_max_blocks,
             medium_rotation_rate,
             physical_block_bytes,
             metadata,
+            vendor: vendor.unwrap_or_else(|| default.vendor.clone()),
+            product: product.unwrap_or_else(|| default.product.clone()),
+            revision: revision.unwrap_or_else(|| default.revision.clone()),
+            naa,
         })
     }
 }

@@ -10,6 +10,7 @@ use pulsefield_control::config::{Config, LunConfig};
 use pulsefield_control::protocol::LunState;
 use pulsefield_engine::LuConfig;
 use pulsefield_kernel::UioName;
+use pulsefield_scsi::parameter::Ascii;
 use pulsefield_units::LuId;
 
 use crate::counters::Counters;
@@ -79,12 +80,20 @@ impl Table {
             medium_rotation_rate,
             physical_block_bytes,
             metadata,
+            vendor,
+            product,
+            revision,
+            naa,
         } = self.config.for_lun(name);
         LuConfig {
             compare_and_write_blocks_max: *compare_and_write_max_blocks,
             metadata: metadata.clone(),
             medium_rotation_rate: medium_rotation_rate.as_u16(),
             physical_block_bytes: physical_block_bytes.bytes(),
+            vendor: Ascii::new(vendor.as_str()),
+            product: Ascii::new(product.as_str()),
+            revision: Ascii::new(revision.as_str()),
+            naa: naa.as_ref().map(|naa| naa.as_bytes().to_vec()),
         }
     }
 
@@ -119,5 +128,25 @@ impl SharedTable {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Table> {
         // Every change is complete when its statement is: no panic leaves it half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_rooms_mean_the_same_by_default() {
+        let table = Table { units: BTreeMap::new(), config: Config::default() };
+        assert_eq!(table.settings("any"), LuConfig::default());
+    }
+
+    #[test]
+    fn names_are_passed_on() {
+        let config = "[lun.x]\nvendor = \"ACME\"\nnaa = \"5001405abcdef012\"\n";
+        let config = Config::parse("p.toml", config).unwrap();
+        let settings = Table { units: BTreeMap::new(), config }.settings("x");
+        assert_eq!(settings.vendor, Ascii::new("ACME"));
+        assert_eq!(settings.naa.unwrap(), [0x50, 0x01, 0x40, 0x5a, 0xbc, 0xde, 0xf0, 0x12]);
     }
 }

@@ -3,12 +3,12 @@
 use std::num::NonZeroU8;
 
 use pulsefield_scsi::parameter::{
-    AccessState, AccessStates, TargetPortGroup, TargetPortGroupSupport,
+    AccessState, AccessStates, Ascii, TargetPortGroup, TargetPortGroupSupport,
 };
 use pulsefield_units::LbaRange;
 
 /// Settings of one logical unit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LuConfig {
     /// MAXIMUM COMPARE AND WRITE LENGTH in blocks (VPD page B0h). Arrays report 1.
     pub compare_and_write_blocks_max: NonZeroU8,
@@ -19,6 +19,16 @@ pub struct LuConfig {
     /// Length of a physical block in bytes, a power of two; one shorter than the logical block counts
     /// as long as that (READ CAPACITY (16): LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT).
     pub physical_block_bytes: u32,
+    /// T10 VENDOR IDENTIFICATION.
+    pub vendor: Ascii<8>,
+    /// PRODUCT IDENTIFICATION. The same for all logical units: ESXi copies between two of them with
+    /// EXTENDED COPY only then.
+    pub product: Ascii<16>,
+    /// PRODUCT REVISION LEVEL.
+    pub revision: Ascii<4>,
+    /// The NAA designator (VPD page 83h) if it is not to follow from the serial number; 8 or 16
+    /// bytes.
+    pub naa: Option<Vec<u8>>,
 }
 
 impl Default for LuConfig {
@@ -28,11 +38,15 @@ impl Default for LuConfig {
             metadata: Vec::new(),
             medium_rotation_rate: 1,
             physical_block_bytes: 512,
+            vendor: Ascii::new("PULSEFLD"),
+            product: Ascii::new("PULSEFIELD LUN"),
+            revision: Ascii::new("0001"),
+            naa: None,
         }
     }
 }
 
-/// The names of a logical unit, all derived from the unit serial number LIO keeps for it, so that
+/// The names that tell a logical unit from every other, derived from the unit serial number LIO keeps for it, so that
 /// they are the same on every path and after every restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -40,13 +54,6 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// T10 VENDOR IDENTIFICATION.
-    pub const VENDOR: &'static str = "PULSEFLD";
-    /// PRODUCT IDENTIFICATION. The same for all logical units: ESXi copies between two of them with
-    /// EXTENDED COPY only then.
-    pub const PRODUCT: &'static str = "PULSEFIELD LUN";
-    /// PRODUCT REVISION LEVEL.
-    pub const REVISION: &'static str = "0001";
     /// NAA 6 and the IEEE company identifier 00-14-05 that LIO uses, so that a backstore keeps its
     /// `naa.6001405…` name when it moves from one of LIO's own handlers to this one.
     const NAA_PREFIX: [u8; 7] = [6, 0, 0, 1, 4, 0, 5];

@@ -239,9 +239,9 @@ impl<T, O: Observer> DeviceServer<T, O> {
     /// Takes new settings; commands already admitted keep theirs. If VPD pages differ from now on,
     /// an initiator is told.
     pub fn reconfigure(&mut self, config: LuConfig) {
-        let in_pages =
-            |config: &LuConfig| (config.compare_and_write_blocks_max, config.medium_rotation_rate);
-        if in_pages(&config) != in_pages(&self.unit.config) {
+        // All but what only decides about lanes.
+        let told = |config: &LuConfig| LuConfig { metadata: Vec::new(), ..config.clone() };
+        if told(&config) != told(&self.unit.config) {
             self.raise(UnitAttention::InquiryDataHasChanged);
         }
         if config.physical_block_bytes != self.unit.config.physical_block_bytes {

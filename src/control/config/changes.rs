@@ -16,16 +16,18 @@ impl Config {
         let old_settings = self.settings();
         let new_settings = new.settings();
         let keys: BTreeSet<&String> = old_settings.keys().chain(new_settings.keys()).collect();
+        // What has no default, such as `naa`.
+        let unset = || "unset".to_owned();
         keys.into_iter()
             .filter_map(|key| {
-                let from = in_force(&old_settings, key)?;
-                let to = in_force(&new_settings, key)?;
+                let from = in_force(&old_settings, key);
+                let to = in_force(&new_settings, key);
                 let at_restart = AT_RESTART.contains(&key.as_str());
                 let effect = if at_restart { Effect::AtRestart } else { Effect::Now };
                 (from != to).then(|| Change {
                     key: key.clone(),
-                    from: from.clone(),
-                    to: to.clone(),
+                    from: from.map_or_else(unset, String::clone),
+                    to: to.map_or_else(unset, String::clone),
                     effect,
                 })
             })

@@ -91,7 +91,7 @@ impl<'a> Section<'a> {
     pub(super) fn value<T>(
         &mut self,
         key: &'static str,
-        read: fn(&'static str, &DeValue<'_>) -> Result<T, Problem>,
+        read: impl FnOnce(&'static str, &DeValue<'_>) -> Result<T, Problem>,
     ) -> Result<Option<T>, Box<Diagnostic>> {
         let source = self.source;
         self.take(key).map(|value| read_at(source, key, &value, read)).transpose()
@@ -137,7 +137,7 @@ fn read_at<T>(
     source: Source<'_>,
     key: &'static str,
     value: &Spanned<DeValue<'_>>,
-    read: fn(&'static str, &DeValue<'_>) -> Result<T, Problem>,
+    read: impl FnOnce(&'static str, &DeValue<'_>) -> Result<T, Problem>,
 ) -> Result<T, Box<Diagnostic>> {
     read(key, value.get_ref()).map_err(|problem| source.diagnostic(value.span(), problem))
 }

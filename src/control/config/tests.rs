@@ -16,6 +16,8 @@ dbus = false
 
 [lun."a.b"]
 compare_and_write_max_blocks = 255
+naa = "naa.60014050AB8B6E11C4A4D0A9F0EC2B1B"
+revision = "2"
 "#;
 
 fn parse(text: &str) -> Result<Config, Box<Diagnostic>> {
@@ -49,6 +51,23 @@ fn a_lun_overrides_the_defaults_wherever_they_stand() {
     assert_eq!(ranges, ["43008..51200", "0..1"]);
     assert_eq!(config.for_lun("a.b").compare_and_write_max_blocks.get(), 255);
     assert_eq!(config.for_lun("other").compare_and_write_max_blocks.get(), 8);
+    assert_eq!(config.for_lun("a.b").naa.as_ref().unwrap().as_bytes()[..2], [0x60, 0x01]);
+    assert_eq!(config.for_lun("a.b").revision.as_str(), "2");
+    assert_eq!(config.for_lun("other").naa, None);
+}
+
+#[test]
+fn a_designator_is_one_units_alone() {
+    refuses(
+        "[lun.a]\nnaa = \"5001405abcdef012\"\n[lun.b]\nnaa = \"5001405ABCDEF012\"\n",
+        "p.toml:4:7: naa must be the name of one logical unit, not 5001405abcdef012, which another \
+         has too\n  \
+         |\n\
+         4 | naa = \"5001405ABCDEF012\"\n  \
+         |       ^^^^^^^^^^^^^^^^^^",
+    );
+    let message = parse("[defaults]\nnaa = \"5001405abcdef012\"").unwrap_err().to_string();
+    assert!(message.contains("unknown key \"naa\" in [defaults]"), "{message}");
 }
 
 #[test]
@@ -60,7 +79,8 @@ fn the_effective_configuration_reads_back_as_itself() {
     assert_eq!(
         Config::default().to_toml_effective(),
         "[daemon]\nlog = \"info\"\ndbus = true\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
-         medium_rotation_rate = 1\nphysical_block_bytes = 512\nmetadata = []\n"
+         medium_rotation_rate = 1\nphysical_block_bytes = 512\nmetadata = []\n\
+         vendor = \"PULSEFLD\"\nproduct = \"PULSEFIELD LUN\"\nrevision = \"0001\"\n"
     );
 }
 
@@ -126,6 +146,10 @@ fn every_wrong_type_and_value_is_refused() {
         ("defaults.compare_and_write_max_blocks = 0", "1 to 255 blocks, not 0"),
         ("defaults.compare_and_write_max_blocks = -1", "1 to 255 blocks, not -1"),
         ("defaults.physical_block_bytes = 520", "512 or 4096 bytes, not 520"),
+        ("defaults.vendor = \"PULSEFIELD\"", "at most 8 printable ASCII characters, not"),
+        ("defaults.product = \"a\\tb\"", "at most 16 printable ASCII characters, not"),
+        ("defaults.revision = \"1.0é\"", "at most 4 printable ASCII characters, not"),
+        ("lun.x.naa = \"6001\"", "naa must be 32 hexadecimal digits that begin with 6, or 16"),
         ("defaults.medium_rotation_rate = 2", "not 2"),
         ("defaults.medium_rotation_rate = 65535", "not 65535"),
         ("defaults.medium_rotation_rate = 0xffffffffffffffffff", "an integer of 64 bits"),
@@ -167,7 +191,10 @@ fn an_absent_file_is_the_default_only_for_the_daemon() {
 
 #[test]
 fn changes_name_every_setting_that_differs() {
-    let old = parse("[lun.gone]\ncompare_and_write_max_blocks = 8\n[lun.same]\n").unwrap();
+    let old = parse(
+        "[lun.gone]\ncompare_and_write_max_blocks = 8\nnaa = \"3000000000000001\"\n[lun.same]\n",
+    )
+    .unwrap();
     let new = "[daemon]\ndbus = false\n[defaults]\nmetadata = [\"0..8\"]\n[lun.new]\n";
     let new = parse(new).unwrap();
     assert_eq!(old.changes(&old), []);
@@ -183,6 +210,7 @@ fn changes_name_every_setting_that_differs() {
             "defaults.metadata [] [\"0..8\"] Now",
             "lun.gone.compare_and_write_max_blocks 8 1 Now",
             "lun.gone.metadata [] [\"0..8\"] Now",
+            "lun.gone.naa \"3000000000000001\" unset Now",
             "lun.new.metadata [] [\"0..8\"] Now",
             "lun.same.metadata [] [\"0..8\"] Now",
         ]

@@ -141,7 +141,7 @@ pub(super) fn boolean(key: &'static str, value: &DeValue<'_>) -> Result<bool, Pr
     value.as_bool().ok_or_else(|| wrong_type(key, "true or false", value))
 }
 
-fn string<'v>(key: &'static str, value: &'v DeValue<'_>) -> Result<&'v str, Problem> {
+pub(super) fn string<'v>(key: &'static str, value: &'v DeValue<'_>) -> Result<&'v str, Problem> {
     value.as_str().ok_or_else(|| wrong_type(key, "a string", value))
 }
 

@@ -2,8 +2,8 @@
 
 use pulsefield_data::Buffer;
 use pulsefield_scsi::parameter::{
-    Ascii, InquiryData, ReadCapacityData, encode_empty_defect_list,
-    encode_supported_operation_codes, encode_target_port_groups,
+    InquiryData, ReadCapacityData, encode_empty_defect_list, encode_supported_operation_codes,
+    encode_target_port_groups,
 };
 use pulsefield_scsi::vpd::{
     BlockDeviceCharacteristics, DeviceIdentification, ExtendedInquiryData,
@@ -15,10 +15,6 @@ use crate::config::{Identity, PortGroup, target_port_group_support};
 use crate::logical_unit::LogicalUnit;
 use crate::outcome::Outcome;
 use crate::server::Query;
-
-const VENDOR: Ascii<8> = Ascii::new(Identity::VENDOR);
-const PRODUCT: Ascii<16> = Ascii::new(Identity::PRODUCT);
-const REVISION: Ascii<4> = Ascii::new(Identity::REVISION);
 
 /// Carries `command` out and puts its data, if it returns any, into `data`.
 pub(crate) fn execute(unit: &mut LogicalUnit, command: &Command, data: &mut Buffer) -> Outcome {
@@ -132,9 +128,9 @@ fn describe_unit(unit: &LogicalUnit, inquiry: Inquiry, out: &mut Vec<u8>) {
     let identity = unit.identity.as_ref().unwrap_or(&nameless);
     match inquiry.vpd_page {
         None => InquiryData {
-            vendor: VENDOR,
-            product: PRODUCT,
-            revision: REVISION,
+            vendor: unit.config.vendor,
+            product: unit.config.product,
+            revision: unit.config.revision,
             target_port_group_support: target_port_group_support(unit.known_port_groups()),
             third_party_copy: false,
         }
@@ -144,8 +140,8 @@ fn describe_unit(unit: &LogicalUnit, inquiry: Inquiry, out: &mut Vec<u8>) {
             UnitSerialNumber { serial: identity.unit_serial() }.encode(out);
         }
         Some(VpdPage::DeviceIdentification) => DeviceIdentification {
-            naa: identity.naa(),
-            vendor: VENDOR,
+            naa: unit.config.naa.as_deref().unwrap_or(&identity.naa()),
+            vendor: unit.config.vendor,
             serial: identity.unit_serial(),
             relative_target_port: only_port(unit.known_port_groups()),
             target_port_group: only_group(unit.known_port_groups()),

@@ -10,8 +10,8 @@ use crate::parameter::Ascii;
 /// have to know two paths for one logical unit by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceIdentification<'a> {
-    /// An NAA designator of 16 bytes: NAA 6, IEEE Registered Extended.
-    pub naa: [u8; 16],
+    /// An NAA designator: 16 bytes of NAA 6, or 8 of any other.
+    pub naa: &'a [u8],
     /// T10 VENDOR IDENTIFICATION of the T10 vendor ID based designator.
     pub vendor: Ascii<8>,
     /// VENDOR SPECIFIC IDENTIFIER after it, unique among that vendor's: the serial number, of which
@@ -45,7 +45,7 @@ impl DeviceIdentification<'_> {
     /// Appends the page to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         encode_page(VpdPage::DeviceIdentification, out, |out| {
-            descriptor(BINARY, Designator::Naa, &[&self.naa], out);
+            descriptor(BINARY, Designator::Naa, &[self.naa], out);
             let serial = self.serial.as_bytes();
             let t10 = [self.vendor.as_bytes(), serial.get(..SERIAL_ROOM).unwrap_or(serial)];
             descriptor(ASCII, Designator::T10VendorId, &t10, out);
@@ -75,7 +75,7 @@ mod tests {
     const NAA: [u8; 16] = [0x60, 0x01, 0x40, 0x5a, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xa, 0xb, 0xc];
 
     const PAGE: DeviceIdentification<'static> = DeviceIdentification {
-        naa: NAA,
+        naa: &NAA,
         vendor: Ascii::new("LIO-ORG"),
         serial: "7c2f",
         relative_target_port: None,

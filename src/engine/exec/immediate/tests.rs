@@ -1,10 +1,10 @@
 use pulsefield_backstore::Topology;
-use pulsefield_scsi::parameter::{AccessState, AccessStates};
+use pulsefield_scsi::parameter::{AccessState, AccessStates, Ascii};
 use pulsefield_scsi::{Asc, Sense, SenseKey};
 use pulsefield_units::{BlockCount, BlockLength};
 
 use crate::testing::{STALE, World, cdb, none, room};
-use crate::{Identity, PortGroup, Query};
+use crate::{Identity, LuConfig, PortGroup, Query};
 
 const SERIAL: &str = "0ab8b6e1-1c4a-4d0a-9f0e-c2b1b1b8d8f7";
 
@@ -58,6 +58,25 @@ fn standard_inquiry_data() {
         world.execute(&cdb::inquiry(None), room(512)).good_with(&data(&[groups]));
         assert_eq!(world.queries, [Query::PortGroups]);
     }
+}
+
+#[test]
+fn names_are_the_configured_ones_and_a_change_is_news() {
+    let mut world = World::default();
+    world.server.on_port_groups(vec![]);
+    world.server.reconfigure(LuConfig {
+        vendor: Ascii::new("ACME"),
+        revision: Ascii::new("2"),
+        naa: Some(vec![0x50, 1, 2, 3, 4, 5, 6, 7]),
+        ..LuConfig::default()
+    });
+    let changed = world.execute(&cdb::TEST_UNIT_READY, none());
+    changed.check_codes(SenseKey::UnitAttention, Asc::INQUIRY_DATA_HAS_CHANGED);
+    let inquiry = world.execute(&cdb::inquiry(None), room(96));
+    assert_eq!(inquiry.bytes[8..36], *b"ACME    PULSEFIELD LUN  2   ");
+    let designators = page(&mut world, 0x83);
+    assert_eq!(designators[4..16], [1, 3, 0, 8, 0x50, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(designators[20..28], *b"ACME    ");
 }
 
 #[test]
