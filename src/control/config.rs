@@ -12,6 +12,8 @@
 //! compare_and_write_max_blocks = 1  # 1 to 255; 1 is what arrays report
 //! medium_rotation_rate = 1          # 1 is an SSD; else 1025 to 65534 rpm, or 0 to say nothing
 //! physical_block_bytes = 512        # 4096 makes 512-byte blocks a 512e disk
+//! removable = false                 # START STOP UNIT may eject the medium
+//! read_only = false                 # refuse whatever would change the medium
 //! metadata = []                     # blocks known to be VMFS metadata: the heartbeat lane
 //! vendor = "PULSEFLD"               # INQUIRY texts: at most 8,
 //! product = "PULSEFIELD LUN"        # 16
@@ -78,6 +80,10 @@ pub struct LunConfig {
     pub medium_rotation_rate: RotationRate,
     /// What a physical block is, as READ CAPACITY (16) reports it.
     pub physical_block_bytes: PhysicalBlock,
+    /// The medium can be ejected and loaded by START STOP UNIT.
+    pub removable: bool,
+    /// Commands that would change the medium are refused.
+    pub read_only: bool,
     /// Blocks known to be VMFS metadata: reads and writes inside take the heartbeat lane.
     #[serde(serialize_with = "value::write_ranges")]
     pub metadata: Vec<LbaRange>,
@@ -99,6 +105,8 @@ impl Default for LunConfig {
             compare_and_write_max_blocks: NonZeroU8::MIN,
             medium_rotation_rate: RotationRate::NON_ROTATING,
             physical_block_bytes: PhysicalBlock::LIKE_LOGICAL,
+            removable: false,
+            read_only: false,
             metadata: Vec::new(),
             vendor: InquiryText::of("PULSEFLD"),
             product: InquiryText::of("PULSEFIELD LUN"),
@@ -211,6 +219,8 @@ impl LunConfig {
         let physical_block_bytes = section
             .value("physical_block_bytes", PhysicalBlock::read)?
             .unwrap_or(default.physical_block_bytes);
+        let removable = section.value("removable", value::boolean)?.unwrap_or(default.removable);
+        let read_only = section.value("read_only", value::boolean)?.unwrap_or(default.read_only);
         let metadata =
             section.values("metadata", value::range)?.unwrap_or_else(|| default.metadata.clone());
         let vendor = section.value("vendor", InquiryText::read)?;
@@ -227,6 +237,8 @@ impl LunConfig {
             product: product.unwrap_or_else(|| default.product.clone()),
             revision: revision.unwrap_or_else(|| default.revision.clone()),
             naa,
+            removable,
+            read_only,
         })
     }
 }

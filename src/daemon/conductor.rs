@@ -282,6 +282,9 @@ impl<'a> Conductor<'a> {
                 Entry::Tmr(tmr) => {
                     debug!(kind = ?tmr.kind, commands = ?tmr.command_ids, "task management");
                     self.server.on_abort(self.now, &tmr.command_ids);
+                    if tmr.kind.is_reset() {
+                        self.server.on_reset();
+                    }
                 }
             }
         }

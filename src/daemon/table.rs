@@ -84,9 +84,13 @@ impl Table {
             product,
             revision,
             naa,
+            removable,
+            read_only,
         } = self.config.for_lun(name);
         LuConfig {
             compare_and_write_blocks_max: *compare_and_write_max_blocks,
+            removable: *removable,
+            read_only: *read_only,
             metadata: metadata.clone(),
             medium_rotation_rate: medium_rotation_rate.as_u16(),
             physical_block_bytes: physical_block_bytes.bytes(),

@@ -126,7 +126,12 @@ impl SimulatedUio {
 
     /// Aborts commands, as LIO would.
     pub(crate) fn abort(&self, commands: &[Submitted]) {
-        let finished = self.act(|kernel| kernel.task_management(TmrKind::AbortTask, commands));
+        self.manage_tasks(TmrKind::AbortTask, commands);
+    }
+
+    /// Carries out a task management function that aborts these commands.
+    pub(crate) fn manage_tasks(&self, kind: TmrKind, commands: &[Submitted]) {
+        let finished = self.act(|kernel| kernel.task_management(kind, commands));
         assert!(finished.is_empty(), "nothing waits for room");
     }
 

@@ -1,10 +1,11 @@
 //! Admission: what must hold before a command may touch anything, in the order of the standards: a
-//! CDB that makes sense, no unit attention, data that fits the CDB, blocks that exist, the limits.
+//! CDB that makes sense, no unit attention, a unit that is ready and may be written, data that fits
+//! the CDB, blocks that exist, the limits.
 
 use pulsefield_data::Buffer;
 use pulsefield_scsi::parameter::UnmapList;
 use pulsefield_scsi::{
-    self as scsi, Asc, ByteCheck, Command, DataLength, Extent, Sense, SenseKey, parse,
+    self as scsi, Asc, ByteCheck, Command, DataLength, Extent, Sense, SenseKey, parse_supported,
 };
 use pulsefield_units::{BlockCount, Cdb, LbaRange};
 
@@ -17,7 +18,7 @@ use crate::exec::unmap::Unmap;
 use crate::exec::verify::Verify;
 use crate::exec::write::Write;
 use crate::exec::write_same::WriteSame;
-use crate::exec::{Exec, immediate};
+use crate::exec::{Exec, immediate, start_stop_unit};
 use crate::lane::{Lane, lane_of};
 use crate::limits;
 use crate::logical_unit::LogicalUnit;
@@ -51,9 +52,13 @@ pub(crate) fn admit(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Adm
 }
 
 fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admission, Sense> {
-    let command = parse(cdb)?;
+    let command = parse_supported(cdb, |opcode, action| unit.supports(opcode, action))?;
     if let Some(attention) = unit.attentions.ends(&command) {
         return Err(attention);
+    }
+    unit.require_ready(&command)?;
+    if changes_medium(&command) {
+        unit.require_writable()?;
     }
     check_data(unit, &command, data)?;
     match &command {
@@ -64,7 +69,6 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             Ok(claiming(unit, &command, Exec::Read(Read::new(range)), range, Access::Shared))
         }
         Command::Write(write) => {
-            unit.require_writable()?;
             let Some(range) = transfer_range(unit, write.extent)? else {
                 return Ok(Admission::End(Outcome::GOOD));
             };
@@ -72,7 +76,6 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             Ok(claiming(unit, &command, exec, range, Access::Exclusive))
         }
         Command::WriteAndVerify(write) => {
-            unit.require_writable()?;
             let Some(range) = transfer_range(unit, write.extent)? else {
                 return Ok(Admission::End(Outcome::GOOD));
             };
@@ -113,7 +116,6 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             Ok(claiming(unit, &command, exec, range, Access::Shared))
         }
         Command::CompareAndWrite(compare_and_write) => {
-            unit.require_writable()?;
             let max = unit.config.compare_and_write_blocks_max.get();
             if compare_and_write.extent.blocks > BlockCount::new(max.into()) {
                 return Err(scsi::CompareAndWrite::INVALID_BLOCK_COUNT);
@@ -125,7 +127,6 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             Ok(claiming(unit, &command, exec, range, Access::Exclusive))
         }
         Command::WriteSame(write_same) => {
-            unit.require_writable()?;
             if write_same.anchor {
                 return Err(scsi::WriteSame::ANCHOR_NOT_SUPPORTED);
             }
@@ -140,10 +141,6 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             Ok(claiming(unit, &command, Exec::WriteSame(exec), range, Access::Exclusive))
         }
         Command::Unmap(unmap) => {
-            if !unit.capabilities.thin {
-                return Err(Sense::invalid_opcode());
-            }
-            unit.require_writable()?;
             if unmap.anchor {
                 return Err(scsi::Unmap::ANCHOR_NOT_SUPPORTED);
             }
@@ -168,6 +165,14 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             Aftermath::Flush => Ok(Admission::run(Exec::ModeSelect)),
             Aftermath::Nothing => Ok(Admission::End(Outcome::GOOD)),
         },
+        Command::StartStopUnit(command) => Ok(match start_stop_unit::admit(unit, *command)? {
+            Some(exec) => Admission::run(exec),
+            None => Admission::End(Outcome::NO_DATA),
+        }),
+        Command::PreventAllowMediumRemoval(command) => {
+            unit.prevent_removal(command.prevent);
+            Ok(Admission::End(Outcome::NO_DATA))
+        }
         Command::TestUnitReady
         | Command::RequestSense(_)
         | Command::Inquiry(_)
@@ -184,6 +189,18 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             })
         }
     }
+}
+
+/// The commands that a write-protected medium refuses, before anything of their data is looked at.
+const fn changes_medium(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Write(_)
+            | Command::WriteAndVerify(_)
+            | Command::CompareAndWrite(_)
+            | Command::WriteSame(_)
+            | Command::Unmap(_)
+    )
 }
 
 /// A command that waits for its blocks, then for its lane.

@@ -12,6 +12,10 @@ use pulsefield_units::LbaRange;
 pub struct LuConfig {
     /// MAXIMUM COMPARE AND WRITE LENGTH in blocks (VPD page B0h). Arrays report 1.
     pub compare_and_write_blocks_max: NonZeroU8,
+    /// The medium can be taken out by START STOP UNIT (RMB of standard INQUIRY data).
+    pub removable: bool,
+    /// Commands that would change the medium are refused, whatever the medium could do.
+    pub read_only: bool,
     /// Blocks known to hold VMFS metadata: their reads and writes take the heartbeat lane.
     pub metadata: Vec<LbaRange>,
     /// MEDIUM ROTATION RATE (VPD page B1h): 1 for a medium that does not rotate, else the rate.
@@ -35,6 +39,8 @@ impl Default for LuConfig {
     fn default() -> Self {
         Self {
             compare_and_write_blocks_max: NonZeroU8::MIN,
+            removable: false,
+            read_only: false,
             metadata: Vec::new(),
             medium_rotation_rate: 1,
             physical_block_bytes: 512,

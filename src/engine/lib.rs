@@ -25,6 +25,7 @@ pub mod limits;
 mod logical_unit;
 mod outcome;
 pub mod range_lock;
+mod readiness;
 mod retire;
 mod scratch;
 mod server;

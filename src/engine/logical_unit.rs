@@ -3,11 +3,12 @@
 use pulsefield_backstore::{Capabilities, Geometry};
 use pulsefield_scsi::mode_page::{ModeParameters, ModeSettings};
 use pulsefield_scsi::vpd::BlockLimits;
-use pulsefield_scsi::{Asc, Extent, Sense, SenseKey};
+use pulsefield_scsi::{Asc, Extent, Sense, SenseKey, opcode};
 use pulsefield_units::{BlockCount, LbaRange};
 
 use crate::config::{Identity, LuConfig, PortGroup};
 use crate::limits;
+use crate::readiness::Readiness;
 use crate::unit_attention::UnitAttentions;
 
 #[derive(Debug)]
@@ -22,9 +23,25 @@ pub(crate) struct LogicalUnit {
     /// As they were when last asked for, if anybody asked.
     pub(crate) port_groups: Option<Vec<PortGroup>>,
     pub(crate) attentions: UnitAttentions,
+    pub(crate) readiness: Readiness,
 }
 
 impl LogicalUnit {
+    /// Whether this unit has a command at all, by operation code and service action. CDBs are read
+    /// and REPORT SUPPORTED OPERATION CODES is answered by it.
+    pub(crate) const fn supports(&self, opcode: u8, _service_action: Option<u16>) -> bool {
+        match opcode {
+            opcode::UNMAP => self.capabilities.thin,
+            opcode::PREVENT_ALLOW_MEDIUM_REMOVAL => self.config.removable,
+            _ => true,
+        }
+    }
+
+    /// Whether the medium cannot be written, whatever SWP says.
+    pub(crate) const fn read_only(&self) -> bool {
+        self.capabilities.read_only || self.config.read_only
+    }
+
     /// The blocks a CDB names, or `None` if it names none.
     ///
     /// # Errors
@@ -70,7 +87,7 @@ impl LogicalUnit {
     /// # Errors
     /// 07h/27h/00.
     pub(crate) const fn require_writable(&self) -> Result<(), Sense> {
-        if self.capabilities.read_only || self.modes.software_write_protect {
+        if self.read_only() || self.modes.software_write_protect {
             return Err(Sense::new(SenseKey::DataProtect, Asc::WRITE_PROTECTED));
         }
         Ok(())
@@ -97,7 +114,7 @@ impl LogicalUnit {
                 descriptor_sense: true,
                 software_write_protect: true,
             },
-            read_only: self.capabilities.read_only,
+            read_only: self.read_only(),
             blocks: self.geometry.blocks,
             block_length: self.geometry.block_length,
         }

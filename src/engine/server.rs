@@ -16,6 +16,7 @@ use crate::limits;
 use crate::logical_unit::LogicalUnit;
 use crate::outcome::Outcome;
 use crate::range_lock::{Access, Holder, RangeLock};
+use crate::readiness::Readiness;
 use crate::scratch::Scratch;
 use crate::task::{Phase, Task, Tasks};
 use crate::unit_attention::{UnitAttention, UnitAttentions};
@@ -123,6 +124,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 identity: None,
                 port_groups: None,
                 attentions: UnitAttentions::default(),
+                readiness: Readiness::new(),
             },
             tasks: Tasks::new(),
             locks: RangeLock::with_capacity(limits::TASKS_MAX),
@@ -239,13 +241,28 @@ impl<T, O: Observer> DeviceServer<T, O> {
     /// Takes new settings; commands already admitted keep theirs. If VPD pages differ from now on,
     /// an initiator is told.
     pub fn reconfigure(&mut self, config: LuConfig) {
-        // All but what only decides about lanes.
-        let told = |config: &LuConfig| LuConfig { metadata: Vec::new(), ..config.clone() };
+        // All but what only decides about lanes, and what has words of its own.
+        let told = |config: &LuConfig| {
+            let physical_block_bytes = 512;
+            LuConfig {
+                metadata: Vec::new(),
+                read_only: false,
+                physical_block_bytes,
+                ..config.clone()
+            }
+        };
         if told(&config) != told(&self.unit.config) {
             self.raise(UnitAttention::InquiryDataHasChanged);
         }
         if config.physical_block_bytes != self.unit.config.physical_block_bytes {
             self.raise(UnitAttention::CapacityDataHasChanged);
+        }
+        if config.read_only != self.unit.config.read_only {
+            // WP of the mode parameter header.
+            self.raise(UnitAttention::ModeParametersChanged);
+        }
+        if !config.removable {
+            self.unit.readiness.put_back();
         }
         self.unit.config = config;
     }
@@ -256,6 +273,11 @@ impl<T, O: Observer> DeviceServer<T, O> {
             self.unit.geometry.blocks = blocks;
             self.raise(UnitAttention::CapacityDataHasChanged);
         }
+    }
+
+    /// Takes a reset of the logical unit; the commands it aborts come through [`Self::on_abort`].
+    pub fn on_reset(&mut self) {
+        self.unit.reset();
     }
 
     /// Switches the volatile write cache of a medium that has one, and tells an initiator.

@@ -52,6 +52,11 @@ impl TmrKind {
         }
     }
 
+    /// Whether the whole logical unit is reset, and not only commands of it.
+    pub const fn is_reset(self) -> bool {
+        matches!(self, Self::LunReset | Self::TargetWarmReset | Self::TargetColdReset)
+    }
+
     /// The kernel's number for the function.
     pub const fn code(self) -> u8 {
         match self {

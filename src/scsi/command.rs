@@ -10,6 +10,7 @@ use crate::cdb::mode_select::ModeSelect;
 use crate::cdb::mode_sense::ModeSense;
 use crate::cdb::or_write::OrWrite;
 use crate::cdb::pre_fetch::PreFetch;
+use crate::cdb::prevent_allow_medium_removal::PreventAllowMediumRemoval;
 use crate::cdb::read::Read;
 use crate::cdb::read_capacity::ReadCapacity16;
 use crate::cdb::read_defect_data::ReadDefectData;
@@ -17,6 +18,7 @@ use crate::cdb::report_supported_operation_codes::ReportSupportedOperationCodes;
 use crate::cdb::report_target_port_groups::ReportTargetPortGroups;
 use crate::cdb::request_sense::RequestSense;
 use crate::cdb::set_target_port_groups::SetTargetPortGroups;
+use crate::cdb::start_stop_unit::StartStopUnit;
 use crate::cdb::synchronize_cache::SynchronizeCache;
 use crate::cdb::unmap::Unmap;
 use crate::cdb::verify::{ByteCheck, Verify};
@@ -41,6 +43,10 @@ pub enum Command {
     ModeSense(ModeSense),
     /// MODE SELECT (6) and (10).
     ModeSelect(ModeSelect),
+    /// START STOP UNIT.
+    StartStopUnit(StartStopUnit),
+    /// PREVENT ALLOW MEDIUM REMOVAL.
+    PreventAllowMediumRemoval(PreventAllowMediumRemoval),
     /// READ (6), (10), (12) and (16).
     Read(Read),
     /// WRITE (6), (10), (12) and (16).
@@ -99,7 +105,11 @@ impl Command {
         let bytes = |extent: Extent| bytes(block_length, extent.blocks);
         let in_up_to = |allocation_length: u32| DataLength::InUpTo(allocation_length.into());
         match self {
-            Self::TestUnitReady | Self::PreFetch(_) | Self::SynchronizeCache(_) => DataLength::None,
+            Self::TestUnitReady
+            | Self::StartStopUnit(_)
+            | Self::PreventAllowMediumRemoval(_)
+            | Self::PreFetch(_)
+            | Self::SynchronizeCache(_) => DataLength::None,
             Self::RequestSense(command) => in_up_to(command.allocation_length),
             Self::Inquiry(command) => in_up_to(command.allocation_length),
             Self::ReadCapacity10 => DataLength::InUpTo(READ_CAPACITY_10_LENGTH),

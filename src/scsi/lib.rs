@@ -37,6 +37,7 @@ pub use cdb::mode_select::ModeSelect;
 pub use cdb::mode_sense::{ModeForm, ModeSense, PageControl};
 pub use cdb::or_write::OrWrite;
 pub use cdb::pre_fetch::PreFetch;
+pub use cdb::prevent_allow_medium_removal::PreventAllowMediumRemoval;
 pub use cdb::read::Read;
 pub use cdb::read_capacity::ReadCapacity16;
 pub use cdb::read_defect_data::{DefectListHeader, ReadDefectData};
@@ -44,6 +45,7 @@ pub use cdb::report_supported_operation_codes::{ReportSupportedOperationCodes, S
 pub use cdb::report_target_port_groups::ReportTargetPortGroups;
 pub use cdb::request_sense::RequestSense;
 pub use cdb::set_target_port_groups::SetTargetPortGroups;
+pub use cdb::start_stop_unit::{PowerCondition, StartStopUnit, UnitChange};
 pub use cdb::synchronize_cache::SynchronizeCache;
 pub use cdb::unmap::Unmap;
 pub use cdb::verify::{ByteCheck, Verify};
@@ -51,7 +53,7 @@ pub use cdb::write::{Write, WriteAndVerify};
 pub use cdb::write_atomic::WriteAtomic;
 pub use cdb::write_same::WriteSame;
 pub use command::{Command, DataLength};
-pub use opcode::parse;
+pub use opcode::{parse, parse_supported};
 pub use sense::{
     Asc, FieldPointer, FieldSource, SENSE_BUFFER_LENGTH, Sense, SenseFormat, SenseKey,
 };

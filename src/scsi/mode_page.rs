@@ -7,6 +7,7 @@
 mod caching;
 mod control;
 mod informational_exceptions;
+mod power_condition;
 mod read_write_error_recovery;
 mod select;
 mod sense;
@@ -49,10 +50,11 @@ const ALL_SUBPAGES: u8 = 0xff;
 const PAGE_HEADER_LENGTH: usize = 2;
 
 /// The pages that there are, in ascending order of their codes.
-const PAGES: [&ModePage; 4] = [
+const PAGES: [&ModePage; 5] = [
     &read_write_error_recovery::PAGE,
     &caching::PAGE,
     &control::PAGE,
+    &power_condition::PAGE,
     &informational_exceptions::PAGE,
 ];
 

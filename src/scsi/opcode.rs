@@ -20,6 +20,10 @@ const NACA_BIT: u8 = 2;
 
 /// OPERATION CODE of INQUIRY.
 pub const INQUIRY: u8 = 0x12;
+/// OPERATION CODE of PREVENT ALLOW MEDIUM REMOVAL.
+pub const PREVENT_ALLOW_MEDIUM_REMOVAL: u8 = 0x1e;
+/// OPERATION CODE of UNMAP.
+pub const UNMAP: u8 = 0x42;
 /// OPERATION CODE of COMPARE AND WRITE.
 pub const COMPARE_AND_WRITE: u8 = 0x89;
 
@@ -65,7 +69,26 @@ impl OperationCode {
 /// - INVALID FIELD IN CDB: an unknown service action; a CDB cut short (the field pointer names the
 ///   first byte that is missing); NACA = 1; a field with a value that is not served.
 pub fn parse(cdb: &Cdb) -> Result<Command, Sense> {
+    parse_supported(cdb, |_, _| true)
+}
+
+/// The meaning of a CDB to a logical unit that carries out only what `supported` says of an
+/// operation code and its service action; it answers any other as if there were no row for it.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_supported(
+    cdb: &Cdb,
+    supported: impl Fn(u8, Option<u16>) -> bool,
+) -> Result<Command, Sense> {
     let row = find(cdb)?;
+    if !supported(row.opcode, row.service_action) {
+        let others = rows(row.opcode).iter().any(|row| supported(row.opcode, row.service_action));
+        return Err(match others {
+            true => SERVICE_ACTION.invalid_in_cdb(),
+            false => Sense::invalid_opcode(),
+        });
+    }
     let Executor::Engine(parser) = row.executor else {
         return Err(Sense::invalid_opcode());
     };

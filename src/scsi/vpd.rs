@@ -9,6 +9,7 @@ mod block_limits;
 mod device_identification;
 mod extended_inquiry;
 mod logical_block_provisioning;
+mod power_condition;
 mod supported_pages;
 mod unit_serial_number;
 
@@ -17,6 +18,7 @@ pub use block_limits::BlockLimits;
 pub use device_identification::DeviceIdentification;
 pub use extended_inquiry::ExtendedInquiryData;
 pub use logical_block_provisioning::{LogicalBlockProvisioning, ProvisioningType};
+pub use power_condition::PowerConditionPage;
 pub use supported_pages::SupportedVpdPages;
 pub use unit_serial_number::UnitSerialNumber;
 
@@ -35,6 +37,8 @@ pub enum VpdPage {
     DeviceIdentification = 0x83,
     /// Extended INQUIRY Data: [`ExtendedInquiryData`].
     ExtendedInquiryData = 0x86,
+    /// Power Condition: [`PowerConditionPage`].
+    PowerCondition = 0x8a,
     /// Block Limits: [`BlockLimits`].
     BlockLimits = 0xb0,
     /// Block Device Characteristics: [`BlockDeviceCharacteristics`].
@@ -45,11 +49,12 @@ pub enum VpdPage {
 
 impl VpdPage {
     /// All of them, in ascending order of their codes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SupportedVpdPages,
         Self::UnitSerialNumber,
         Self::DeviceIdentification,
         Self::ExtendedInquiryData,
+        Self::PowerCondition,
         Self::BlockLimits,
         Self::BlockDeviceCharacteristics,
         Self::LogicalBlockProvisioning,

@@ -3,6 +3,8 @@ use super::*;
 
 const FULL: &str = r#"
 [lun.ds1]
+removable = true
+read_only = true
 metadata = ["43008..51200", "0..1"]
 
 [defaults]
@@ -36,6 +38,7 @@ fn an_empty_file_is_the_default() {
     assert_eq!(config.daemon, DaemonConfig { log: LogLevel::Info, dbus: true });
     assert_eq!(config.for_lun("any").compare_and_write_max_blocks.get(), 1);
     assert_eq!(config.for_lun("any").medium_rotation_rate.as_u16(), 1);
+    assert!(!config.for_lun("any").removable && !config.for_lun("any").read_only);
     assert_eq!(config.for_lun("any").metadata, []);
 }
 
@@ -47,6 +50,7 @@ fn a_lun_overrides_the_defaults_wherever_they_stand() {
     assert_eq!(ds1.compare_and_write_max_blocks.get(), 8);
     assert_eq!(ds1.medium_rotation_rate.as_u16(), 7200);
     assert_eq!(ds1.physical_block_bytes.bytes(), 4096);
+    assert!(ds1.removable && ds1.read_only);
     let ranges: Vec<String> = ds1.metadata.iter().map(LbaRange::to_string).collect();
     assert_eq!(ranges, ["43008..51200", "0..1"]);
     assert_eq!(config.for_lun("a.b").compare_and_write_max_blocks.get(), 255);
@@ -79,7 +83,8 @@ fn the_effective_configuration_reads_back_as_itself() {
     assert_eq!(
         Config::default().to_toml_effective(),
         "[daemon]\nlog = \"info\"\ndbus = true\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
-         medium_rotation_rate = 1\nphysical_block_bytes = 512\nmetadata = []\n\
+         medium_rotation_rate = 1\nphysical_block_bytes = 512\nremovable = false\n\
+         read_only = false\nmetadata = []\n\
          vendor = \"PULSEFLD\"\nproduct = \"PULSEFIELD LUN\"\nrevision = \"0001\"\n"
     );
 }

@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, unbounded};
 use pulsefield_backstore::{BackstoreError, Op, OpOutput, Workers};
 use pulsefield_engine::{Identity, LuConfig, PortGroup};
-use pulsefield_ring::Features;
 use pulsefield_ring::simulated_kernel::{Data, Finished, Options, Submitted};
+use pulsefield_ring::{Features, TmrKind};
 use pulsefield_scsi::parameter::{AccessState, AccessStates};
 use pulsefield_units::Lba;
 
@@ -128,6 +128,23 @@ impl Lu {
         }
         self.thread.join().unwrap()
     }
+}
+
+#[test]
+fn a_reset_allows_the_removal_that_was_prevented() {
+    let lu = Lu::on("ram/");
+    let removable = LuConfig { removable: true, ..LuConfig::default() };
+    lu.mailbox.send(Message::Reconfigure(removable));
+    lu.probe(1);
+    // INQUIRY DATA HAS CHANGED.
+    assert_eq!(lu.execute(&[0; 6], Data::None).status, CHECK_CONDITION);
+    let [prevent, eject] = [[0x1e, 0, 0, 0, 1, 0], [0x1b, 0, 0, 0, 2, 0]];
+    assert_eq!(lu.execute(&prevent, Data::None).status, GOOD);
+    assert_eq!(lu.execute(&eject, Data::None).status, CHECK_CONDITION);
+    lu.uio.manage_tasks(TmrKind::AbortTaskSet, &[]);
+    assert_eq!(lu.execute(&eject, Data::None).status, CHECK_CONDITION);
+    lu.uio.manage_tasks(TmrKind::LunReset, &[]);
+    assert_eq!(lu.execute(&eject, Data::None).status, GOOD);
 }
 
 #[test]

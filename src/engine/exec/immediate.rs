@@ -7,7 +7,8 @@ use pulsefield_scsi::parameter::{
 };
 use pulsefield_scsi::vpd::{
     BlockDeviceCharacteristics, DeviceIdentification, ExtendedInquiryData,
-    LogicalBlockProvisioning, ProvisioningType, SupportedVpdPages, UnitSerialNumber, VpdPage,
+    LogicalBlockProvisioning, PowerConditionPage, ProvisioningType, SupportedVpdPages,
+    UnitSerialNumber, VpdPage,
 };
 use pulsefield_scsi::{Command, DataLength, Inquiry, SENSE_BUFFER_LENGTH, Sense, SenseFormat};
 
@@ -83,7 +84,7 @@ fn only_port(groups: &[PortGroup]) -> Option<u16> {
 fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Result<(), Sense> {
     match command {
         Command::RequestSense(request) => {
-            let sense = unit.attentions.take().unwrap_or(Sense::NO_SENSE);
+            let sense = unit.attentions.take().unwrap_or_else(|| unit.pollable_sense());
             let format =
                 if request.descriptor { SenseFormat::Descriptor } else { SenseFormat::Fixed };
             let mut bytes = [0; SENSE_BUFFER_LENGTH];
@@ -96,7 +97,9 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         Command::ModeSense(mode_sense) => unit.mode_parameters().encode(mode_sense, out)?,
         Command::ReadDefectData(command) => encode_empty_defect_list(*command, out),
         Command::ReportSupportedOperationCodes(report) => {
-            encode_supported_operation_codes(report.selection, report.return_timeouts, out)?;
+            let supported = |opcode, action| unit.supports(opcode, action);
+            let (selection, timeouts) = (report.selection, report.return_timeouts);
+            encode_supported_operation_codes(selection, timeouts, supported, out)?;
         }
         Command::ReportTargetPortGroups(report) => {
             let groups = unit.known_port_groups().iter().map(PortGroup::describe);
@@ -105,6 +108,8 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         }
         Command::TestUnitReady
         | Command::ModeSelect(_)
+        | Command::StartStopUnit(_)
+        | Command::PreventAllowMediumRemoval(_)
         | Command::Read(_)
         | Command::Write(_)
         | Command::WriteAndVerify(_)
@@ -132,6 +137,7 @@ fn describe_unit(unit: &LogicalUnit, inquiry: Inquiry, out: &mut Vec<u8>) {
             product: unit.config.product,
             revision: unit.config.revision,
             target_port_group_support: target_port_group_support(unit.known_port_groups()),
+            removable: unit.config.removable,
             third_party_copy: false,
         }
         .encode(out),
@@ -150,6 +156,7 @@ fn describe_unit(unit: &LogicalUnit, inquiry: Inquiry, out: &mut Vec<u8>) {
         Some(VpdPage::ExtendedInquiryData) => {
             ExtendedInquiryData { volatile_cache: unit.capabilities.write_cache }.encode(out);
         }
+        Some(VpdPage::PowerCondition) => PowerConditionPage.encode(out),
         Some(VpdPage::BlockLimits) => unit.block_limits().encode(out),
         Some(VpdPage::BlockDeviceCharacteristics) => {
             let medium_rotation_rate = unit.config.medium_rotation_rate;

@@ -10,6 +10,7 @@ pub(crate) mod mode_select;
 pub(crate) mod or_write;
 pub(crate) mod read;
 pub(crate) mod set_target_port_groups;
+pub(crate) mod start_stop_unit;
 pub(crate) mod synchronize_cache;
 pub(crate) mod unmap;
 pub(crate) mod verify;
@@ -18,7 +19,7 @@ pub(crate) mod write_same;
 
 use pulsefield_backstore::{BackstoreError, Op, OpOutput};
 use pulsefield_data::Buffer;
-use pulsefield_scsi::Command;
+use pulsefield_scsi::{Command, UnitChange};
 use pulsefield_units::LbaRange;
 
 use crate::config::AccessStateChange;
@@ -78,6 +79,7 @@ pub(crate) enum Exec {
     SynchronizeCache,
     GetLbaStatus(get_lba_status::GetLbaStatus),
     ModeSelect,
+    StartStopUnit(UnitChange),
     /// A command without a medium that waits for an answer from the world outside.
     Ask(Query, Command),
     /// A SET TARGET PORT GROUPS whose states are being changed.
@@ -98,6 +100,7 @@ impl Exec {
             Self::SynchronizeCache => synchronize_cache::step(input),
             Self::GetLbaStatus(get_lba_status) => get_lba_status.step(cx, input),
             Self::ModeSelect => mode_select::step(input),
+            Self::StartStopUnit(change) => start_stop_unit::step(*change, cx, input),
             Self::Ask(answered, command) => {
                 let (answered, command) = (*answered, *command);
                 self.resume(cx, answered, command)
@@ -127,7 +130,7 @@ impl Exec {
         }
     }
 
-    /// Whether this command may already have changed the medium, or the modes: an abort then lets it
+    /// Whether this command may already have changed the medium, the modes or the unit: an abort then lets it
     /// run to its end, so that nothing is applied after the abort was answered and nothing by half.
     pub(crate) const fn has_written(&self) -> bool {
         match self {
@@ -136,7 +139,7 @@ impl Exec {
             Self::OrWrite(or_write) => or_write.has_written(),
             Self::WriteSame(write_same) => write_same.has_written(),
             Self::Unmap(unmap) => unmap.has_written(),
-            Self::ModeSelect | Self::SetTargetPortGroups => true,
+            Self::ModeSelect | Self::SetTargetPortGroups | Self::StartStopUnit(_) => true,
             Self::Read(_)
             | Self::Verify(_)
             | Self::SynchronizeCache

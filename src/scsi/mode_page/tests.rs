@@ -25,6 +25,10 @@ const PARAMETERS: ModeParameters = ModeParameters {
 const ERROR_RECOVERY: [u8; 12] = [0x01, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const CACHING: [u8; 20] = [0x08, 0x12, 0x04, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const CONTROL: [u8; 12] = [0x0a, 0x0a, 0x02, 0x10, 0, 0x40, 0, 0, 0xff, 0xff, 0, 0];
+const POWER: [u8; 40] = [
+    0x1a, 0x26, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+];
 const EXCEPTIONS: [u8; 12] = [0x1c, 0x0a, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 fn command(form: ModeForm, page: u8) -> ModeSense {
@@ -69,11 +73,11 @@ fn pages_ascend_and_say_how_long_they_are() {
 
 #[test]
 fn all_pages_in_six_and_ten_bytes() {
-    let pages = [&ERROR_RECOVERY[..], &CACHING, &CONTROL, &EXCEPTIONS].concat();
+    let pages = [&ERROR_RECOVERY[..], &CACHING, &CONTROL, &POWER, &EXCEPTIONS].concat();
     let six = encoded(PARAMETERS, command(ModeForm::Six, 0x3f)).unwrap();
-    assert_eq!(six, [&[59, 0, 0x10, 0], &pages[..]].concat());
+    assert_eq!(six, [&[99, 0, 0x10, 0], &pages[..]].concat());
     let ten = encoded(PARAMETERS, command(ModeForm::Ten, 0x3f)).unwrap();
-    assert_eq!(ten, [&[0, 62, 0, 0x10, 0, 0, 0, 0], &pages[..]].concat());
+    assert_eq!(ten, [&[0, 102, 0, 0x10, 0, 0, 0, 0], &pages[..]].concat());
     let with_subpages = ModeSense { subpage: 0xff, ..command(ModeForm::Ten, 0x3f) };
     assert_eq!(encoded(PARAMETERS, with_subpages).unwrap(), ten, "there are no subpages");
 }

@@ -1,11 +1,14 @@
 //! The rows, in ascending order of operation code and service action.
 
 use super::Executor::{Engine, Kernel};
-use super::{COMPARE_AND_WRITE, Executor, INQUIRY, OperationCode};
+use super::{
+    COMPARE_AND_WRITE, Executor, INQUIRY, OperationCode, PREVENT_ALLOW_MEDIUM_REMOVAL, UNMAP,
+};
 use crate::cdb::{
-    compare_and_write, get_lba_status, inquiry, mode_select, mode_sense, or_write, pre_fetch, read,
-    read_capacity, read_defect_data, report_supported_operation_codes, report_target_port_groups,
-    request_sense, set_target_port_groups, synchronize_cache, test_unit_ready, unmap, verify,
+    compare_and_write, get_lba_status, inquiry, mode_select, mode_sense, or_write, pre_fetch,
+    prevent_allow_medium_removal, read, read_capacity, read_defect_data,
+    report_supported_operation_codes, report_target_port_groups, request_sense,
+    set_target_port_groups, start_stop_unit, synchronize_cache, test_unit_ready, unmap, verify,
     write, write_atomic, write_same,
 };
 
@@ -44,6 +47,10 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "RELEASE(6)", Kernel),
     command(&[0x1a, 0x08, 0xff, 0xff, 0xff, 0x04],
         "MODE SENSE(6)", Engine(mode_sense::parse_6)),
+    command(&[0x1b, 0x01, 0, 0x0f, 0xf7, 0x04],
+        "START STOP UNIT", Engine(start_stop_unit::parse)),
+    command(&[PREVENT_ALLOW_MEDIUM_REMOVAL, 0, 0, 0, 0x03, 0x04],
+        "PREVENT ALLOW MEDIUM REMOVAL", Engine(prevent_allow_medium_removal::parse)),
     command(&[0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0x04],
         "READ CAPACITY(10)", Engine(read_capacity::parse_10)),
     command(&[0x28, 0xf8, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0x04],
@@ -62,7 +69,7 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "READ DEFECT DATA(10)", Engine(read_defect_data::parse_10)),
     command(&[0x41, 0xf8, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0x04],
         "WRITE SAME(10)", Engine(write_same::parse_10)),
-    command(&[0x42, 0x01, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04],
+    command(&[UNMAP, 0x01, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04],
         "UNMAP", Engine(unmap::parse)),
     command(&[0x55, 0x11, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04],
         "MODE SELECT(10)", Engine(mode_select::parse_10)),

@@ -130,6 +130,25 @@ fn unknown_operation_codes_are_refused_in_every_group() {
 }
 
 #[test]
+fn what_a_logical_unit_lacks_is_answered_as_if_there_were_no_such_row() {
+    let parse = |bytes: &[u8], lacks: &[(u8, Option<u16>)]| {
+        parse_supported(&Cdb::new(bytes), |opcode, action| !lacks.contains(&(opcode, action)))
+    };
+    let unmap = [0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert!(parse(&unmap, &[]).is_ok());
+    assert_eq!(parse(&unmap, &[(0x42, None)]), Err(Sense::invalid_opcode()));
+    let get_lba_status = [0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(
+        parse(&get_lba_status, &[(0x9e, Some(0x12))]),
+        Err(Sense::invalid_field_in_cdb(1, Some(4)))
+    );
+    assert_eq!(
+        parse(&get_lba_status, &[(0x9e, Some(0x10)), (0x9e, Some(0x12))]),
+        Err(Sense::invalid_opcode())
+    );
+}
+
+#[test]
 fn bytes_after_the_cdb_are_not_read() {
     // TCMU rounds up to eight: what follows the six bytes is not ours.
     assert_eq!(parse(&Cdb::new(&[0, 0, 0, 0, 0, 0, 0xff, 0xff])), Ok(Command::TestUnitReady));

@@ -26,12 +26,15 @@ pub struct InquiryData {
     pub product: Ascii<16>,
     /// PRODUCT REVISION LEVEL.
     pub revision: Ascii<4>,
+    /// RMB: the medium can be taken out.
+    pub removable: bool,
     /// TPGS.
     pub target_port_group_support: TargetPortGroupSupport,
     /// 3PC: third-party copy commands such as EXTENDED COPY are executed.
     pub third_party_copy: bool,
 }
 
+const RMB: u8 = 0x80;
 /// VERSION: SPC-4.
 const VERSION: u8 = 0x06;
 /// HISUP: LIO addresses logical units by the hierarchical format; NORMACA stays 0.
@@ -48,7 +51,7 @@ impl InquiryData {
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&[
             DIRECT_ACCESS_BLOCK_DEVICE,
-            0,
+            if self.removable { RMB } else { 0 },
             VERSION,
             HISUP | RESPONSE_DATA_FORMAT,
         ]);
@@ -77,6 +80,7 @@ mod tests {
         vendor: Ascii::new("LIO-ORG"),
         product: Ascii::new("pulsefield"),
         revision: Ascii::new("0001"),
+        removable: false,
         target_port_group_support: TargetPortGroupSupport::Implicit,
         third_party_copy: false,
     };
@@ -91,6 +95,13 @@ mod tests {
         assert_eq!(out[36..58], [0; 22]);
         assert_eq!(out[58..64], [0x00, 0xa0, 0x04, 0x60, 0x04, 0xc0]);
         assert_eq!(out[64..], [0; 32]);
+    }
+
+    #[test]
+    fn byte_1_tells_whether_the_medium_can_be_taken_out() {
+        let mut out = Vec::new();
+        InquiryData { removable: true, ..DATA }.encode(&mut out);
+        assert_eq!(out[1], 0x80);
     }
 
     #[test]

@@ -17,7 +17,8 @@ const SUPPORTED: u8 = 0b011;
 /// A command timeouts descriptor: its length, and no time indicated.
 const TIMEOUTS: [u8; 12] = [0, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// Appends to `out` what is asked about: all commands, those that LIO executes included, or one.
+/// Appends to `out` what is asked about: all commands, those that LIO executes included, or one, of
+/// those that `supported` says the logical unit has of an operation code and its service action.
 ///
 /// # Errors
 /// ILLEGAL REQUEST, INVALID FIELD IN CDB if the one command has service actions and the selection
@@ -25,11 +26,13 @@ const TIMEOUTS: [u8; 12] = [0, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 pub fn encode_supported_operation_codes(
     selection: Selection,
     return_timeouts: bool,
+    supported: impl Fn(u8, Option<u16>) -> bool,
     out: &mut Vec<u8>,
 ) -> Result<(), Sense> {
+    let supported = |row: &&OperationCode| supported(row.opcode, row.service_action);
     let row = match selection {
         Selection::All => {
-            encode_all(return_timeouts, out);
+            encode_all(TABLE.iter().filter(supported), return_timeouts, out);
             return Ok(());
         }
         Selection::One(code) => match opcode::rows(code) {
@@ -48,14 +51,18 @@ pub fn encode_supported_operation_codes(
             opcode::rows(code).iter().find(|row| row.service_action.unwrap_or(0) == service_action)
         }
     };
-    encode_one(row, return_timeouts, out);
+    encode_one(row.filter(supported), return_timeouts, out);
     Ok(())
 }
 
 /// All commands (reporting options 000b).
-fn encode_all(return_timeouts: bool, out: &mut Vec<u8>) {
+fn encode_all(
+    rows: impl Iterator<Item = &'static OperationCode>,
+    return_timeouts: bool,
+    out: &mut Vec<u8>,
+) {
     length_prefixed::<4>(out, |out| {
-        for row in TABLE {
+        for row in rows {
             let timeouts = if return_timeouts { CTDP_ALL } else { 0 };
             let action = if row.service_action.is_some() { SERVACTV } else { 0 };
             out.extend_from_slice(&[row.opcode, 0]);
@@ -89,7 +96,7 @@ mod tests {
 
     fn encoded(selection: Selection, return_timeouts: bool) -> Result<Vec<u8>, Sense> {
         let mut out = Vec::new();
-        encode_supported_operation_codes(selection, return_timeouts, &mut out)?;
+        encode_supported_operation_codes(selection, return_timeouts, |_, _| true, &mut out)?;
         Ok(out)
     }
 
@@ -144,6 +151,18 @@ mod tests {
         ] {
             assert_eq!(encoded(selection, true), Ok(vec![0, 1, 0, 0]), "{selection:?}");
         }
+    }
+
+    #[test]
+    fn what_a_logical_unit_lacks_is_left_out() {
+        let encoded = |selection| {
+            let mut out = Vec::new();
+            let supported = |opcode, _| opcode != opcode::UNMAP;
+            encode_supported_operation_codes(selection, false, supported, &mut out).unwrap();
+            out
+        };
+        assert_eq!(encoded(Selection::All).len(), 4 + 8 * (TABLE.len() - 1));
+        assert_eq!(encoded(Selection::One(0x42)), [0, 1, 0, 0]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod tests {
     fn the_pages_ascend() {
         let mut out = Vec::new();
         SupportedVpdPages.encode(&mut out);
-        assert_eq!(out, [0, 0x00, 0, 7, 0x00, 0x80, 0x83, 0x86, 0xb0, 0xb1, 0xb2]);
+        assert_eq!(out, [0, 0x00, 0, 8, 0x00, 0x80, 0x83, 0x86, 0x8a, 0xb0, 0xb1, 0xb2]);
         assert!(out[4..].is_sorted());
     }
 }

@@ -174,7 +174,7 @@ fn a_serial_of_any_length_makes_a_page() {
 
 #[test]
 fn the_pages_that_there_are() {
-    let pages = [0, 0, 0, 7, 0x00, 0x80, 0x83, 0x86, 0xb0, 0xb1, 0xb2];
+    let pages = [0, 0, 0, 8, 0x00, 0x80, 0x83, 0x86, 0x8a, 0xb0, 0xb1, 0xb2];
     assert_eq!(page(&mut World::default(), 0x00), pages);
     let unknown = World::default().execute(&cdb::inquiry(Some(0x84)), room(512));
     unknown.check(Sense::invalid_field_in_cdb(2, None));

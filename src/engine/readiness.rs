@@ -1,0 +1,151 @@
+//! Whether the unit can carry a command out just now: its power condition, and whether its medium is
+//! in.
+//!
+//! All of it is kept here alone and gone with the device server: a unit starts active, with its
+//! medium in and its removal allowed.
+
+use pulsefield_scsi::{Asc, Command, PowerCondition, Sense, SenseKey, StartStopUnit, UnitChange};
+
+use crate::logical_unit::LogicalUnit;
+
+/// What START STOP UNIT and PREVENT ALLOW MEDIUM REMOVAL change.
+#[derive(Debug)]
+pub(crate) struct Readiness {
+    pub(crate) power: PowerCondition,
+    /// Whether a removable medium was taken out.
+    ejected: bool,
+    /// Whether that is prevented. TCMU hides which I_T nexus a command came by, so the unit has one
+    /// such state and not one for each nexus: whoever allows removal allows it, and the loss of a
+    /// nexus does not show (`docs/operating.md`).
+    removal_prevented: bool,
+}
+
+impl Readiness {
+    pub(crate) const fn new() -> Self {
+        Self { power: PowerCondition::Active, ejected: false, removal_prevented: false }
+    }
+
+    /// The medium is one that cannot be taken out any more.
+    pub(crate) const fn put_back(&mut self) {
+        self.ejected = false;
+        self.removal_prevented = false;
+    }
+}
+
+impl LogicalUnit {
+    /// Refuses a command that needs what is not there; one that needs the medium ends an idle or
+    /// standby condition.
+    ///
+    /// # Errors
+    /// 02h/3Ah/00h without a medium, 02h/04h/02h for a unit that was stopped.
+    pub(crate) fn require_ready(&mut self, command: &Command) -> Result<(), Sense> {
+        if does_without_medium(command) {
+            return Ok(());
+        }
+        let not_ready = |asc| Err(Sense::new(SenseKey::NotReady, asc));
+        if self.readiness.ejected {
+            return not_ready(Asc::MEDIUM_NOT_PRESENT);
+        }
+        match command {
+            // Known, and not read from the medium.
+            Command::ReadCapacity10 | Command::ReadCapacity16(_) => Ok(()),
+            _ if self.readiness.power == PowerCondition::Stopped => {
+                not_ready(Asc::LOGICAL_UNIT_NOT_READY_INITIALIZING_COMMAND_REQUIRED)
+            }
+            Command::TestUnitReady => Ok(()),
+            _ => {
+                self.readiness.power = PowerCondition::Active;
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether `command` can be carried out: nothing but loading and ejecting needs a reason.
+    ///
+    /// # Errors
+    /// 05h/24h/00h if the medium cannot be taken out at all, 05h/53h/02h if that is prevented, which
+    /// also keeps a medium from being loaded.
+    pub(crate) fn check_change(&self, command: StartStopUnit) -> Result<(), Sense> {
+        match command.change {
+            UnitChange::Load | UnitChange::Eject if !self.config.removable => {
+                Err(StartStopUnit::LOEJ_NOT_SUPPORTED)
+            }
+            UnitChange::Load | UnitChange::Eject if self.readiness.removal_prevented => {
+                Err(Sense::new(SenseKey::IllegalRequest, Asc::MEDIUM_REMOVAL_PREVENTED))
+            }
+            UnitChange::Load | UnitChange::Eject | UnitChange::Power(_) | UnitChange::Nothing => {
+                Ok(())
+            }
+        }
+    }
+
+    /// Carries `change` out.
+    ///
+    /// A medium that was loaded raises no unit attention here: the only initiator it could be
+    /// reported to is whoever asks next, and that is the one who has just loaded it.
+    pub(crate) fn change_readiness(&mut self, change: UnitChange) {
+        let Readiness { power, ejected, .. } = &mut self.readiness;
+        match change {
+            // As with every drive whose medium can be taken out, what stops is started again by the
+            // next access: its power condition is standby_z, and only ejecting makes it not ready.
+            UnitChange::Power(PowerCondition::Stopped) if self.config.removable => {
+                *power = PowerCondition::StandbyZ;
+            }
+            UnitChange::Power(condition) => *power = condition,
+            UnitChange::Load => {
+                *ejected = false;
+                *power = PowerCondition::Active;
+            }
+            UnitChange::Eject => *ejected = true,
+            UnitChange::Nothing => {}
+        }
+    }
+
+    /// PREVENT ALLOW MEDIUM REMOVAL.
+    pub(crate) fn prevent_removal(&mut self, prevent: bool) {
+        self.readiness.removal_prevented = prevent;
+    }
+
+    /// A reset of the unit allows the removal of its medium (SPC-4, PREVENT ALLOW MEDIUM REMOVAL).
+    pub(crate) fn reset(&mut self) {
+        self.readiness.removal_prevented = false;
+    }
+
+    /// What REQUEST SENSE answers if there is nothing else: that the unit is idle or in standby.
+    pub(crate) fn pollable_sense(&self) -> Sense {
+        let asc = match self.readiness.power {
+            _ if self.readiness.ejected => {
+                return Sense::new(SenseKey::NotReady, Asc::MEDIUM_NOT_PRESENT);
+            }
+            PowerCondition::Active => return Sense::NO_SENSE,
+            PowerCondition::Stopped => {
+                let asc = Asc::LOGICAL_UNIT_NOT_READY_INITIALIZING_COMMAND_REQUIRED;
+                return Sense::new(SenseKey::NotReady, asc);
+            }
+            PowerCondition::IdleA => Asc::IDLE_CONDITION_ACTIVATED_BY_COMMAND,
+            PowerCondition::IdleB => Asc::IDLE_B_CONDITION_ACTIVATED_BY_COMMAND,
+            PowerCondition::IdleC => Asc::IDLE_C_CONDITION_ACTIVATED_BY_COMMAND,
+            PowerCondition::StandbyY => Asc::STANDBY_Y_CONDITION_ACTIVATED_BY_COMMAND,
+            PowerCondition::StandbyZ => Asc::STANDBY_CONDITION_ACTIVATED_BY_COMMAND,
+        };
+        Sense::new(SenseKey::NoSense, asc)
+    }
+}
+
+/// The commands that are about the unit itself. Any other needs the medium, in its slot and turning.
+const fn does_without_medium(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::RequestSense(_)
+            | Command::Inquiry(_)
+            | Command::ModeSense(_)
+            | Command::ModeSelect(_)
+            | Command::StartStopUnit(_)
+            | Command::PreventAllowMediumRemoval(_)
+            | Command::ReportSupportedOperationCodes(_)
+            | Command::ReportTargetPortGroups(_)
+    )
+}
+
+#[cfg(test)]
+mod tests;
