@@ -18,7 +18,7 @@ use crate::exec::unmap::Unmap;
 use crate::exec::verify::Verify;
 use crate::exec::write::Write;
 use crate::exec::write_same::WriteSame;
-use crate::exec::{Exec, immediate, start_stop_unit};
+use crate::exec::{Exec, format_unit, immediate, sanitize, start_stop_unit};
 use crate::lane::{Lane, lane_of};
 use crate::limits;
 use crate::logical_unit::LogicalUnit;
@@ -36,6 +36,10 @@ pub(crate) enum Admission {
     End(Outcome),
     /// It needs to know something of the world outside first.
     Ask(Query, Command),
+    /// It has given the unit a background operation, and ends so when that has ended well.
+    Await(Outcome),
+    /// It has given the unit a background operation, and is over already.
+    StartAndEnd(Outcome),
     /// It is to be carried out, once it holds `claim`.
     Run { exec: Exec, claim: Option<(LbaRange, Access)>, lane: Lane },
 }
@@ -173,6 +177,12 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             unit.prevent_removal(command.prevent);
             Ok(Admission::End(Outcome::NO_DATA))
         }
+        Command::Sanitize(command) => sanitize::admit(unit, data, *command),
+        Command::ExitSanitizeFailureMode => {
+            sanitize::exit_failure_mode(unit)?;
+            Ok(Admission::End(Outcome::NO_DATA))
+        }
+        Command::FormatUnit(command) => format_unit::admit(unit, data, *command),
         Command::TestUnitReady
         | Command::RequestSense(_)
         | Command::Inquiry(_)
@@ -200,6 +210,8 @@ const fn changes_medium(command: &Command) -> bool {
             | Command::CompareAndWrite(_)
             | Command::WriteSame(_)
             | Command::Unmap(_)
+            | Command::Sanitize(_)
+            | Command::FormatUnit(_)
     )
 }
 

@@ -17,6 +17,7 @@
 //! heartbeat does not wait behind bulk because its lane has slots of its own (`lane.rs`).
 
 mod admit;
+mod background;
 mod config;
 mod event;
 mod exec;

@@ -52,6 +52,13 @@ pub const PIECE_BYTES: usize = 256 << 10;
 /// medium, stays where it is, and GOOD is no promise of more.
 pub const PRE_FETCH_BYTES_MAX: u64 = TRANSFER_BYTES_MAX as u64;
 
+/// Bytes that an overwriting SANITIZE writes with one op.
+pub const BACKGROUND_WRITE_BYTES: usize = 1 << 20;
+
+/// Bytes that FORMAT UNIT and an erasing SANITIZE zero or unmap with one op: what file systems do in a
+/// moment, so that the progress shows and the daemon can end in between.
+pub const BACKGROUND_ZERO_BYTES: u64 = 64 << 20;
+
 /// Most LBA STATUS DESCRIPTORs returned by one GET LBA STATUS: each costs a question to the medium.
 pub const LBA_STATUS_DESCRIPTORS_MAX: usize = 64;
 
@@ -63,6 +70,8 @@ const _: () = {
     assert!(BULK_SLOTS + HEARTBEAT_SLOTS < TASKS_MAX);
     // A piece is a whole number of blocks of either length.
     assert!(PIECE_BYTES.is_multiple_of(4096));
+    assert!(BACKGROUND_WRITE_BYTES.is_multiple_of(4096));
+    assert!(BACKGROUND_ZERO_BYTES.is_multiple_of(4096));
     // What VPD page B0h advertises is a whole number of blocks of either length.
     assert!(TRANSFER_BYTES_MAX.is_multiple_of(4096) && WRITE_SAME_BYTES_MAX.is_multiple_of(4096));
     assert!((1 << 20) % UNMAP_GRANULARITY_BYTES == 0);

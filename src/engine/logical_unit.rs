@@ -6,6 +6,7 @@ use pulsefield_scsi::vpd::BlockLimits;
 use pulsefield_scsi::{Asc, Extent, Sense, SenseKey, opcode};
 use pulsefield_units::{BlockCount, LbaRange};
 
+use crate::background::{Background, Purpose};
 use crate::config::{Identity, LuConfig, PortGroup};
 use crate::limits;
 use crate::readiness::Readiness;
@@ -24,15 +25,21 @@ pub(crate) struct LogicalUnit {
     pub(crate) port_groups: Option<Vec<PortGroup>>,
     pub(crate) attentions: UnitAttentions,
     pub(crate) readiness: Readiness,
+    /// What works through the whole medium just now.
+    pub(crate) background: Option<Background>,
+    /// What last did, if it did not get through.
+    pub(crate) failed: Option<Purpose>,
 }
 
 impl LogicalUnit {
     /// Whether this unit has a command at all, by operation code and service action. CDBs are read
     /// and REPORT SUPPORTED OPERATION CODES is answered by it.
-    pub(crate) const fn supports(&self, opcode: u8, _service_action: Option<u16>) -> bool {
-        match opcode {
-            opcode::UNMAP => self.capabilities.thin,
-            opcode::PREVENT_ALLOW_MEDIUM_REMOVAL => self.config.removable,
+    pub(crate) const fn supports(&self, opcode: u8, service_action: Option<u16>) -> bool {
+        match (opcode, service_action) {
+            (opcode::UNMAP, _) => self.capabilities.thin,
+            // What is erased is what is unmapped.
+            (opcode::SANITIZE, Some(opcode::SANITIZE_BLOCK_ERASE)) => self.capabilities.thin,
+            (opcode::PREVENT_ALLOW_MEDIUM_REMOVAL, _) => self.config.removable,
             _ => true,
         }
     }

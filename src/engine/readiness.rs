@@ -6,6 +6,7 @@
 
 use pulsefield_scsi::{Asc, Command, PowerCondition, Sense, SenseKey, StartStopUnit, UnitChange};
 
+use crate::background::Purpose;
 use crate::logical_unit::LogicalUnit;
 
 /// What START STOP UNIT and PREVENT ALLOW MEDIUM REMOVAL change.
@@ -37,27 +38,38 @@ impl LogicalUnit {
     /// standby condition.
     ///
     /// # Errors
-    /// 02h/3Ah/00h without a medium, 02h/04h/02h for a unit that was stopped.
+    /// 02h/04h/04h or 1Bh, with a progress indication, while the medium is formatted or sanitized;
+    /// 02h/3Ah/00h without a medium; 03h/31h/01h or 03h after a formatting or sanitizing that failed;
+    /// 02h/04h/02h for a unit that was stopped.
     pub(crate) fn require_ready(&mut self, command: &Command) -> Result<(), Sense> {
+        if let Some(background) = &self.background
+            && !goes_beside_background(command)
+        {
+            return Err(background.sense());
+        }
         if does_without_medium(command) {
             return Ok(());
         }
-        let not_ready = |asc| Err(Sense::new(SenseKey::NotReady, asc));
         if self.readiness.ejected {
-            return not_ready(Asc::MEDIUM_NOT_PRESENT);
+            return Err(Sense::new(SenseKey::NotReady, Asc::MEDIUM_NOT_PRESENT));
         }
-        match command {
+        if let Some(failed) = self.failed
+            && !repairs(command, failed)
+        {
+            return Err(failed.failed());
+        }
+        if matches!(command, Command::ReadCapacity10 | Command::ReadCapacity16(_)) {
             // Known, and not read from the medium.
-            Command::ReadCapacity10 | Command::ReadCapacity16(_) => Ok(()),
-            _ if self.readiness.power == PowerCondition::Stopped => {
-                not_ready(Asc::LOGICAL_UNIT_NOT_READY_INITIALIZING_COMMAND_REQUIRED)
-            }
-            Command::TestUnitReady => Ok(()),
-            _ => {
-                self.readiness.power = PowerCondition::Active;
-                Ok(())
-            }
+            return Ok(());
         }
+        if self.readiness.power == PowerCondition::Stopped {
+            let asc = Asc::LOGICAL_UNIT_NOT_READY_INITIALIZING_COMMAND_REQUIRED;
+            return Err(Sense::new(SenseKey::NotReady, asc));
+        }
+        if !matches!(command, Command::TestUnitReady) {
+            self.readiness.power = PowerCondition::Active;
+        }
+        Ok(())
     }
 
     /// Whether `command` can be carried out: nothing but loading and ejecting needs a reason.
@@ -111,8 +123,15 @@ impl LogicalUnit {
         self.readiness.removal_prevented = false;
     }
 
-    /// What REQUEST SENSE answers if there is nothing else: that the unit is idle or in standby.
+    /// What REQUEST SENSE answers if there is nothing else: how far a background operation is, or that
+    /// the unit is not ready, idle or in standby.
     pub(crate) fn pollable_sense(&self) -> Sense {
+        if let Some(background) = &self.background {
+            return background.sense();
+        }
+        if let Some(failed) = self.failed {
+            return failed.failed();
+        }
         let asc = match self.readiness.power {
             _ if self.readiness.ejected => {
                 return Sense::new(SenseKey::NotReady, Asc::MEDIUM_NOT_PRESENT);
@@ -145,6 +164,30 @@ const fn does_without_medium(command: &Command) -> bool {
             | Command::ReportSupportedOperationCodes(_)
             | Command::ReportTargetPortGroups(_)
     )
+}
+
+/// The commands that are carried out while a background operation has the medium: what SBC-4 lists
+/// for SANITIZE and FORMAT UNIT (REPORT LUNS is LIO's), and the states of target port groups, so that
+/// the paths to a unit are not taken for broken because it is busy.
+const fn goes_beside_background(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Inquiry(_)
+            | Command::RequestSense(_)
+            | Command::ReportSupportedOperationCodes(_)
+            | Command::ReportTargetPortGroups(_)
+    )
+}
+
+/// Whether `command` can end the failure of an operation: sanitizing that of sanitizing, and both
+/// that of formatting.
+const fn repairs(command: &Command, failed: Purpose) -> bool {
+    match failed {
+        Purpose::Sanitize { .. } => {
+            matches!(command, Command::Sanitize(_) | Command::ExitSanitizeFailureMode)
+        }
+        Purpose::Format => matches!(command, Command::Sanitize(_) | Command::FormatUnit(_)),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use pulsefield_scsi::{Sense, SenseFormat, Status};
 use pulsefield_units::{BlockCount, Cdb, Instant, TaskId};
 
 use crate::admit::{Admission, admit};
+use crate::background;
 use crate::config::{AccessStateChange, Identity, LuConfig, PortGroup, target_port_group_support};
 use crate::event::{Event, Observer};
 use crate::exec::{Context, Exec, Input, Step, set_target_port_groups};
@@ -98,7 +99,7 @@ pub struct DeviceServer<T, O> {
     pub(crate) lanes: Lanes,
     pub(crate) answers: VecDeque<Answer<T>>,
     pub(crate) observer: O,
-    submissions: VecDeque<(Holder, Op, Buffer)>,
+    pub(crate) submissions: VecDeque<(Holder, Op, Buffer)>,
     access_states: VecDeque<(Holder, Vec<AccessStateChange>)>,
     queries: Vec<Query>,
     /// Queries answered since the last poll: whoever asked goes on then.
@@ -125,6 +126,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 port_groups: None,
                 attentions: UnitAttentions::default(),
                 readiness: Readiness::new(),
+                background: None,
+                failed: None,
             },
             tasks: Tasks::new(),
             locks: RangeLock::with_capacity(limits::TASKS_MAX),
@@ -161,6 +164,15 @@ impl<T, O: Observer> DeviceServer<T, O> {
             Admission::Ask(query, command) => {
                 self.queries.push(query);
                 (Exec::Ask(query, command), Phase::Asking, None, Lane::Bulk)
+            }
+            Admission::Await(outcome) => {
+                self.claim_for_background();
+                (Exec::AwaitBackground(outcome), Phase::Asking, None, Lane::Bulk)
+            }
+            Admission::StartAndEnd(outcome) => {
+                self.claim_for_background();
+                self.answer_at_once(now, id, opcode, token, data, outcome);
+                return;
             }
             Admission::End(outcome) => {
                 self.answer_at_once(now, id, opcode, token, data, outcome);
@@ -200,6 +212,10 @@ impl<T, O: Observer> DeviceServer<T, O> {
         result: Result<OpOutput, BackstoreError>,
         buffer: Buffer,
     ) {
+        if tag == background::OP_TAG {
+            self.background_op_done(now, result, buffer);
+            return;
+        }
         let at = self.tasks.by_op_tag(tag);
         let task = self.tasks.task(at);
         self.observer.observe(now, &Event::OpDone { task: task.id, result });
@@ -322,6 +338,10 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 return Some(Action::Answer(answer));
             }
             if let Some((at, op, buffer)) = self.submissions.pop_front() {
+                if at == background::HOLDER {
+                    let (tag, urgent) = (background::OP_TAG, false);
+                    return Some(Action::Submit { op, tag, buffer, urgent });
+                }
                 let tag = self.tasks.op_tag(at);
                 let task = self.tasks.task(at);
                 self.observer.observe(now, &Event::OpSubmitted { task: task.id, op });
@@ -340,6 +360,10 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 continue;
             }
             let at = self.lanes.start_next()?;
+            if at == background::HOLDER {
+                self.step_background(now);
+                continue;
+            }
             let task = self.tasks.task(at);
             task.phase = Phase::Running;
             if task.started.is_none() {
@@ -379,11 +403,19 @@ impl<T, O: Observer> DeviceServer<T, O> {
 
     /// Gives up a task's range, and lets those in who waited for it.
     pub(crate) fn release(&mut self, now: Instant, at: Holder) {
-        if self.tasks.task(at).claim.take().is_none() {
-            return;
+        if self.tasks.task(at).claim.take().is_some() {
+            self.release_claim(now, at);
         }
+    }
+
+    /// Gives up the claim of `holder`, and lets those in who waited for it.
+    pub(crate) fn release_claim(&mut self, now: Instant, holder: Holder) {
         let Self { locks, tasks, lanes, observer, .. } = self;
-        locks.release(at, |granted| {
+        locks.release(holder, |granted| {
+            if granted == background::HOLDER {
+                lanes.enqueue(Lane::Bulk, granted);
+                return;
+            }
             let task = tasks.task(granted);
             observer.observe(now, &Event::Granted { task: task.id });
             task.phase = Phase::Ready;

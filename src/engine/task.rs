@@ -18,7 +18,8 @@ pub(crate) enum Phase {
     Ready,
     /// Occupies a slot; an op is with the medium, or is about to be.
     Running,
-    /// Waits for the answer to a query about the world outside.
+    /// Waits for the answer to a query about the world outside, or for the end of a background
+    /// operation.
     Asking,
 }
 

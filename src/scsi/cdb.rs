@@ -4,6 +4,7 @@
 //! has checked its length; it names its fields as constants and refuses what it cannot honour.
 
 pub(crate) mod compare_and_write;
+pub(crate) mod format_unit;
 pub(crate) mod get_lba_status;
 pub(crate) mod inquiry;
 pub(crate) mod mode_select;
@@ -17,6 +18,7 @@ pub(crate) mod read_defect_data;
 pub(crate) mod report_supported_operation_codes;
 pub(crate) mod report_target_port_groups;
 pub(crate) mod request_sense;
+pub(crate) mod sanitize;
 pub(crate) mod set_target_port_groups;
 pub(crate) mod start_stop_unit;
 pub(crate) mod synchronize_cache;

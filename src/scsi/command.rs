@@ -4,6 +4,7 @@ use pulsefield_units::{BlockCount, BlockLength};
 
 use crate::cdb::Extent;
 use crate::cdb::compare_and_write::CompareAndWrite;
+use crate::cdb::format_unit::FormatUnit;
 use crate::cdb::get_lba_status::GetLbaStatus;
 use crate::cdb::inquiry::Inquiry;
 use crate::cdb::mode_select::ModeSelect;
@@ -17,6 +18,7 @@ use crate::cdb::read_defect_data::ReadDefectData;
 use crate::cdb::report_supported_operation_codes::ReportSupportedOperationCodes;
 use crate::cdb::report_target_port_groups::ReportTargetPortGroups;
 use crate::cdb::request_sense::RequestSense;
+use crate::cdb::sanitize::{Sanitize, SanitizeMethod};
 use crate::cdb::set_target_port_groups::SetTargetPortGroups;
 use crate::cdb::start_stop_unit::StartStopUnit;
 use crate::cdb::synchronize_cache::SynchronizeCache;
@@ -47,6 +49,12 @@ pub enum Command {
     StartStopUnit(StartStopUnit),
     /// PREVENT ALLOW MEDIUM REMOVAL.
     PreventAllowMediumRemoval(PreventAllowMediumRemoval),
+    /// FORMAT UNIT.
+    FormatUnit(FormatUnit),
+    /// SANITIZE with a service action that sanitizes.
+    Sanitize(Sanitize),
+    /// SANITIZE, EXIT FAILURE MODE.
+    ExitSanitizeFailureMode,
     /// READ (6), (10), (12) and (16).
     Read(Read),
     /// WRITE (6), (10), (12) and (16).
@@ -109,6 +117,7 @@ impl Command {
             | Self::StartStopUnit(_)
             | Self::PreventAllowMediumRemoval(_)
             | Self::PreFetch(_)
+            | Self::ExitSanitizeFailureMode
             | Self::SynchronizeCache(_) => DataLength::None,
             Self::RequestSense(command) => in_up_to(command.allocation_length),
             Self::Inquiry(command) => in_up_to(command.allocation_length),
@@ -118,6 +127,16 @@ impl Command {
             Self::ModeSelect(command) => {
                 DataLength::ParameterList(command.parameter_list_length.into())
             }
+            // What follows the header, if anything, has its length there.
+            Self::FormatUnit(command) => {
+                DataLength::ParameterList(command.list.header_length().into())
+            }
+            Self::Sanitize(command) => match command.method {
+                SanitizeMethod::Overwrite { parameter_list_length } => {
+                    DataLength::ParameterList(parameter_list_length.into())
+                }
+                SanitizeMethod::BlockErase => DataLength::None,
+            },
             Self::Read(command) => DataLength::In(bytes(command.extent)),
             Self::Write(command) => DataLength::Out(bytes(command.extent)),
             Self::WriteAndVerify(command) => DataLength::Out(bytes(command.extent)),

@@ -31,6 +31,7 @@ pub mod vpd;
 
 pub use cdb::Extent;
 pub use cdb::compare_and_write::CompareAndWrite;
+pub use cdb::format_unit::{FormatList, FormatUnit};
 pub use cdb::get_lba_status::GetLbaStatus;
 pub use cdb::inquiry::Inquiry;
 pub use cdb::mode_select::ModeSelect;
@@ -44,6 +45,7 @@ pub use cdb::read_defect_data::{DefectListHeader, ReadDefectData};
 pub use cdb::report_supported_operation_codes::{ReportSupportedOperationCodes, Selection};
 pub use cdb::report_target_port_groups::ReportTargetPortGroups;
 pub use cdb::request_sense::RequestSense;
+pub use cdb::sanitize::{Sanitize, SanitizeMethod};
 pub use cdb::set_target_port_groups::SetTargetPortGroups;
 pub use cdb::start_stop_unit::{PowerCondition, StartStopUnit, UnitChange};
 pub use cdb::synchronize_cache::SynchronizeCache;

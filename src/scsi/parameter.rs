@@ -4,8 +4,10 @@
 
 mod ascii;
 mod defect_list;
+mod format_parameters;
 mod inquiry;
 mod lba_status;
+mod overwrite;
 mod read_capacity;
 mod set_target_port_groups;
 mod supported_operation_codes;
@@ -14,8 +16,10 @@ mod unmap;
 
 pub use ascii::Ascii;
 pub use defect_list::encode_empty_defect_list;
+pub use format_parameters::FormatParameters;
 pub use inquiry::{InquiryData, TargetPortGroupSupport};
 pub use lba_status::{LbaStatus, ProvisioningStatus, encode_lba_status};
+pub use overwrite::Overwrite;
 pub use read_capacity::ReadCapacityData;
 pub use set_target_port_groups::{SetTargetPortGroup, SetTargetPortGroupsList};
 pub use supported_operation_codes::encode_supported_operation_codes;

@@ -18,6 +18,9 @@ pub use key::SenseKey;
 /// `SCSI_SENSE_BUFFERSIZE`). Both forms of any [`Sense`] fit.
 pub const SENSE_BUFFER_LENGTH: usize = 96;
 
+/// SKSV: the sense-key specific bytes mean something.
+const SENSE_KEY_SPECIFIC_VALID: u8 = 0x80;
+
 /// Which of the two forms sense data takes. Autosense follows D_SENSE of the Control mode page,
 /// REQUEST SENSE follows the DESC bit of its CDB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,9 @@ pub struct Sense {
     pub information: Option<u64>,
     /// Which field of the CDB or the parameter list was wrong.
     pub field: Option<FieldPointer>,
+    /// PROGRESS INDICATION of NOT READY and NO SENSE: how much is done, in 65,536ths. It stands where
+    /// the field pointer of other sense keys does.
+    pub progress: Option<u16>,
 }
 
 impl Sense {
@@ -48,7 +54,7 @@ impl Sense {
 
     /// Sense data with neither INFORMATION nor field pointer.
     pub const fn new(key: SenseKey, asc: Asc) -> Self {
-        Self { key, asc, information: None, field: None }
+        Self { key, asc, information: None, field: None, progress: None }
     }
 
     /// The same, with INFORMATION (and VALID) set.
@@ -61,6 +67,21 @@ impl Sense {
     #[must_use]
     pub const fn with_field(self, field: FieldPointer) -> Self {
         Self { field: Some(field), ..self }
+    }
+
+    /// The same, with a progress indication in the sense-key specific bytes.
+    #[must_use]
+    pub const fn with_progress(self, progress: u16) -> Self {
+        Self { progress: Some(progress), ..self }
+    }
+
+    /// The three sense-key specific bytes (SPC-4 4.5.2.4), if they mean something.
+    fn sense_key_specific(&self) -> Option<[u8; 3]> {
+        let progress = || {
+            let [high, low] = self.progress?.to_be_bytes();
+            Some([SENSE_KEY_SPECIFIC_VALID, high, low])
+        };
+        self.field.map(FieldPointer::encode).or_else(progress)
     }
 
     const fn illegal_request(asc: Asc) -> Self {
@@ -124,6 +145,9 @@ impl fmt::Display for Sense {
         write!(f, "{}, {}", self.key, self.asc)?;
         if let Some(field) = self.field {
             write!(f, ", {field}")?;
+        }
+        if let Some(progress) = self.progress {
+            write!(f, ", {}% done", u32::from(progress).saturating_mul(100) >> 16)?;
         }
         if let Some(information) = self.information {
             write!(f, ", information {information:#x}")?;

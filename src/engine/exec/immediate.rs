@@ -110,6 +110,9 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         | Command::ModeSelect(_)
         | Command::StartStopUnit(_)
         | Command::PreventAllowMediumRemoval(_)
+        | Command::FormatUnit(_)
+        | Command::Sanitize(_)
+        | Command::ExitSanitizeFailureMode
         | Command::Read(_)
         | Command::Write(_)
         | Command::WriteAndVerify(_)
@@ -160,7 +163,8 @@ fn describe_unit(unit: &LogicalUnit, inquiry: Inquiry, out: &mut Vec<u8>) {
         Some(VpdPage::BlockLimits) => unit.block_limits().encode(out),
         Some(VpdPage::BlockDeviceCharacteristics) => {
             let medium_rotation_rate = unit.config.medium_rotation_rate;
-            BlockDeviceCharacteristics { medium_rotation_rate }.encode(out);
+            let block_erase = unit.capabilities.thin;
+            BlockDeviceCharacteristics { medium_rotation_rate, block_erase }.encode(out);
         }
         Some(VpdPage::LogicalBlockProvisioning) => {
             let thin = unit.capabilities.thin;

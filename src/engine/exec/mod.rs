@@ -4,11 +4,13 @@
 //! it holds its range and a slot, asks for one op at a time, and is resumed with the answer.
 
 pub(crate) mod compare_and_write;
+pub(crate) mod format_unit;
 pub(crate) mod get_lba_status;
 pub(crate) mod immediate;
 pub(crate) mod mode_select;
 pub(crate) mod or_write;
 pub(crate) mod read;
+pub(crate) mod sanitize;
 pub(crate) mod set_target_port_groups;
 pub(crate) mod start_stop_unit;
 pub(crate) mod synchronize_cache;
@@ -80,6 +82,8 @@ pub(crate) enum Exec {
     GetLbaStatus(get_lba_status::GetLbaStatus),
     ModeSelect,
     StartStopUnit(UnitChange),
+    /// A SANITIZE or FORMAT UNIT with IMMED = 0, answered so if the background operation ends well.
+    AwaitBackground(Outcome),
     /// A command without a medium that waits for an answer from the world outside.
     Ask(Query, Command),
     /// A SET TARGET PORT GROUPS whose states are being changed.
@@ -101,6 +105,7 @@ impl Exec {
             Self::GetLbaStatus(get_lba_status) => get_lba_status.step(cx, input),
             Self::ModeSelect => mode_select::step(input),
             Self::StartStopUnit(change) => start_stop_unit::step(*change, cx, input),
+            Self::AwaitBackground(_) => unreachable!("it is retired, never carried on"),
             Self::Ask(answered, command) => {
                 let (answered, command) = (*answered, *command);
                 self.resume(cx, answered, command)
@@ -144,6 +149,8 @@ impl Exec {
             | Self::Verify(_)
             | Self::SynchronizeCache
             | Self::GetLbaStatus(_)
+            // The operation goes on by itself.
+            | Self::AwaitBackground(_)
             | Self::Ask(..) => false,
         }
     }

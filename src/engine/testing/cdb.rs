@@ -72,6 +72,19 @@ pub(crate) const fn request_sense(allocation_length: u8) -> [u8; 6] {
     [0x03, 0, 0, 0, allocation_length, 0]
 }
 
+/// SANITIZE, OVERWRITE, and its parameter list: so many passes with `pattern`.
+pub(crate) fn overwrite(bits: u8, passes: u8, pattern: &[u8]) -> ([u8; 10], Vec<u8>) {
+    let [high, low] = u16::try_from(pattern.len()).unwrap().to_be_bytes();
+    let list = [&[passes, 0, high, low], pattern].concat();
+    let [high, low] = u16::try_from(list.len()).unwrap().to_be_bytes();
+    ([0x48, 0x01 | bits, 0, 0, 0, 0, 0, high, low, 0], list)
+}
+
+/// SANITIZE, BLOCK ERASE, or EXIT FAILURE MODE with the service action 1Fh.
+pub(crate) const fn sanitize(byte_1: u8) -> [u8; 10] {
+    [0x48, byte_1, 0, 0, 0, 0, 0, 0, 0, 0]
+}
+
 pub(crate) const REPORT_TARGET_PORT_GROUPS: [u8; 12] = [0xa3, 0x0a, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0];
 
 /// MODE SELECT (6).

@@ -92,10 +92,9 @@ mod tests {
     use crate::testing::parse_bytes;
 
     fn change(modifier: u8, byte_4: u8) -> Result<UnitChange, Sense> {
-        match parse_bytes(&[0x1b, 0, 0, modifier, byte_4, 0])? {
-            Command::StartStopUnit(command) => Ok(command.change),
-            other => panic!("{other:?}"),
-        }
+        let command = parse_bytes(&[0x1b, 0, 0, modifier, byte_4, 0])?;
+        let Command::StartStopUnit(command) = command else { panic!("{command:?}") };
+        Ok(command.change)
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use super::Executor::{Engine, Kernel};
 use super::{
-    COMPARE_AND_WRITE, Executor, INQUIRY, OperationCode, PREVENT_ALLOW_MEDIUM_REMOVAL, UNMAP,
+    COMPARE_AND_WRITE, Executor, INQUIRY, OperationCode, PREVENT_ALLOW_MEDIUM_REMOVAL, SANITIZE,
+    UNMAP,
 };
 use crate::cdb::{
-    compare_and_write, get_lba_status, inquiry, mode_select, mode_sense, or_write, pre_fetch,
-    prevent_allow_medium_removal, read, read_capacity, read_defect_data,
-    report_supported_operation_codes, report_target_port_groups, request_sense,
+    compare_and_write, format_unit, get_lba_status, inquiry, mode_select, mode_sense, or_write,
+    pre_fetch, prevent_allow_medium_removal, read, read_capacity, read_defect_data,
+    report_supported_operation_codes, report_target_port_groups, request_sense, sanitize,
     set_target_port_groups, start_stop_unit, synchronize_cache, test_unit_ready, unmap, verify,
     write, write_atomic, write_same,
 };
@@ -33,6 +34,8 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "TEST UNIT READY", Engine(test_unit_ready::parse)),
     command(&[0x03, 0x01, 0, 0, 0xff, 0x04],
         "REQUEST SENSE", Engine(request_sense::parse)),
+    command(&[0x04, 0xf0, 0, 0, 0x03, 0x04],
+        "FORMAT UNIT", Engine(format_unit::parse)),
     command(&[0x08, 0x1f, 0xff, 0xff, 0xff, 0x04],
         "READ(6)", Engine(read::parse_6)),
     command(&[0x0a, 0x1f, 0xff, 0xff, 0xff, 0x04],
@@ -71,6 +74,12 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "WRITE SAME(10)", Engine(write_same::parse_10)),
     command(&[UNMAP, 0x01, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04],
         "UNMAP", Engine(unmap::parse)),
+    action(&[SANITIZE, 0xe1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x04],
+        "SANITIZE, OVERWRITE", Engine(sanitize::parse_overwrite)),
+    action(&[SANITIZE, 0xe2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x04],
+        "SANITIZE, BLOCK ERASE", Engine(sanitize::parse_block_erase)),
+    action(&[SANITIZE, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x04],
+        "SANITIZE, EXIT FAILURE MODE", Engine(sanitize::parse_exit_failure_mode)),
     command(&[0x55, 0x11, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04],
         "MODE SELECT(10)", Engine(mode_select::parse_10)),
     command(&[0x56, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0],

@@ -9,8 +9,8 @@ const HEADER_LENGTH: usize = 8;
 pub(super) fn encode(sense: &Sense, out: &mut [u8; SENSE_BUFFER_LENGTH]) -> usize {
     let [asc, ascq] = sense.asc.to_be_bytes();
     let information = sense.information.map(information);
-    let field = sense.field.map(|field| sense_key_specific(field.encode()));
-    let descriptors = information.iter().flatten().chain(field.iter().flatten()).copied();
+    let specific = sense.sense_key_specific().map(sense_key_specific);
+    let descriptors = information.iter().flatten().chain(specific.iter().flatten()).copied();
 
     [out[0], out[1], out[2], out[3]] = [RESPONSE_CODE, sense.key.as_u8(), asc, ascq];
     let mut additional: u8 = 0;

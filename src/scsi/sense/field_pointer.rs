@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::SENSE_KEY_SPECIFIC_VALID;
+
 /// Where the wrong field lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldSource {
@@ -22,8 +24,6 @@ pub struct FieldPointer {
     pub bit: Option<u8>,
 }
 
-/// SKSV: these three bytes mean something.
-const SENSE_KEY_SPECIFIC_VALID: u8 = 0x80;
 /// C/D: the field lies in the CDB.
 const COMMAND: u8 = 0x40;
 /// BPV: the bit pointer means something.

@@ -20,8 +20,8 @@ pub(super) fn encode(sense: &Sense, out: &mut [u8; SENSE_BUFFER_LENGTH]) -> usiz
     }
     out[7] = ADDITIONAL_LENGTH;
     [out[12], out[13]] = sense.asc.to_be_bytes();
-    if let Some(field) = sense.field {
-        [out[15], out[16], out[17]] = field.encode();
+    if let Some(specific) = sense.sense_key_specific() {
+        [out[15], out[16], out[17]] = specific;
     }
     LENGTH
 }

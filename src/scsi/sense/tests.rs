@@ -53,6 +53,22 @@ fn a_field_pointer_names_byte_and_bit() {
 }
 
 #[test]
+fn progress_stands_in_the_sense_key_specific_bytes() {
+    let asc = Asc::LOGICAL_UNIT_NOT_READY_SANITIZE_IN_PROGRESS;
+    let sense = Sense::new(SenseKey::NotReady, asc).with_progress(0x8001);
+    assert_eq!(
+        encoded(sense, SenseFormat::Fixed),
+        [0x70, 0, 2, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x04, 0x1b, 0, 0x80, 0x80, 0x01]
+    );
+    assert_eq!(
+        encoded(sense, SenseFormat::Descriptor),
+        [0x72, 2, 0x04, 0x1b, 0, 0, 0, 8, 2, 6, 0, 0, 0x80, 0x80, 0x01, 0]
+    );
+    let text = "NOT READY, LOGICAL UNIT NOT READY, SANITIZE IN PROGRESS (04h/1Bh), 50% done";
+    assert_eq!(sense.to_string(), text);
+}
+
+#[test]
 fn both_descriptors_fit_one_after_the_other() {
     let sense = Sense::invalid_field_in_cdb(2, None).with_information(7);
     let bytes = encoded(sense, SenseFormat::Descriptor);

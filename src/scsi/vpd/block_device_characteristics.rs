@@ -8,7 +8,12 @@ pub struct BlockDeviceCharacteristics {
     /// MEDIUM ROTATION RATE: [`Self::RATE_NOT_REPORTED`], [`Self::NON_ROTATING`], or revolutions a
     /// minute from 0401h on.
     pub medium_rotation_rate: u16,
+    /// Whether SANITIZE has BLOCK ERASE; blocks are read as usual after it (WABEREQ).
+    pub block_erase: bool,
 }
+
+/// WABEREQ 01b: no write is required after a block erase.
+const READS_AFTER_BLOCK_ERASE: u8 = 0x40;
 
 impl BlockDeviceCharacteristics {
     /// The medium's rotation rate is not reported.
@@ -21,7 +26,9 @@ impl BlockDeviceCharacteristics {
         encode_page(VpdPage::BlockDeviceCharacteristics, out, |out| {
             out.extend_from_slice(&self.medium_rotation_rate.to_be_bytes());
             // Product type, form factor, zones: not indicated.
-            out.extend_from_slice(&[0; 58]);
+            let block_erase = if self.block_erase { READS_AFTER_BLOCK_ERASE } else { 0 };
+            out.extend_from_slice(&[0, block_erase]);
+            out.extend_from_slice(&[0; 56]);
         });
     }
 }
@@ -35,9 +42,10 @@ mod tests {
         let mut out = Vec::new();
         BlockDeviceCharacteristics {
             medium_rotation_rate: BlockDeviceCharacteristics::NON_ROTATING,
+            block_erase: true,
         }
         .encode(&mut out);
-        assert_eq!(out[..6], [0, 0xb1, 0, 0x3c, 0, 1]);
-        assert_eq!(out[6..], [0; 58]);
+        assert_eq!(out[..8], [0, 0xb1, 0, 0x3c, 0, 1, 0, 0x40]);
+        assert_eq!(out[8..], [0; 56]);
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn run(report: &mut Report, kind: Kind) -> Result<()> {
     fabric::export(&Iscsi, &ds1)?;
     report.step("iscsi-test-cu -t ALL over two portals");
     let urls = PORTALS.map(|portal| format!("iscsi://{portal}/{ISCSI_TARGET}/0"));
-    let options = ["--dataloss", "-V", "-t", "ALL"].map(str::to_owned);
+    let options = ["--dataloss", "--allow-sanitize", "-V", "-t", "ALL"].map(str::to_owned);
     let ended = command("iscsi-test-cu", options.into_iter().chain(urls)).limit(LIMIT).ended()?;
     fs::write(OUTPUT, &ended.stdout).context("keeping the suite's output")?;
     let outcomes = Outcomes::parse(&ended.stdout);

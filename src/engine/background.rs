@@ -1,0 +1,257 @@
+//! Background operations: SANITIZE and FORMAT UNIT, which work through the whole medium.
+//!
+//! The operation belongs to the unit, not to the command that asked for it: it goes on when that
+//! command is aborted or the unit is reset (SBC-4, Sanitize operations). It claims every block, so it
+//! starts when all that was admitted before is over; what comes meanwhile is refused with a progress
+//! indication (`readiness.rs`). It sends one op at a time, in a slot of the bulk lane.
+//!
+//! It does not survive the device server. A medium that was to be sanitized when the daemon ended is
+//! then sanitized in part, and nothing says so: whoever asked has no answer, or has polled no end.
+
+use pulsefield_backstore::{BackstoreError, Op, OpOutput, OpTag};
+use pulsefield_data::Buffer;
+use pulsefield_scsi::parameter::Overwrite;
+use pulsefield_scsi::{Asc, Sense, SenseKey};
+use pulsefield_units::{BlockCount, Instant, LbaRange};
+
+use crate::event::Observer;
+use crate::exec::Exec;
+use crate::lane::Lane;
+use crate::limits;
+use crate::logical_unit::LogicalUnit;
+use crate::outcome::Outcome;
+use crate::range_lock::{Access, Holder};
+use crate::server::DeviceServer;
+
+/// Who holds the blocks and the slot of a background operation; no task stands at that place.
+pub(crate) const HOLDER: Holder = Holder::MAX;
+/// What its ops are called; a task's ops have its place in the low half.
+pub(crate) const OP_TAG: OpTag = OpTag(u64::MAX);
+
+/// What asked for the operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Format,
+    /// AUSE goes with it: whether EXIT FAILURE MODE helps if it fails.
+    Sanitize {
+        unrestricted_exit: bool,
+    },
+}
+
+impl Purpose {
+    /// What a command hears that comes while the operation runs.
+    fn in_progress(self) -> Sense {
+        let asc = match self {
+            Self::Format => Asc::LOGICAL_UNIT_NOT_READY_FORMAT_IN_PROGRESS,
+            Self::Sanitize { .. } => Asc::LOGICAL_UNIT_NOT_READY_SANITIZE_IN_PROGRESS,
+        };
+        Sense::new(SenseKey::NotReady, asc)
+    }
+
+    /// What a command hears that comes after the operation has failed.
+    pub(crate) fn failed(self) -> Sense {
+        let asc = match self {
+            Self::Format => Asc::FORMAT_COMMAND_FAILED,
+            Self::Sanitize { .. } => Asc::SANITIZE_COMMAND_FAILED,
+        };
+        Sense::new(SenseKey::MediumError, asc)
+    }
+}
+
+/// What happens to the blocks.
+#[derive(Debug)]
+enum Work {
+    /// Zeros, and their space given back where the medium can.
+    Zero { may_unmap: bool },
+    /// Their space given back.
+    Erase,
+    /// A pattern, on the medium itself and not in its cache, as often as asked for.
+    Overwrite { pattern: Buffer, inverse: bool, invert: bool, passes_left: u8 },
+}
+
+/// A background operation.
+#[derive(Debug)]
+pub(crate) struct Background {
+    pub(crate) purpose: Purpose,
+    work: Work,
+    range: LbaRange,
+    /// What this pass has not been sent to yet.
+    rest: Option<LbaRange>,
+    piece: BlockCount,
+    blocks_done: u128,
+    blocks_total: u128,
+    flushed: bool,
+}
+
+impl Background {
+    /// Formatting all of `range`, which is the whole medium.
+    pub(crate) fn format(unit: &LogicalUnit, range: LbaRange) -> Self {
+        let work = Work::Zero { may_unmap: unit.capabilities.thin };
+        let piece = unit.blocks_in(limits::BACKGROUND_ZERO_BYTES);
+        Self::new(Purpose::Format, work, range, piece, 1)
+    }
+
+    /// Erasing all of `range`, which is the whole medium.
+    pub(crate) fn erase(unit: &LogicalUnit, range: LbaRange, unrestricted_exit: bool) -> Self {
+        let purpose = Purpose::Sanitize { unrestricted_exit };
+        let piece = unit.blocks_in(limits::BACKGROUND_ZERO_BYTES);
+        Self::new(purpose, Work::Erase, range, piece, 1)
+    }
+
+    /// Overwriting all of `range`, which is the whole medium.
+    pub(crate) fn overwrite(
+        unit: &LogicalUnit,
+        range: LbaRange,
+        unrestricted_exit: bool,
+        overwrite: &Overwrite<'_>,
+    ) -> Self {
+        let block = unit.geometry.block_length.bytes() as usize;
+        let piece = unit.blocks_in(limits::BACKGROUND_WRITE_BYTES as u64);
+        let block: Vec<u8> = overwrite.pattern.iter().copied().cycle().take(block).collect();
+        // With INVERT the last pass writes the pattern as it is.
+        let inverse = overwrite.invert && overwrite.passes.is_multiple_of(2);
+        let mut pattern = Buffer::heap(limits::BACKGROUND_WRITE_BYTES);
+        for at in (0..limits::BACKGROUND_WRITE_BYTES).step_by(block.len()) {
+            pattern.write_at(at, &block);
+        }
+        if inverse {
+            invert(&mut pattern);
+        }
+        let work = Work::Overwrite {
+            pattern,
+            inverse,
+            invert: overwrite.invert,
+            passes_left: overwrite.passes,
+        };
+        let purpose = Purpose::Sanitize { unrestricted_exit };
+        Self::new(purpose, work, range, piece, overwrite.passes)
+    }
+
+    fn new(purpose: Purpose, work: Work, range: LbaRange, piece: BlockCount, passes: u8) -> Self {
+        let blocks_total = u128::from(range.blocks().as_u64()) * u128::from(passes);
+        let rest = Some(range);
+        Self { purpose, work, range, rest, piece, blocks_done: 0, blocks_total, flushed: false }
+    }
+
+    /// How much is done, in 65,536ths; never all of it.
+    fn progress(&self) -> u16 {
+        let progress = self.blocks_done * 0x1_0000 / self.blocks_total;
+        u16::try_from(progress).unwrap_or(u16::MAX)
+    }
+
+    /// What commands hear that come meanwhile, and what REQUEST SENSE tells.
+    pub(crate) fn sense(&self) -> Sense {
+        self.purpose.in_progress().with_progress(self.progress())
+    }
+
+    /// The next op; `None` when all is done and on the medium.
+    fn next(&mut self) -> Option<(Op, Buffer)> {
+        let Some(rest) = self.rest.or_else(|| self.begin_pass()) else {
+            // Overwriting needs none: each of its pieces went to the medium.
+            let flush = !self.flushed && !matches!(self.work, Work::Overwrite { .. });
+            self.flushed = true;
+            return flush.then(|| (Op::Flush, Buffer::empty()));
+        };
+        let (range, rest) = rest.split_first(self.piece);
+        self.rest = rest;
+        self.blocks_done += u128::from(range.blocks().as_u64());
+        Some(match &mut self.work {
+            Work::Zero { may_unmap } => {
+                let op = Op::WriteZeroes { range, durable: false, may_unmap: *may_unmap };
+                (op, Buffer::empty())
+            }
+            Work::Erase => (Op::Unmap { range }, Buffer::empty()),
+            Work::Overwrite { pattern, .. } => {
+                (Op::Write { range, durable: true }, std::mem::take(pattern))
+            }
+        })
+    }
+
+    /// Starts the next pass over the medium, if there is one.
+    fn begin_pass(&mut self) -> Option<LbaRange> {
+        let Work::Overwrite { pattern, inverse, invert: inverts, passes_left } = &mut self.work
+        else {
+            return None;
+        };
+        *passes_left -= 1;
+        if *passes_left == 0 {
+            // Asked again, it is over again.
+            *passes_left = 1;
+            return None;
+        }
+        if *inverts {
+            *inverse = !*inverse;
+            invert(pattern);
+        }
+        Some(self.range)
+    }
+
+    /// Takes the buffer of an op back.
+    fn take_back(&mut self, buffer: Buffer) {
+        if let Work::Overwrite { pattern, .. } = &mut self.work {
+            *pattern = buffer;
+        }
+    }
+}
+
+/// Inverts every bit.
+fn invert(buffer: &mut Buffer) {
+    let mut bytes = vec![0; buffer.len()];
+    buffer.read_at(0, &mut bytes);
+    bytes.iter_mut().for_each(|byte| *byte = !*byte);
+    buffer.write_at(0, &bytes);
+}
+
+impl<T, O: Observer> DeviceServer<T, O> {
+    /// Starts the operation that the unit was just given, as soon as its blocks are free.
+    pub(crate) fn claim_for_background(&mut self) {
+        let Some(background) = &self.unit.background else { return };
+        if self.locks.claim(HOLDER, background.range, Access::Exclusive) {
+            self.lanes.enqueue(Lane::Bulk, HOLDER);
+        }
+    }
+
+    /// Carries it one op further, or ends it.
+    pub(crate) fn step_background(&mut self, now: Instant) {
+        let Some(background) = &mut self.unit.background else { return };
+        match background.next() {
+            Some((op, buffer)) => self.submissions.push_back((HOLDER, op, buffer)),
+            None => self.end_background(now, None),
+        }
+    }
+
+    /// Takes the end of one of its ops.
+    pub(crate) fn background_op_done(
+        &mut self,
+        now: Instant,
+        result: Result<OpOutput, BackstoreError>,
+        buffer: Buffer,
+    ) {
+        let Some(background) = &mut self.unit.background else { return };
+        background.take_back(buffer);
+        match result {
+            Ok(_) => self.step_background(now),
+            Err(_) => {
+                let failed = background.purpose;
+                self.end_background(now, Some(failed));
+            }
+        }
+    }
+
+    /// Ends it, and answers whoever waited for that.
+    fn end_background(&mut self, now: Instant, failed: Option<Purpose>) {
+        self.unit.background = None;
+        self.unit.failed = failed;
+        self.lanes.finish(Lane::Bulk);
+        self.release_claim(now, HOLDER);
+        for at in self.tasks.find(|task| matches!(task.exec, Exec::AwaitBackground(_))) {
+            if let Exec::AwaitBackground(good) = self.tasks.task(at).exec {
+                let failed = failed.map(|purpose| Outcome::check(purpose.failed()));
+                self.retire(now, at, failed.unwrap_or(good));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! SANITIZE (SBC-4): what is checked before the background operation takes over.
+
+use pulsefield_data::Buffer;
+use pulsefield_scsi::parameter::Overwrite;
+use pulsefield_scsi::{self as scsi, SanitizeMethod, Sense};
+
+use super::format_unit::{start, whole_medium};
+use crate::admit::Admission;
+use crate::background::{Background, Purpose};
+use crate::logical_unit::LogicalUnit;
+use crate::outcome::Outcome;
+
+/// Gives the unit the operation.
+///
+/// # Errors
+/// What is wrong with the parameter list.
+pub(crate) fn admit(
+    unit: &mut LogicalUnit,
+    data: &Buffer,
+    command: scsi::Sanitize,
+) -> Result<Admission, Sense> {
+    let range = whole_medium(unit)?;
+    let exit = command.unrestricted_exit;
+    let (background, outcome) = match command.method {
+        SanitizeMethod::Overwrite { parameter_list_length } => {
+            let mut list = vec![0; parameter_list_length.into()];
+            data.read_at(0, &mut list);
+            let overwrite = Overwrite::parse(&list, unit.geometry.block_length)?;
+            (Background::overwrite(unit, range, exit, &overwrite), Outcome::GOOD)
+        }
+        SanitizeMethod::BlockErase => (Background::erase(unit, range, exit), Outcome::NO_DATA),
+    };
+    Ok(start(unit, background, command.immediate, outcome))
+}
+
+/// EXIT FAILURE MODE: the unit is used as if its sanitizing had ended well. No failure is no error.
+///
+/// # Errors
+/// 05h/24h/00h if the SANITIZE that failed had AUSE = 0.
+pub(crate) fn exit_failure_mode(unit: &mut LogicalUnit) -> Result<(), Sense> {
+    match unit.failed {
+        Some(Purpose::Sanitize { unrestricted_exit: true }) => {
+            unit.failed = None;
+            Ok(())
+        }
+        Some(Purpose::Sanitize { unrestricted_exit: false }) => {
+            Err(scsi::Sanitize::EXIT_NOT_ALLOWED)
+        }
+        Some(Purpose::Format) | None => Ok(()),
+    }
+}
