@@ -192,6 +192,8 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
         | Command::ReadCapacity16(_)
         | Command::ModeSense(_)
         | Command::ReadDefectData(_)
+        | Command::LogSense(_)
+        | Command::ReportSupportedTaskManagementFunctions(_)
         | Command::ReportSupportedOperationCodes(_) => {
             Ok(match immediate::query(unit, &command, None) {
                 Some(query) => Admission::Ask(query, command),

@@ -30,6 +30,7 @@ mod readiness;
 mod retire;
 mod scratch;
 mod server;
+mod statistics;
 mod task;
 #[cfg(test)]
 mod testing;

@@ -1,6 +1,7 @@
 //! The logical unit apart from its tasks: shape, names, settings and modes.
 
 use pulsefield_backstore::{Capabilities, Geometry};
+use pulsefield_scsi::log_page::Statistics;
 use pulsefield_scsi::mode_page::{ModeParameters, ModeSettings};
 use pulsefield_scsi::vpd::BlockLimits;
 use pulsefield_scsi::{Asc, Extent, Sense, SenseKey, opcode};
@@ -25,6 +26,7 @@ pub(crate) struct LogicalUnit {
     pub(crate) port_groups: Option<Vec<PortGroup>>,
     pub(crate) attentions: UnitAttentions,
     pub(crate) readiness: Readiness,
+    pub(crate) statistics: Statistics,
     /// What works through the whole medium just now.
     pub(crate) background: Option<Background>,
     /// What last did, if it did not get through.

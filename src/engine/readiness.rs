@@ -158,10 +158,12 @@ const fn does_without_medium(command: &Command) -> bool {
         Command::RequestSense(_)
             | Command::Inquiry(_)
             | Command::ModeSense(_)
+            | Command::LogSense(_)
             | Command::ModeSelect(_)
             | Command::StartStopUnit(_)
             | Command::PreventAllowMediumRemoval(_)
             | Command::ReportSupportedOperationCodes(_)
+            | Command::ReportSupportedTaskManagementFunctions(_)
             | Command::ReportTargetPortGroups(_)
     )
 }
@@ -175,6 +177,7 @@ const fn goes_beside_background(command: &Command) -> bool {
         Command::Inquiry(_)
             | Command::RequestSense(_)
             | Command::ReportSupportedOperationCodes(_)
+            | Command::ReportSupportedTaskManagementFunctions(_)
             | Command::ReportTargetPortGroups(_)
     )
 }

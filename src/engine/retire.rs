@@ -12,8 +12,10 @@ use crate::task::Phase;
 impl<T, O: Observer> DeviceServer<T, O> {
     /// Ends a task: its answer goes out, its slot and its range go to those who wait.
     pub(crate) fn retire(&mut self, now: Instant, at: Holder, outcome: Outcome) {
+        let claimed = self.tasks.task(at).claim.map(|(range, _)| range);
         self.release(now, at);
         let task = self.tasks.remove(at);
+        self.count(now, &task, claimed, outcome.status);
         match task.phase {
             Phase::Running => self.lanes.finish(task.lane),
             Phase::Ready => self.lanes.withdraw(task.lane, at),

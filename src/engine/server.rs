@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use pulsefield_backstore::{BackstoreError, Capabilities, Geometry, Op, OpOutput, OpTag};
 use pulsefield_data::Buffer;
+use pulsefield_scsi::log_page::Statistics;
 use pulsefield_scsi::{Sense, SenseFormat, Status};
 use pulsefield_units::{BlockCount, Cdb, Instant, TaskId};
 
@@ -99,6 +100,8 @@ pub struct DeviceServer<T, O> {
     pub(crate) lanes: Lanes,
     pub(crate) answers: VecDeque<Answer<T>>,
     pub(crate) observer: O,
+    /// When the unit was last busy, once it has been.
+    pub(crate) idle_since: Option<Instant>,
     pub(crate) submissions: VecDeque<(Holder, Op, Buffer)>,
     access_states: VecDeque<(Holder, Vec<AccessStateChange>)>,
     queries: Vec<Query>,
@@ -126,6 +129,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 port_groups: None,
                 attentions: UnitAttentions::default(),
                 readiness: Readiness::new(),
+                statistics: Statistics::default(),
                 background: None,
                 failed: None,
             },
@@ -134,6 +138,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
             lanes: Lanes::new(),
             answers: VecDeque::with_capacity(limits::TASKS_MAX),
             observer,
+            idle_since: None,
             submissions: VecDeque::with_capacity(limits::BULK_SLOTS + limits::HEARTBEAT_SLOTS),
             access_states: VecDeque::new(),
             queries: Vec::new(),
@@ -148,6 +153,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
         let id = self.next_task;
         self.next_task = id.next();
         let Incoming { token, tag, cdb, mut data } = incoming;
+        self.count_idle(now);
         let opcode = cdb.opcode().unwrap_or_default();
         self.observer.observe(now, &Event::Arrived { task: id, cdb: &cdb });
         let admission = if self.tasks.is_full() {

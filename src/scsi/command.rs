@@ -7,6 +7,7 @@ use crate::cdb::compare_and_write::CompareAndWrite;
 use crate::cdb::format_unit::FormatUnit;
 use crate::cdb::get_lba_status::GetLbaStatus;
 use crate::cdb::inquiry::Inquiry;
+use crate::cdb::log_sense::LogSense;
 use crate::cdb::mode_select::ModeSelect;
 use crate::cdb::mode_sense::ModeSense;
 use crate::cdb::or_write::OrWrite;
@@ -16,6 +17,7 @@ use crate::cdb::read::Read;
 use crate::cdb::read_capacity::ReadCapacity16;
 use crate::cdb::read_defect_data::ReadDefectData;
 use crate::cdb::report_supported_operation_codes::ReportSupportedOperationCodes;
+use crate::cdb::report_supported_task_management_functions::ReportSupportedTaskManagementFunctions;
 use crate::cdb::report_target_port_groups::ReportTargetPortGroups;
 use crate::cdb::request_sense::RequestSense;
 use crate::cdb::sanitize::{Sanitize, SanitizeMethod};
@@ -45,6 +47,8 @@ pub enum Command {
     ModeSense(ModeSense),
     /// MODE SELECT (6) and (10).
     ModeSelect(ModeSelect),
+    /// LOG SENSE.
+    LogSense(LogSense),
     /// START STOP UNIT.
     StartStopUnit(StartStopUnit),
     /// PREVENT ALLOW MEDIUM REMOVAL.
@@ -83,6 +87,8 @@ pub enum Command {
     GetLbaStatus(GetLbaStatus),
     /// REPORT SUPPORTED OPERATION CODES.
     ReportSupportedOperationCodes(ReportSupportedOperationCodes),
+    /// REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS.
+    ReportSupportedTaskManagementFunctions(ReportSupportedTaskManagementFunctions),
     /// REPORT TARGET PORT GROUPS.
     ReportTargetPortGroups(ReportTargetPortGroups),
     /// SET TARGET PORT GROUPS.
@@ -124,6 +130,7 @@ impl Command {
             Self::ReadCapacity10 => DataLength::InUpTo(READ_CAPACITY_10_LENGTH),
             Self::ReadCapacity16(command) => in_up_to(command.allocation_length),
             Self::ModeSense(command) => in_up_to(command.allocation_length),
+            Self::LogSense(command) => in_up_to(command.allocation_length),
             Self::ModeSelect(command) => {
                 DataLength::ParameterList(command.parameter_list_length.into())
             }
@@ -159,6 +166,9 @@ impl Command {
             Self::GetLbaStatus(command) => in_up_to(command.allocation_length),
             Self::ReadDefectData(command) => in_up_to(command.allocation_length),
             Self::ReportSupportedOperationCodes(command) => in_up_to(command.allocation_length),
+            Self::ReportSupportedTaskManagementFunctions(command) => {
+                in_up_to(command.allocation_length)
+            }
             Self::ReportTargetPortGroups(command) => in_up_to(command.allocation_length),
             Self::SetTargetPortGroups(command) => {
                 DataLength::ParameterList(command.parameter_list_length.into())

@@ -3,8 +3,8 @@
 //! Floor 1: `units` only. No I/O, no threads, no clock, no state; parsing allocates nothing, and
 //! encoders append to a `Vec` that the caller keeps. On the way in, [`parse`] turns a CDB into a
 //! [`Command`], or into the [`Sense`] that tells the initiator which field was wrong; `parameter`
-//! reads the parameter lists that some commands bring. On the way out, `parameter`, `vpd` and
-//! `mode_page` write whole answers; cutting them off at the allocation length is the caller's part.
+//! reads the parameter lists that some commands bring. On the way out, `parameter`, `vpd`,
+//! `mode_page` and `log_page` write whole answers; cutting them off at the allocation length is the caller's part.
 //!
 //! `opcode` holds the one table of commands: parsing, CDB lengths, and REPORT SUPPORTED OPERATION
 //! CODES all read it.
@@ -20,6 +20,7 @@ mod cdb;
 mod command;
 mod encode;
 mod field;
+pub mod log_page;
 pub mod mode_page;
 pub mod opcode;
 pub mod parameter;
@@ -34,6 +35,7 @@ pub use cdb::compare_and_write::CompareAndWrite;
 pub use cdb::format_unit::{FormatList, FormatUnit};
 pub use cdb::get_lba_status::GetLbaStatus;
 pub use cdb::inquiry::Inquiry;
+pub use cdb::log_sense::LogSense;
 pub use cdb::mode_select::ModeSelect;
 pub use cdb::mode_sense::{ModeForm, ModeSense, PageControl};
 pub use cdb::or_write::OrWrite;
@@ -43,6 +45,7 @@ pub use cdb::read::Read;
 pub use cdb::read_capacity::ReadCapacity16;
 pub use cdb::read_defect_data::{DefectListHeader, ReadDefectData};
 pub use cdb::report_supported_operation_codes::{ReportSupportedOperationCodes, Selection};
+pub use cdb::report_supported_task_management_functions::ReportSupportedTaskManagementFunctions;
 pub use cdb::report_target_port_groups::ReportTargetPortGroups;
 pub use cdb::request_sense::RequestSense;
 pub use cdb::sanitize::{Sanitize, SanitizeMethod};

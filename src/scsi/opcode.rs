@@ -20,6 +20,8 @@ const NACA_BIT: u8 = 2;
 
 /// OPERATION CODE of INQUIRY.
 pub const INQUIRY: u8 = 0x12;
+/// OPERATION CODE of FORMAT UNIT.
+pub(crate) const FORMAT_UNIT: u8 = 0x04;
 /// OPERATION CODE of PREVENT ALLOW MEDIUM REMOVAL.
 pub const PREVENT_ALLOW_MEDIUM_REMOVAL: u8 = 0x1e;
 /// OPERATION CODE of UNMAP.
@@ -57,7 +59,22 @@ pub(crate) struct OperationCode {
     pub(crate) executor: Executor,
 }
 
+/// What an initiator should wait for a command, in seconds: twice as long as TCMU waits for us unless
+/// told otherwise, so that the kernel gives up a command that hangs before its initiator does.
+///
+/// Source: `drivers/target/target_core_user.c`, `TCMU_TIME_OUT`.
+const RECOMMENDED_TIMEOUT_S: u32 = 60;
+
 impl OperationCode {
+    /// RECOMMENDED COMMAND TIMEOUT in seconds; 0, for none, of what takes as long as the medium is
+    /// large.
+    pub(crate) const fn recommended_timeout_s(&self) -> u32 {
+        match self.opcode {
+            FORMAT_UNIT | SANITIZE => 0,
+            _ => RECOMMENDED_TIMEOUT_S,
+        }
+    }
+
     /// The length of the CDB in bytes.
     pub(crate) fn cdb_length(&self) -> u16 {
         position(self.usage.len())

@@ -12,6 +12,7 @@ mod read_capacity;
 mod set_target_port_groups;
 mod supported_operation_codes;
 mod target_port_groups;
+mod task_management_functions;
 mod unmap;
 
 pub use ascii::Ascii;
@@ -26,6 +27,7 @@ pub use supported_operation_codes::encode_supported_operation_codes;
 pub use target_port_groups::{
     AccessState, AccessStates, TargetPortGroup, encode_target_port_groups,
 };
+pub use task_management_functions::encode_task_management_functions;
 pub use unmap::UnmapList;
 
 /// PERIPHERAL QUALIFIER 000b, PERIPHERAL DEVICE TYPE 00h: a disk, and it is connected.

@@ -1,9 +1,10 @@
 //! Commands that need no medium: what the logical unit says about itself.
 
 use pulsefield_data::Buffer;
+use pulsefield_scsi::log_page::encode_log_page;
 use pulsefield_scsi::parameter::{
     InquiryData, ReadCapacityData, encode_empty_defect_list, encode_supported_operation_codes,
-    encode_target_port_groups,
+    encode_target_port_groups, encode_task_management_functions,
 };
 use pulsefield_scsi::vpd::{
     BlockDeviceCharacteristics, DeviceIdentification, ExtendedInquiryData,
@@ -96,6 +97,10 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         Command::ReadCapacity16(_) => read_capacity(unit).encode_16(out),
         Command::ModeSense(mode_sense) => unit.mode_parameters().encode(mode_sense, out)?,
         Command::ReadDefectData(command) => encode_empty_defect_list(*command, out),
+        Command::LogSense(log_sense) => encode_log_page(log_sense, &unit.statistics, out),
+        Command::ReportSupportedTaskManagementFunctions(report) => {
+            encode_task_management_functions(report.extended, out);
+        }
         Command::ReportSupportedOperationCodes(report) => {
             let supported = |opcode, action| unit.supports(opcode, action);
             let (selection, timeouts) = (report.selection, report.return_timeouts);

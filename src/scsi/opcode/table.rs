@@ -2,15 +2,15 @@
 
 use super::Executor::{Engine, Kernel};
 use super::{
-    COMPARE_AND_WRITE, Executor, INQUIRY, OperationCode, PREVENT_ALLOW_MEDIUM_REMOVAL, SANITIZE,
-    UNMAP,
+    COMPARE_AND_WRITE, Executor, FORMAT_UNIT, INQUIRY, OperationCode, PREVENT_ALLOW_MEDIUM_REMOVAL,
+    SANITIZE, UNMAP,
 };
 use crate::cdb::{
-    compare_and_write, format_unit, get_lba_status, inquiry, mode_select, mode_sense, or_write,
-    pre_fetch, prevent_allow_medium_removal, read, read_capacity, read_defect_data,
-    report_supported_operation_codes, report_target_port_groups, request_sense, sanitize,
-    set_target_port_groups, start_stop_unit, synchronize_cache, test_unit_ready, unmap, verify,
-    write, write_atomic, write_same,
+    compare_and_write, format_unit, get_lba_status, inquiry, log_sense, mode_select, mode_sense,
+    or_write, pre_fetch, prevent_allow_medium_removal, read, read_capacity, read_defect_data,
+    report_supported_operation_codes, report_supported_task_management_functions,
+    report_target_port_groups, request_sense, sanitize, set_target_port_groups, start_stop_unit,
+    synchronize_cache, test_unit_ready, unmap, verify, write, write_atomic, write_same,
 };
 
 /// A row without service action.
@@ -34,7 +34,7 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "TEST UNIT READY", Engine(test_unit_ready::parse)),
     command(&[0x03, 0x01, 0, 0, 0xff, 0x04],
         "REQUEST SENSE", Engine(request_sense::parse)),
-    command(&[0x04, 0xf0, 0, 0, 0x03, 0x04],
+    command(&[FORMAT_UNIT, 0xf0, 0, 0, 0x03, 0x04],
         "FORMAT UNIT", Engine(format_unit::parse)),
     command(&[0x08, 0x1f, 0xff, 0xff, 0xff, 0x04],
         "READ(6)", Engine(read::parse_6)),
@@ -80,6 +80,8 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "SANITIZE, BLOCK ERASE", Engine(sanitize::parse_block_erase)),
     action(&[SANITIZE, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x04],
         "SANITIZE, EXIT FAILURE MODE", Engine(sanitize::parse_exit_failure_mode)),
+    command(&[0x4d, 0x01, 0x3f, 0xff, 0, 0xff, 0xff, 0xff, 0xff, 0x04],
+        "LOG SENSE", Engine(log_sense::parse)),
     command(&[0x55, 0x11, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04],
         "MODE SELECT(10)", Engine(mode_select::parse_10)),
     command(&[0x56, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0],
@@ -153,6 +155,9 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "REPORT TARGET PORT GROUPS", Engine(report_target_port_groups::parse)),
     action(&[0xa3, 0x0c, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
         "REPORT SUPPORTED OPERATION CODES", Engine(report_supported_operation_codes::parse)),
+    action(&[0xa3, 0x0d, 0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
+        "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS",
+        Engine(report_supported_task_management_functions::parse)),
     action(&[0xa4, 0x0a, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
         "SET TARGET PORT GROUPS", Engine(set_target_port_groups::parse)),
     command(&[0xa8, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04],

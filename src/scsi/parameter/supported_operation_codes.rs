@@ -14,9 +14,6 @@ const CTDP_ONE: u8 = 0x80;
 const NOT_SUPPORTED: u8 = 0b001;
 /// SUPPORT: as the standard has it.
 const SUPPORTED: u8 = 0b011;
-/// A command timeouts descriptor: its length, and no time indicated.
-const TIMEOUTS: [u8; 12] = [0, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-
 /// Appends to `out` what is asked about: all commands, those that LIO executes included, or one, of
 /// those that `supported` says the logical unit has of an operation code and its service action.
 ///
@@ -70,7 +67,7 @@ fn encode_all(
             out.extend_from_slice(&[0, timeouts | action]);
             out.extend_from_slice(&row.cdb_length().to_be_bytes());
             if return_timeouts {
-                out.extend_from_slice(&TIMEOUTS);
+                encode_timeouts(row, out);
             }
         }
     });
@@ -86,8 +83,18 @@ fn encode_one(row: Option<&OperationCode>, return_timeouts: bool, out: &mut Vec<
     out.extend_from_slice(&[0, timeouts | SUPPORTED]);
     length_prefixed::<2>(out, |out| out.extend_from_slice(row.usage));
     if return_timeouts {
-        out.extend_from_slice(&TIMEOUTS);
+        encode_timeouts(row, out);
     }
+}
+
+/// The command timeouts descriptor. No nominal time is indicated: that is the medium's affair.
+fn encode_timeouts(row: &OperationCode, out: &mut Vec<u8>) {
+    length_prefixed::<2>(out, |out| {
+        // Reserved, and command specific.
+        out.extend_from_slice(&[0, 0]);
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&row.recommended_timeout_s().to_be_bytes());
+    });
 }
 
 #[cfg(test)]
@@ -117,7 +124,7 @@ mod tests {
     fn all_commands_with_timeouts() {
         let out = encoded(Selection::All, true).unwrap();
         assert_eq!(out.len(), 4 + 20 * TABLE.len());
-        assert_eq!(out[4..24], [0, 0, 0, 0, 0, 2, 0, 6, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(out[4..24], [0, 0, 0, 0, 0, 2, 0, 6, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 60]);
     }
 
     #[test]
@@ -127,8 +134,10 @@ mod tests {
         assert_eq!(encoded(Selection::OneMaybe(0x42, 0), false), Ok(unmap.to_vec()));
         let mut with_timeouts = unmap.to_vec();
         with_timeouts[1] |= 0x80;
-        with_timeouts.extend(TIMEOUTS);
+        with_timeouts.extend([0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 60]);
         assert_eq!(encoded(Selection::One(0x42), true), Ok(with_timeouts));
+        let format = encoded(Selection::One(0x04), true).unwrap();
+        assert_eq!(format[10..], [0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "as long as it takes");
     }
 
     #[test]

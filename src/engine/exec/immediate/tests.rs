@@ -407,3 +407,20 @@ fn a_group_reports_as_many_ports_as_its_count_can_tell() {
     world.poll();
     assert_eq!(world.answer(report).bytes[11], 255);
 }
+
+#[test]
+fn the_log_pages_that_there_are() {
+    let mut world = World::default();
+    let log_sense = |page, allocation_length| [0x4d, 0, page, 0, 0, 0, 0, 0, allocation_length, 0];
+    let pages = [0x00, 0, 0, 4, 0x00, 0x0d, 0x19, 0x2f];
+    world.execute(&log_sense(0x40, 255), room(255)).good_with(&pages);
+    world.execute(&log_sense(0x4d, 6), room(255)).good_with(&[0x0d, 0, 0, 6, 0, 0]);
+    let unknown = world.execute(&log_sense(0x50, 255), room(255));
+    unknown.check(Sense::invalid_field_in_cdb(2, Some(5)));
+}
+
+#[test]
+fn the_task_management_functions_are_the_kernels() {
+    let report = [0xa3, 0x0d, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0];
+    World::default().execute(&report, room(16)).good_with(&[0x88, 0, 0, 0]);
+}

@@ -26,14 +26,15 @@ fn cdb() -> impl Strategy<Value = Vec<u8>> {
         1 => prop::collection::vec(any::<u8>(), 0..40),
     ];
     // For the codes with service actions, one that exists, as often as not.
-    (opcode, rest, prop::option::of(prop::sample::select(vec![0x10, 0x12, 0x0a, 0x0c]))).prop_map(
-        |(opcode, mut rest, action)| {
-            if let (0x9e | 0xa3, Some(action), [byte_1, ..]) = (opcode, action, &mut rest[..]) {
+    (opcode, rest, prop::option::of(prop::sample::select(vec![0x01, 0x02, 0x10, 0x12, 0x0a, 0x0c])))
+        .prop_map(|(opcode, mut rest, action)| {
+            if let (0x48 | 0x9e | 0xa3, Some(action), [byte_1, ..]) =
+                (opcode, action, &mut rest[..])
+            {
                 *byte_1 = action;
             }
             [vec![opcode], rest].concat()
-        },
-    )
+        })
 }
 
 /// Lengths on and around what commands want, and parameter lists that are nearly right.
