@@ -11,14 +11,16 @@ use pulsefield_units::{BlockCount, Cdb, LbaRange};
 
 use crate::exec::compare_and_write::CompareAndWrite;
 use crate::exec::get_lba_status::GetLbaStatus;
-use crate::exec::mode_select::{self, Aftermath};
+use crate::exec::mode_select;
 use crate::exec::or_write::OrWrite;
 use crate::exec::read::Read;
 use crate::exec::unmap::Unmap;
 use crate::exec::verify::Verify;
 use crate::exec::write::Write;
 use crate::exec::write_same::WriteSame;
-use crate::exec::{Exec, format_unit, immediate, sanitize, start_stop_unit};
+use crate::exec::{
+    Exec, format_unit, identifying_information, immediate, sanitize, start_stop_unit,
+};
 use crate::lane::{Lane, lane_of};
 use crate::limits;
 use crate::logical_unit::LogicalUnit;
@@ -166,9 +168,12 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             Ok(Admission::run(Exec::GetLbaStatus(exec)))
         }
         Command::ModeSelect(command) => match mode_select::admit(unit, data, *command)? {
-            Aftermath::Flush => Ok(Admission::run(Exec::ModeSelect)),
-            Aftermath::Nothing => Ok(Admission::End(Outcome::GOOD)),
+            Some(exec) => Ok(Admission::run(exec)),
+            None => Ok(Admission::End(Outcome::GOOD)),
         },
+        Command::SetIdentifyingInformation(command) => {
+            Ok(Admission::run(identifying_information::admit(data, *command)))
+        }
         Command::StartStopUnit(command) => Ok(match start_stop_unit::admit(unit, *command)? {
             Some(exec) => Admission::run(exec),
             None => Admission::End(Outcome::NO_DATA),
@@ -193,6 +198,7 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
         | Command::ModeSense(_)
         | Command::ReadDefectData(_)
         | Command::LogSense(_)
+        | Command::ReportIdentifyingInformation(_)
         | Command::ReportSupportedTaskManagementFunctions(_)
         | Command::ReportSupportedOperationCodes(_) => {
             Ok(match immediate::query(unit, &command, None) {

@@ -11,6 +11,7 @@ use crate::background::{Background, Purpose};
 use crate::config::{Identity, LuConfig, PortGroup};
 use crate::limits;
 use crate::readiness::Readiness;
+use crate::saved_state::SavedState;
 use crate::unit_attention::UnitAttentions;
 
 #[derive(Debug)]
@@ -25,6 +26,10 @@ pub(crate) struct LogicalUnit {
     /// As they were when last asked for, if anybody asked.
     pub(crate) port_groups: Option<Vec<PortGroup>>,
     pub(crate) attentions: UnitAttentions,
+    /// What is on stable storage.
+    pub(crate) saved: SavedState,
+    /// What will be, when all that is being saved is.
+    pub(crate) to_save: SavedState,
     pub(crate) readiness: Readiness,
     pub(crate) statistics: Statistics,
     /// What works through the whole medium just now.
@@ -114,9 +119,11 @@ impl LogicalUnit {
 
     /// The mode parameters, for MODE SENSE and MODE SELECT.
     pub(crate) fn mode_parameters(&self) -> ModeParameters {
+        let default = Self::default_modes(self.capabilities);
         ModeParameters {
             current: self.modes,
-            default: Self::default_modes(self.capabilities),
+            default,
+            saved: self.saved.modes.unwrap_or(default),
             changeable: ModeSettings {
                 // A medium without a volatile cache has none to enable.
                 write_cache_enabled: self.capabilities.write_cache,

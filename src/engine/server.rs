@@ -19,6 +19,7 @@ use crate::logical_unit::LogicalUnit;
 use crate::outcome::Outcome;
 use crate::range_lock::{Access, Holder, RangeLock};
 use crate::readiness::Readiness;
+use crate::saved_state::SavedState;
 use crate::scratch::Scratch;
 use crate::task::{Phase, Task, Tasks};
 use crate::unit_attention::{UnitAttention, UnitAttentions};
@@ -89,6 +90,9 @@ pub enum Action<T> {
         /// What shall change.
         changes: Vec<AccessStateChange>,
     },
+    /// Put this on stable storage, in place of what was saved before; how that went comes back
+    /// through [`DeviceServer::on_saved`], in order.
+    Save(SavedState),
 }
 
 /// The device server of one logical unit. `T` is the transport's token for a command, `O` watches.
@@ -105,6 +109,10 @@ pub struct DeviceServer<T, O> {
     pub(crate) submissions: VecDeque<(Holder, Op, Buffer)>,
     access_states: VecDeque<(Holder, Vec<AccessStateChange>)>,
     queries: Vec<Query>,
+    /// What is to be saved.
+    saves: VecDeque<SavedState>,
+    /// What is being saved, and for whom.
+    pub(crate) saving: VecDeque<(Holder, SavedState)>,
     /// Queries answered since the last poll: whoever asked goes on then.
     answered: Vec<Query>,
     scratch: Scratch,
@@ -128,6 +136,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 identity: None,
                 port_groups: None,
                 attentions: UnitAttentions::default(),
+                saved: SavedState::default(),
+                to_save: SavedState::default(),
                 readiness: Readiness::new(),
                 statistics: Statistics::default(),
                 background: None,
@@ -142,6 +152,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
             submissions: VecDeque::with_capacity(limits::BULK_SLOTS + limits::HEARTBEAT_SLOTS),
             access_states: VecDeque::new(),
             queries: Vec::new(),
+            saves: VecDeque::new(),
+            saving: VecDeque::new(),
             answered: Vec::new(),
             scratch: Scratch::default(),
             next_task: TaskId::FIRST,
@@ -358,6 +370,9 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 let request = self.tasks.op_tag(at);
                 return Some(Action::SetAccessStates { request, changes });
             }
+            if let Some(state) = self.saves.pop_front() {
+                return Some(Action::Save(state));
+            }
             if let Some(query) = self.queries.pop() {
                 return Some(Action::Ask(query));
             }
@@ -447,6 +462,10 @@ impl<T, O: Observer> DeviceServer<T, O> {
             Step::End(outcome) => self.retire(now, at, outcome),
             Step::Ask(query) => self.queries.push(query),
             Step::SetAccessStates(changes) => self.access_states.push_back((at, changes)),
+            Step::Save(state) => {
+                self.saving.push_back((at, state.clone()));
+                self.saves.push_back(state);
+            }
             Step::Claim(range) => {
                 // The slot goes back too: whoever holds the range may be waiting for one.
                 self.lanes.finish(lane);

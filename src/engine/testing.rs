@@ -19,7 +19,7 @@ use pulsefield_units::{BlockCount, BlockLength, Cdb, Instant, Lba, LbaRange};
 
 use crate::{
     AccessStateChange, Action, Answer, DeviceServer, Event, Incoming, Lane, LuConfig, Observer,
-    Query,
+    Query, SavedState,
 };
 
 pub(crate) use shared::SharedMemory;
@@ -141,6 +141,8 @@ pub(crate) struct World {
     pub(crate) queries: Vec<Query>,
     /// The states of target port groups that are to be set, and the requests' names.
     pub(crate) access_states: Vec<(OpTag, Vec<AccessStateChange>)>,
+    /// What is being saved, oldest first.
+    pub(crate) saves: Vec<SavedState>,
     next_tag: u16,
 }
 
@@ -164,6 +166,7 @@ impl World {
             answers: BTreeMap::new(),
             queries: Vec::new(),
             access_states: Vec::new(),
+            saves: Vec::new(),
             next_tag: 0,
         }
     }
@@ -212,6 +215,7 @@ impl World {
                 Action::SetAccessStates { request, changes } => {
                     self.access_states.push((request, changes));
                 }
+                Action::Save(state) => self.saves.push(state),
             }
         }
     }
@@ -330,6 +334,14 @@ impl World {
             Op::Flush => {}
         }
         OpOutput::Done
+    }
+
+    /// The oldest state that is being saved is on stable storage, or cannot be put there.
+    pub(crate) fn finish_save(&mut self, on_stable_storage: bool) -> SavedState {
+        let state = self.saves.remove(0);
+        self.server.on_saved(Instant::default(), on_stable_storage);
+        self.poll();
+        state
     }
 
     /// Takes the answer to a command.

@@ -6,6 +6,9 @@ use crate::cdb::Extent;
 use crate::cdb::compare_and_write::CompareAndWrite;
 use crate::cdb::format_unit::FormatUnit;
 use crate::cdb::get_lba_status::GetLbaStatus;
+use crate::cdb::identifying_information::{
+    ReportIdentifyingInformation, SetIdentifyingInformation,
+};
 use crate::cdb::inquiry::Inquiry;
 use crate::cdb::log_sense::LogSense;
 use crate::cdb::mode_select::ModeSelect;
@@ -85,6 +88,10 @@ pub enum Command {
     Unmap(Unmap),
     /// GET LBA STATUS.
     GetLbaStatus(GetLbaStatus),
+    /// REPORT IDENTIFYING INFORMATION.
+    ReportIdentifyingInformation(ReportIdentifyingInformation),
+    /// SET IDENTIFYING INFORMATION.
+    SetIdentifyingInformation(SetIdentifyingInformation),
     /// REPORT SUPPORTED OPERATION CODES.
     ReportSupportedOperationCodes(ReportSupportedOperationCodes),
     /// REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS.
@@ -165,6 +172,10 @@ impl Command {
             Self::Unmap(command) => DataLength::ParameterList(command.parameter_list_length.into()),
             Self::GetLbaStatus(command) => in_up_to(command.allocation_length),
             Self::ReadDefectData(command) => in_up_to(command.allocation_length),
+            Self::ReportIdentifyingInformation(command) => in_up_to(command.allocation_length),
+            Self::SetIdentifyingInformation(command) => {
+                DataLength::ParameterList(command.parameter_list_length.into())
+            }
             Self::ReportSupportedOperationCodes(command) => in_up_to(command.allocation_length),
             Self::ReportSupportedTaskManagementFunctions(command) => {
                 in_up_to(command.allocation_length)

@@ -34,6 +34,9 @@ pub use cdb::Extent;
 pub use cdb::compare_and_write::CompareAndWrite;
 pub use cdb::format_unit::{FormatList, FormatUnit};
 pub use cdb::get_lba_status::GetLbaStatus;
+pub use cdb::identifying_information::{
+    InformationType, ReportIdentifyingInformation, SetIdentifyingInformation,
+};
 pub use cdb::inquiry::Inquiry;
 pub use cdb::log_sense::LogSense;
 pub use cdb::mode_select::ModeSelect;

@@ -2,7 +2,7 @@
 //! Mode parameters).
 //!
 //! One file per page, which holds the page's bytes as they are for every logical unit and, of the
-//! [`ModeSettings`], those that stand in it. There are no subpages and no saved values.
+//! [`ModeSettings`], those that stand in it. There are no subpages. A page with settings can be saved.
 
 mod caching;
 mod control;
@@ -30,8 +30,10 @@ pub struct ModeSettings {
 pub struct ModeParameters {
     /// The settings in force.
     pub current: ModeSettings,
-    /// The settings after a reset.
+    /// The settings of a unit that has none saved.
     pub default: ModeSettings,
+    /// The settings on stable storage; the defaults, if none were saved.
+    pub saved: ModeSettings,
     /// A mask: `true` where MODE SELECT may change a setting.
     pub changeable: ModeSettings,
     /// The medium cannot be written, whatever SWP says.
@@ -46,6 +48,8 @@ pub struct ModeParameters {
 const ALL_PAGES: u8 = 0x3f;
 /// SUBPAGE CODE FFh of MODE SENSE: all subpages.
 const ALL_SUBPAGES: u8 = 0xff;
+/// PS of MODE SENSE: the page can be saved.
+const PARAMETERS_SAVEABLE: u8 = 0x80;
 /// PAGE CODE and PAGE LENGTH.
 const PAGE_HEADER_LENGTH: usize = 2;
 
@@ -87,16 +91,20 @@ impl ModePage {
     /// The page's mask of what MODE SELECT may change; its header stands as it is (SPC-4, Changeable values).
     fn mask(&self, changeable: ModeSettings) -> impl Iterator<Item = u8> {
         self.bytes.iter().enumerate().map(move |(at, byte)| {
-            if at < PAGE_HEADER_LENGTH { *byte } else { self.bits(at, changeable) }
+            let header = if at < PAGE_HEADER_LENGTH { *byte } else { 0 };
+            header | self.bits(at, changeable)
         })
     }
 
-    /// The bits of byte `at` whose settings are on.
+    /// The bits of byte `at` whose settings are on, and PS.
     fn bits(&self, at: usize, settings: ModeSettings) -> u8 {
+        let saveable = at == 0 && !self.settings.is_empty();
         self.settings
             .iter()
             .filter(|setting| setting.byte == at && (setting.get)(&settings))
-            .fold(0, |bits, setting| bits | setting.mask)
+            .fold(if saveable { PARAMETERS_SAVEABLE } else { 0 }, |bits, setting| {
+                bits | setting.mask
+            })
     }
 
     /// Takes over the settings of `bytes`, a whole page.

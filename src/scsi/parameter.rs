@@ -5,6 +5,7 @@
 mod ascii;
 mod defect_list;
 mod format_parameters;
+mod identifying_information;
 mod inquiry;
 mod lba_status;
 mod overwrite;
@@ -18,6 +19,7 @@ mod unmap;
 pub use ascii::Ascii;
 pub use defect_list::encode_empty_defect_list;
 pub use format_parameters::FormatParameters;
+pub use identifying_information::encode_identifying_information;
 pub use inquiry::{InquiryData, TargetPortGroupSupport};
 pub use lba_status::{LbaStatus, ProvisioningStatus, encode_lba_status};
 pub use overwrite::Overwrite;

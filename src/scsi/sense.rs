@@ -115,11 +115,6 @@ impl Sense {
         Self::illegal_request(Asc::LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE)
     }
 
-    /// 05h/39h/00h: saved mode parameters were asked for, and there are none.
-    pub const fn saving_parameters_not_supported() -> Self {
-        Self::illegal_request(Asc::SAVING_PARAMETERS_NOT_SUPPORTED)
-    }
-
     /// 0Eh/1Dh/00h: the first difference is `offset` bytes into the compared data.
     pub const fn miscompare(offset: u64) -> Self {
         Self::new(SenseKey::Miscompare, Asc::MISCOMPARE_DURING_VERIFY_OPERATION)

@@ -3,8 +3,8 @@
 use pulsefield_data::Buffer;
 use pulsefield_scsi::log_page::encode_log_page;
 use pulsefield_scsi::parameter::{
-    InquiryData, ReadCapacityData, encode_empty_defect_list, encode_supported_operation_codes,
-    encode_target_port_groups, encode_task_management_functions,
+    InquiryData, ReadCapacityData, encode_empty_defect_list, encode_identifying_information,
+    encode_supported_operation_codes, encode_target_port_groups, encode_task_management_functions,
 };
 use pulsefield_scsi::vpd::{
     BlockDeviceCharacteristics, DeviceIdentification, ExtendedInquiryData,
@@ -98,6 +98,10 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         Command::ModeSense(mode_sense) => unit.mode_parameters().encode(mode_sense, out)?,
         Command::ReadDefectData(command) => encode_empty_defect_list(*command, out),
         Command::LogSense(log_sense) => encode_log_page(log_sense, &unit.statistics, out),
+        Command::ReportIdentifyingInformation(report) => {
+            let information = &unit.saved.identifying_information;
+            encode_identifying_information(report.information, information, out);
+        }
         Command::ReportSupportedTaskManagementFunctions(report) => {
             encode_task_management_functions(report.extended, out);
         }
@@ -113,6 +117,7 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         }
         Command::TestUnitReady
         | Command::ModeSelect(_)
+        | Command::SetIdentifyingInformation(_)
         | Command::StartStopUnit(_)
         | Command::PreventAllowMediumRemoval(_)
         | Command::FormatUnit(_)

@@ -6,6 +6,7 @@
 pub(crate) mod compare_and_write;
 pub(crate) mod format_unit;
 pub(crate) mod get_lba_status;
+pub(crate) mod identifying_information;
 pub(crate) mod immediate;
 pub(crate) mod mode_select;
 pub(crate) mod or_write;
@@ -27,6 +28,7 @@ use pulsefield_units::LbaRange;
 use crate::config::AccessStateChange;
 use crate::logical_unit::LogicalUnit;
 use crate::outcome::{Outcome, Purpose, of_error};
+use crate::saved_state::SavedState;
 use crate::scratch::Scratch;
 use crate::server::Query;
 
@@ -56,6 +58,8 @@ pub(crate) enum Step {
     Ask(Query),
     /// Have the world outside change the states of target port groups.
     SetAccessStates(Vec<AccessStateChange>),
+    /// Save this; it is over when that is done.
+    Save(SavedState),
     /// It is over.
     End(Outcome),
 }
@@ -80,7 +84,8 @@ pub(crate) enum Exec {
     Unmap(unmap::Unmap),
     SynchronizeCache,
     GetLbaStatus(get_lba_status::GetLbaStatus),
-    ModeSelect,
+    ModeSelect(mode_select::ModeSelect),
+    SetIdentifyingInformation(Vec<u8>),
     StartStopUnit(UnitChange),
     /// A SANITIZE or FORMAT UNIT with IMMED = 0, answered so if the background operation ends well.
     AwaitBackground(Outcome),
@@ -103,7 +108,10 @@ impl Exec {
             Self::Unmap(unmap) => unmap.step(cx, input),
             Self::SynchronizeCache => synchronize_cache::step(input),
             Self::GetLbaStatus(get_lba_status) => get_lba_status.step(cx, input),
-            Self::ModeSelect => mode_select::step(input),
+            Self::ModeSelect(mode_select) => mode_select.step(cx, input),
+            Self::SetIdentifyingInformation(information) => {
+                identifying_information::step(information, cx)
+            }
             Self::StartStopUnit(change) => start_stop_unit::step(*change, cx, input),
             Self::AwaitBackground(_) => unreachable!("it is retired, never carried on"),
             Self::Ask(answered, command) => {
@@ -144,7 +152,10 @@ impl Exec {
             Self::OrWrite(or_write) => or_write.has_written(),
             Self::WriteSame(write_same) => write_same.has_written(),
             Self::Unmap(unmap) => unmap.has_written(),
-            Self::ModeSelect | Self::SetTargetPortGroups | Self::StartStopUnit(_) => true,
+            Self::ModeSelect(_)
+            | Self::SetIdentifyingInformation(_)
+            | Self::SetTargetPortGroups
+            | Self::StartStopUnit(_) => true,
             Self::Read(_)
             | Self::Verify(_)
             | Self::SynchronizeCache

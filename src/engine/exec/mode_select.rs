@@ -4,24 +4,30 @@
 //! effect in their order of arrival, and every write started from then on goes by them. If the
 //! volatile write cache was switched off, it is written out before the answer: what was answered
 //! before is then as safe as what comes after. (A write that the medium was working on already may
-//! still be answered from the cache; it was started while there was one.)
+//! still be answered from the cache; it was started while there was one.) With SP = 1 all settings
+//! are saved before the answer, as SPC-4 has it, and not only those of the pages that came.
+//!
+//! MODE PARAMETERS CHANGED is for every I_T nexus but the one the command came by. TCMU hides which
+//! that is, and reports to one alone, most likely this one; so it is reported to none.
 
 use pulsefield_backstore::Op;
 use pulsefield_data::Buffer;
 use pulsefield_scsi::{self as scsi, Sense};
 
-use super::{Input, Step};
+use super::{Context, Exec, Input, Step};
 use crate::logical_unit::LogicalUnit;
 use crate::outcome::{Outcome, Purpose};
 
 /// What must happen before the answer.
-pub(crate) enum Aftermath {
-    Nothing,
+#[derive(Debug)]
+pub(crate) struct ModeSelect {
     /// The cache that is no more must be written out.
-    Flush,
+    flush: bool,
+    /// SP: the settings must be saved.
+    save: bool,
 }
 
-/// Reads the parameter list and puts it in force.
+/// Reads the parameter list, puts it in force, and returns what has to be done then, if anything.
 ///
 /// # Errors
 /// What is wrong with the list; nothing has changed.
@@ -29,23 +35,28 @@ pub(crate) fn admit(
     unit: &mut LogicalUnit,
     data: &Buffer,
     command: scsi::ModeSelect,
-) -> Result<Aftermath, Sense> {
+) -> Result<Option<Exec>, Sense> {
     let length = usize::try_from(command.parameter_list_length).expect("at most 65,535");
     let mut list = vec![0; length];
     data.read_at(0, &mut list);
     let settings = unit.mode_parameters().select(command.form, &list)?;
     let had_cache = std::mem::replace(&mut unit.modes, settings).write_cache_enabled;
-    match had_cache && !settings.write_cache_enabled {
-        true => Ok(Aftermath::Flush),
-        false => Ok(Aftermath::Nothing),
-    }
+    let flush = had_cache && !settings.write_cache_enabled;
+    let save = command.save_pages;
+    Ok((flush || save).then_some(Exec::ModeSelect(ModeSelect { flush, save })))
 }
 
-pub(crate) fn step(input: Input) -> Step {
-    match input {
-        Input::Go => Step::Op(Op::Flush, Buffer::empty()),
-        Input::Done(Ok(_), _) => Step::End(Outcome::GOOD),
-        Input::Done(Err(error), _) => Step::failed(error, Purpose::Writing),
+impl ModeSelect {
+    pub(crate) fn step(&self, cx: &mut Context<'_>, input: Input) -> Step {
+        match input {
+            Input::Go if self.flush => Step::Op(Op::Flush, Buffer::empty()),
+            Input::Go | Input::Done(Ok(_), _) if self.save => {
+                cx.unit.to_save.modes = Some(cx.unit.modes);
+                Step::Save(cx.unit.to_save.clone())
+            }
+            Input::Go | Input::Done(Ok(_), _) => Step::End(Outcome::GOOD),
+            Input::Done(Err(error), _) => Step::failed(error, Purpose::Writing),
+        }
     }
 }
 

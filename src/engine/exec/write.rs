@@ -56,7 +56,8 @@ impl Write {
                     step @ (Step::Op(..)
                     | Step::Claim(_)
                     | Step::Ask(_)
-                    | Step::SetAccessStates(_)) => step,
+                    | Step::SetAccessStates(_)
+                    | Step::Save(_)) => step,
                 },
                 None => Step::End(Outcome::GOOD),
             },

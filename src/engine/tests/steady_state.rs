@@ -67,7 +67,9 @@ fn round(server: &mut DeviceServer<usize, ()>, buffers: &mut [Option<Buffer>], n
                 assert_eq!(answer.status, Status::Good);
                 buffers[answer.token] = Some(answer.data);
             }
-            Action::Ask(_) | Action::SetAccessStates { .. } => unreachable!("{action:?}"),
+            Action::Ask(_) | Action::SetAccessStates { .. } | Action::Save(_) => {
+                unreachable!("{action:?}")
+            }
         }
     }
 }

@@ -11,11 +11,13 @@ const SP: Flag = Flag::new(1, 0);
 const PARAMETER_LIST_LENGTH_6: Number<1> = Number::at(4);
 const PARAMETER_LIST_LENGTH_10: Number<2> = Number::at(7);
 
-/// MODE SELECT, with pages as SPC has them (PF = 1) that are not to be saved (SP = 0).
+/// MODE SELECT, with pages as SPC has them (PF = 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModeSelect {
     /// (6) or (10).
     pub form: ModeForm,
+    /// SP: the pages are to be saved as well.
+    pub save_pages: bool,
     /// The length of the parameter list in bytes; zero changes nothing and is no error.
     pub parameter_list_length: u32,
 }
@@ -29,14 +31,12 @@ pub(crate) fn parse_10(cdb: &[u8]) -> Result<Command, Sense> {
 }
 
 fn mode_select(cdb: &[u8], form: ModeForm, parameter_list_length: u32) -> Result<Command, Sense> {
-    if SP.read(cdb) {
-        return Err(SP.invalid_in_cdb());
-    }
     // A list that is not there has no form.
     if parameter_list_length != 0 && !PF.read(cdb) {
         return Err(PF.invalid_in_cdb());
     }
-    Ok(Command::ModeSelect(ModeSelect { form, parameter_list_length }))
+    let save_pages = SP.read(cdb);
+    Ok(Command::ModeSelect(ModeSelect { form, save_pages, parameter_list_length }))
 }
 
 #[cfg(test)]
@@ -48,23 +48,24 @@ mod tests {
     fn both_lengths_parse() {
         assert_eq!(
             parse_bytes(&[0x15, 0x10, 0, 0, 24, 0]),
-            Ok(Command::ModeSelect(ModeSelect { form: ModeForm::Six, parameter_list_length: 24 }))
+            Ok(Command::ModeSelect(ModeSelect {
+                form: ModeForm::Six,
+                save_pages: false,
+                parameter_list_length: 24,
+            }))
         );
         assert_eq!(
-            parse_bytes(&[0x55, 0x10, 0, 0, 0, 0, 0, 0x01, 0x02, 0]),
+            parse_bytes(&[0x55, 0x11, 0, 0, 0, 0, 0, 0x01, 0x02, 0]),
             Ok(Command::ModeSelect(ModeSelect {
                 form: ModeForm::Ten,
+                save_pages: true,
                 parameter_list_length: 0x0102,
             }))
         );
     }
 
     #[test]
-    fn nothing_is_saved_and_no_vendor_format_is_read() {
-        assert_eq!(
-            parse_bytes(&[0x15, 0x11, 0, 0, 24, 0]),
-            Err(Sense::invalid_field_in_cdb(1, Some(0)))
-        );
+    fn no_vendor_format_is_read() {
         assert_eq!(
             parse_bytes(&[0x15, 0x00, 0, 0, 24, 0]),
             Err(Sense::invalid_field_in_cdb(1, Some(4)))

@@ -24,9 +24,8 @@ impl ModeParameters {
     /// Appends what `command` asks for to `out`. The mode data is never longer than 255 bytes.
     ///
     /// # Errors
-    /// ILLEGAL REQUEST with
-    /// - SAVING PARAMETERS NOT SUPPORTED for saved values;
-    /// - INVALID FIELD IN CDB for a page or a subpage that there is not. Nothing is appended then.
+    /// ILLEGAL REQUEST, INVALID FIELD IN CDB for a page or a subpage that there is not. Nothing is
+    /// appended then.
     pub fn encode(&self, command: &ModeSense, out: &mut Vec<u8>) -> Result<(), Sense> {
         check(command)?;
         let descriptor = match (command.disable_block_descriptors, command.long_lba_accepted) {
@@ -93,7 +92,7 @@ impl ModeParameters {
                 PageControl::Current => out.extend(page.values(self.current)),
                 PageControl::Changeable => out.extend(page.mask(self.changeable)),
                 PageControl::Default => out.extend(page.values(self.default)),
-                PageControl::Saved => (),
+                PageControl::Saved => out.extend(page.values(self.saved)),
             }
         }
     }
@@ -110,8 +109,5 @@ fn check(command: &ModeSense) -> Result<(), Sense> {
     if !matches!(command.subpage, 0 | ALL_SUBPAGES) {
         return Err(SUBPAGE_CODE.invalid_in_cdb());
     }
-    match command.page_control {
-        PageControl::Saved => Err(Sense::saving_parameters_not_supported()),
-        PageControl::Current | PageControl::Changeable | PageControl::Default => Ok(()),
-    }
+    Ok(())
 }

@@ -16,6 +16,11 @@ const PARAMETERS: ModeParameters = ModeParameters {
         descriptor_sense: true,
         software_write_protect: true,
     },
+    saved: ModeSettings {
+        write_cache_enabled: true,
+        descriptor_sense: true,
+        software_write_protect: false,
+    },
     changeable: CACHE_ON,
     read_only: false,
     blocks: BlockCount::new(0x1234_5678),
@@ -23,8 +28,8 @@ const PARAMETERS: ModeParameters = ModeParameters {
 };
 
 const ERROR_RECOVERY: [u8; 12] = [0x01, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-const CACHING: [u8; 20] = [0x08, 0x12, 0x04, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-const CONTROL: [u8; 12] = [0x0a, 0x0a, 0x02, 0x10, 0, 0x40, 0, 0, 0xff, 0xff, 0, 0];
+const CACHING: [u8; 20] = [0x88, 0x12, 0x04, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const CONTROL: [u8; 12] = [0x8a, 0x0a, 0x02, 0x10, 0, 0x40, 0, 0, 0xff, 0xff, 0, 0];
 const POWER: [u8; 40] = [
     0x1a, 0x26, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -115,17 +120,19 @@ fn page_control_chooses_the_values() {
         let command = ModeSense { page_control, ..command(ModeForm::Six, 0x08) };
         encoded(PARAMETERS, command).map(|out| (out[6], out[4..6].to_vec()))
     };
-    assert_eq!(caching(PageControl::Current), Ok((0x04, vec![0x08, 0x12])));
-    assert_eq!(caching(PageControl::Changeable), Ok((0x04, vec![0x08, 0x12])));
-    assert_eq!(caching(PageControl::Default), Ok((0x00, vec![0x08, 0x12])));
-    assert_eq!(caching(PageControl::Saved), Err(Sense::saving_parameters_not_supported()));
+    assert_eq!(caching(PageControl::Current), Ok((0x04, vec![0x88, 0x12])));
+    assert_eq!(caching(PageControl::Changeable), Ok((0x04, vec![0x88, 0x12])));
+    assert_eq!(caching(PageControl::Default), Ok((0x00, vec![0x88, 0x12])));
+    assert_eq!(caching(PageControl::Saved), Ok((0x04, vec![0x88, 0x12])));
 
     let control = |page_control| {
         let command = ModeSense { page_control, ..command(ModeForm::Six, 0x0a) };
         encoded(PARAMETERS, command).unwrap()[4..].to_vec()
     };
-    assert_eq!(control(PageControl::Changeable), [0x0a, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    let default = [0x0a, 0x0a, 0x06, 0x10, 0x08, 0x40, 0, 0, 0xff, 0xff, 0, 0];
+    assert_eq!(control(PageControl::Changeable), [0x8a, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let saved = [0x8a, 0x0a, 0x06, 0x10, 0, 0x40, 0, 0, 0xff, 0xff, 0, 0];
+    assert_eq!(control(PageControl::Saved), saved);
+    let default = [0x8a, 0x0a, 0x06, 0x10, 0x08, 0x40, 0, 0, 0xff, 0xff, 0, 0];
     assert_eq!(control(PageControl::Default), default);
 }
 

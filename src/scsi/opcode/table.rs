@@ -6,11 +6,12 @@ use super::{
     SANITIZE, UNMAP,
 };
 use crate::cdb::{
-    compare_and_write, format_unit, get_lba_status, inquiry, log_sense, mode_select, mode_sense,
-    or_write, pre_fetch, prevent_allow_medium_removal, read, read_capacity, read_defect_data,
-    report_supported_operation_codes, report_supported_task_management_functions,
-    report_target_port_groups, request_sense, sanitize, set_target_port_groups, start_stop_unit,
-    synchronize_cache, test_unit_ready, unmap, verify, write, write_atomic, write_same,
+    compare_and_write, format_unit, get_lba_status, identifying_information, inquiry, log_sense,
+    mode_select, mode_sense, or_write, pre_fetch, prevent_allow_medium_removal, read,
+    read_capacity, read_defect_data, report_supported_operation_codes,
+    report_supported_task_management_functions, report_target_port_groups, request_sense, sanitize,
+    set_target_port_groups, start_stop_unit, synchronize_cache, test_unit_ready, unmap, verify,
+    write, write_atomic, write_same,
 };
 
 /// A row without service action.
@@ -151,6 +152,8 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "GET LBA STATUS(16)", Engine(get_lba_status::parse)),
     command(&[0xa0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0],
         "REPORT LUNS", Kernel),
+    action(&[0xa3, 0x05, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xfe, 0x04],
+        "REPORT IDENTIFYING INFORMATION", Engine(identifying_information::parse_report)),
     action(&[0xa3, 0xea, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
         "REPORT TARGET PORT GROUPS", Engine(report_target_port_groups::parse)),
     action(&[0xa3, 0x0c, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
@@ -158,6 +161,8 @@ pub(crate) static TABLE: &[OperationCode] = &[
     action(&[0xa3, 0x0d, 0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
         "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS",
         Engine(report_supported_task_management_functions::parse)),
+    action(&[0xa4, 0x06, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xfe, 0x04],
+        "SET IDENTIFYING INFORMATION", Engine(identifying_information::parse_set)),
     action(&[0xa4, 0x0a, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
         "SET TARGET PORT GROUPS", Engine(set_target_port_groups::parse)),
     command(&[0xa8, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04],

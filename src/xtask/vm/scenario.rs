@@ -35,7 +35,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("removal", "LUNs removed, resized and reconfigured under load", 12),
     scenario("examples", "targetcli-examples as they stand", 8),
     scenario("bad-input", "commands and configurations that are wrong", 8),
-    unsettled("block", "block devices as media: loop, scsi_debug", 8),
+    scenario("block", "block devices as media: loop, scsi_debug", 8),
     scenario("demo", "the main job, step by step", 8),
 ];
 

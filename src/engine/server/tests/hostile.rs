@@ -26,9 +26,15 @@ fn cdb() -> impl Strategy<Value = Vec<u8>> {
         1 => prop::collection::vec(any::<u8>(), 0..40),
     ];
     // For the codes with service actions, one that exists, as often as not.
-    (opcode, rest, prop::option::of(prop::sample::select(vec![0x01, 0x02, 0x10, 0x12, 0x0a, 0x0c])))
+    (
+        opcode,
+        rest,
+        prop::option::of(prop::sample::select(vec![
+            0x01, 0x02, 0x05, 0x06, 0x10, 0x12, 0x0a, 0x0c,
+        ])),
+    )
         .prop_map(|(opcode, mut rest, action)| {
-            if let (0x48 | 0x9e | 0xa3, Some(action), [byte_1, ..]) =
+            if let (0x48 | 0x9e | 0xa3 | 0xa4, Some(action), [byte_1, ..]) =
                 (opcode, action, &mut rest[..])
             {
                 *byte_1 = action;
@@ -81,6 +87,9 @@ fn give_names(world: &mut World) {
     // After the name: whoever waited for it may want the groups next.
     world.server.on_port_groups(Vec::new());
     world.poll();
+    while !world.saves.is_empty() {
+        world.finish_save(false);
+    }
 }
 
 /// Lets the medium finish; an operation that would go on for ever fails at last.
