@@ -159,7 +159,8 @@ impl FileMedium {
     }
 
     /// As [`Backstore::capabilities`](crate::Backstore::capabilities); thin where the file system or
-    /// the device can punch holes.
+    /// the device can punch holes. No atomic writes: a page cache is written out page by page. Whoever
+    /// has nothing behind the file that could be torn may add them.
     pub const fn capabilities(&self) -> Capabilities {
         Capabilities {
             read_only: self.access.read_only,

@@ -139,12 +139,17 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             if write_same.unmap && !unit.capabilities.thin {
                 return Err(scsi::WriteSame::UNMAP_NOT_SUPPORTED);
             }
-            let range = unit.range_to_end(write_same.extent)?;
-            if range.blocks() > unit.write_same_blocks_max() {
-                return Err(INVALID_BLOCK_COUNT);
-            }
+            let range = write_same_range(unit, write_same.extent)?;
             let exec = WriteSame::new(range, write_same.unmap, write_same.no_data_out);
             Ok(claiming(unit, &command, Exec::WriteSame(exec), range, Access::Exclusive))
+        }
+        Command::WriteLong(write_long) => {
+            unit.require_writable()?;
+            let Some(range) = unit.range_of(write_long.extent)? else {
+                return Ok(Admission::End(Outcome::NO_DATA));
+            };
+            let exec = Exec::WriteLong(range.start());
+            Ok(claiming(unit, &command, exec, range, Access::Exclusive))
         }
         Command::Unmap(unmap) => {
             if unmap.anchor {
@@ -281,6 +286,21 @@ fn check_data(unit: &LogicalUnit, command: &Command, data: &Buffer) -> Result<()
 fn transfer_range(unit: &LogicalUnit, extent: Extent) -> Result<Option<LbaRange>, Sense> {
     let range = unit.range_of(extent)?;
     if extent.blocks > unit.transfer_blocks_max() {
+        return Err(INVALID_BLOCK_COUNT);
+    }
+    Ok(range)
+}
+
+/// The blocks of a WRITE SAME; none of them stand for the rest of the medium, unless WSNZ is set.
+///
+/// # Errors
+/// 05h/21h/00h, or 05h/24h/00h above MAXIMUM WRITE SAME LENGTH.
+fn write_same_range(unit: &LogicalUnit, extent: Extent) -> Result<LbaRange, Sense> {
+    let range = match unit.write_same_non_zero() {
+        true => unit.range_of(extent)?.ok_or(INVALID_BLOCK_COUNT)?,
+        false => unit.range_to_end(extent)?,
+    };
+    if range.blocks() > unit.write_same_blocks_max() {
         return Err(INVALID_BLOCK_COUNT);
     }
     Ok(range)

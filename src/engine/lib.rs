@@ -24,6 +24,7 @@ mod exec;
 mod lane;
 pub mod limits;
 mod logical_unit;
+mod marked_blocks;
 mod outcome;
 pub mod range_lock;
 mod readiness;

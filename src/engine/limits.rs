@@ -59,6 +59,10 @@ pub const BACKGROUND_WRITE_BYTES: usize = 1 << 20;
 /// moment, so that the progress shows and the daemon can end in between.
 pub const BACKGROUND_ZERO_BYTES: u64 = 64 << 20;
 
+/// Blocks that WRITE LONG can have marked at once; one more is refused with 05h/55h/03. Each costs
+/// memory for as long as nobody writes it.
+pub const MARKED_BLOCKS_MAX: usize = 1024;
+
 /// Most LBA STATUS DESCRIPTORs returned by one GET LBA STATUS: each costs a question to the medium.
 pub const LBA_STATUS_DESCRIPTORS_MAX: usize = 64;
 

@@ -10,6 +10,7 @@ use pulsefield_units::{BlockCount, LbaRange};
 use crate::background::{Background, Purpose};
 use crate::config::{Identity, LuConfig, PortGroup};
 use crate::limits;
+use crate::marked_blocks::MarkedBlocks;
 use crate::readiness::Readiness;
 use crate::saved_state::SavedState;
 use crate::unit_attention::UnitAttentions;
@@ -36,6 +37,7 @@ pub(crate) struct LogicalUnit {
     pub(crate) background: Option<Background>,
     /// What last did, if it did not get through.
     pub(crate) failed: Option<Purpose>,
+    pub(crate) marked: MarkedBlocks,
 }
 
 impl LogicalUnit {
@@ -172,6 +174,12 @@ impl LogicalUnit {
         u16::try_from(offset / self.geometry.block_length.bytes()).unwrap_or(0)
     }
 
+    /// WSNZ: where space can be given back, a number of blocks that was left out must not give away all
+    /// there is.
+    pub(crate) const fn write_same_non_zero(&self) -> bool {
+        self.capabilities.thin
+    }
+
     /// The Block Limits page: what is advertised here is what admission enforces.
     pub(crate) fn block_limits(&self) -> BlockLimits {
         let block_bytes = self.geometry.block_length.bytes();
@@ -186,7 +194,7 @@ impl LogicalUnit {
         let unmap_granularity =
             or_else(topology.unmap_granularity_bytes, limits::UNMAP_GRANULARITY_BYTES);
         BlockLimits {
-            write_same_non_zero: false,
+            write_same_non_zero: self.write_same_non_zero(),
             maximum_compare_and_write_length: self.config.compare_and_write_blocks_max.get(),
             optimal_transfer_length_granularity: u16::try_from(granularity).unwrap_or(0),
             maximum_transfer_length: limits::TRANSFER_BYTES_MAX / block_bytes,

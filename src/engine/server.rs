@@ -16,6 +16,7 @@ use crate::exec::{Context, Exec, Input, Step, set_target_port_groups};
 use crate::lane::{Lane, Lanes};
 use crate::limits;
 use crate::logical_unit::LogicalUnit;
+use crate::marked_blocks::{MarkedBlocks, heed};
 use crate::outcome::Outcome;
 use crate::range_lock::{Access, Holder, RangeLock};
 use crate::readiness::Readiness;
@@ -142,6 +143,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 statistics: Statistics::default(),
                 background: None,
                 failed: None,
+                marked: MarkedBlocks::default(),
             },
             tasks: Tasks::new(),
             locks: RangeLock::with_capacity(limits::TASKS_MAX),
@@ -305,6 +307,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
     pub fn resize(&mut self, blocks: BlockCount) {
         if self.unit.geometry.blocks != blocks {
             self.unit.geometry.blocks = blocks;
+            self.unit.marked.cut_off(blocks);
             self.raise(UnitAttention::CapacityDataHasChanged);
         }
     }
@@ -452,7 +455,10 @@ impl<T, O: Observer> DeviceServer<T, O> {
         let droppable = task.aborted && !task.exec.has_written();
         let lane = task.lane;
         let mut cx = Context { unit, scratch, data: &mut task.data };
-        let step = task.exec.step(&mut cx, input);
+        let step = match task.exec.step(&mut cx, input) {
+            Step::Op(op, buffer) => heed(&mut task.exec, &mut cx, op, buffer),
+            step @ (Step::Claim(_) | Step::End(_)) => step,
+        };
         if droppable {
             self.retire(now, at, Outcome::status(Status::TaskAborted));
             return;

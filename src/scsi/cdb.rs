@@ -30,6 +30,7 @@ pub(crate) mod unmap;
 pub(crate) mod verify;
 pub(crate) mod write;
 pub(crate) mod write_atomic;
+pub(crate) mod write_long;
 pub(crate) mod write_same;
 
 use pulsefield_units::{BlockCount, Lba, LbaRange};

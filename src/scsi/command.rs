@@ -31,6 +31,7 @@ use crate::cdb::unmap::Unmap;
 use crate::cdb::verify::{ByteCheck, Verify};
 use crate::cdb::write::{Write, WriteAndVerify};
 use crate::cdb::write_atomic::WriteAtomic;
+use crate::cdb::write_long::WriteLong;
 use crate::cdb::write_same::WriteSame;
 
 /// A CDB that has been understood, whatever its length was.
@@ -84,6 +85,8 @@ pub enum Command {
     CompareAndWrite(CompareAndWrite),
     /// WRITE SAME (10) and (16).
     WriteSame(WriteSame),
+    /// WRITE LONG (10) and (16).
+    WriteLong(WriteLong),
     /// UNMAP.
     Unmap(Unmap),
     /// GET LBA STATUS.
@@ -131,7 +134,8 @@ impl Command {
             | Self::PreventAllowMediumRemoval(_)
             | Self::PreFetch(_)
             | Self::ExitSanitizeFailureMode
-            | Self::SynchronizeCache(_) => DataLength::None,
+            | Self::SynchronizeCache(_)
+            | Self::WriteLong(_) => DataLength::None,
             Self::RequestSense(command) => in_up_to(command.allocation_length),
             Self::Inquiry(command) => in_up_to(command.allocation_length),
             Self::ReadCapacity10 => DataLength::InUpTo(READ_CAPACITY_10_LENGTH),

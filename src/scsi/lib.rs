@@ -59,6 +59,7 @@ pub use cdb::unmap::Unmap;
 pub use cdb::verify::{ByteCheck, Verify};
 pub use cdb::write::{Write, WriteAndVerify};
 pub use cdb::write_atomic::WriteAtomic;
+pub use cdb::write_long::WriteLong;
 pub use cdb::write_same::WriteSame;
 pub use command::{Command, DataLength};
 pub use opcode::{parse, parse_supported};

@@ -76,7 +76,9 @@ fn choose(random: &mut Random, cdb: &mut [u8]) -> Option<&'static Form> {
     loop {
         let form = &FORMS[random.index(FORMS.len())];
         let other = matches!(form.role, Role::DataIn(..) | Role::ParameterList | Role::Other);
-        if other != on_blocks {
+        // Marks make reads fail until somebody writes: a few of them go a long way.
+        let rare = form.role == Role::WriteLong && !random.one_in(8);
+        if other != on_blocks && !rare {
             cdb[0] = form.opcode;
             cdb[1] = form.service_action.unwrap_or(0);
             return Some(form);
@@ -153,6 +155,10 @@ fn fill_blocks(random: &mut Random, shape: &Shape, role: Role, cdb: &mut [u8; CD
         };
     }
     match (cdb_length(cdb[0]), role) {
+        (length, Role::WriteLong) => {
+            cdb[1] |= if random.one_in(8) { 0x00 } else { 0x40 };
+            put(cdb, 2, if length == 10 { 4 } else { 8 }, lba);
+        }
         (6, _) => {
             put(cdb, 1, 3, lba & 0x1f_ffff);
             put(cdb, 4, 1, count);

@@ -126,13 +126,12 @@ fn live(shape: &Shape, seed: u64, counts: &mut Counts) -> Result<()> {
             standing.attention = true;
         }
         let disturbed = match random.below(4) {
-            0 | 1 => alone(shape, standing, &mut unit, &mut random, counts)?,
-            2 => together(shape, standing, &mut unit, &mut random, counts)?,
+            0 | 1 => alone(shape, &mut standing, &mut unit, &mut random, counts)?,
+            2 => together(shape, &mut standing, &mut unit, &mut random, counts)?,
             _ => {
-                unit.failures = 4;
-                let standing = Standing { failing: true, ..standing };
-                let disturbed = together(shape, standing, &mut unit, &mut random, counts)?;
-                unit.failures = 0;
+                (unit.failures, standing.failing) = (4, true);
+                let disturbed = together(shape, &mut standing, &mut unit, &mut random, counts)?;
+                (unit.failures, standing.failing) = (0, false);
                 disturbed
             }
         };
@@ -148,7 +147,7 @@ fn live(shape: &Shape, seed: u64, counts: &mut Counts) -> Result<()> {
 /// changed what the unit does.
 fn alone(
     shape: &Shape,
-    standing: Standing,
+    standing: &mut Standing,
     unit: &mut Unit,
     random: &mut Random,
     counts: &mut Counts,
@@ -160,17 +159,18 @@ fn alone(
     let [finished] = &finished[..] else { bail!("{} answers to {handle:?}", finished.len()) };
     counts.count(&sent, finished.status);
     let check = || -> Result<()> {
-        checker::check(shape, standing, &sent, finished)?;
+        checker::check(shape, *standing, &sent, finished)?;
         oracle.check(shape, &sent, finished, unit.medium())
     };
     check().with_context(|| described(&sent, finished))?;
+    standing.marked |= checker::marks(&sent);
     Ok(checker::disturbs(&sent) && finished.status == 0)
 }
 
 /// Many commands at once, some of them aborted.
 fn together(
     shape: &Shape,
-    standing: Standing,
+    standing: &mut Standing,
     unit: &mut Unit,
     random: &mut Random,
     counts: &mut Counts,
@@ -187,6 +187,7 @@ fn together(
         }
     }
     let disturbed = sent.values().any(checker::disturbs);
+    standing.marked |= sent.values().any(checker::marks);
     let aborted: Vec<Submitted> = sent.keys().copied().filter(|_| random.one_in(16)).collect();
     if !aborted.is_empty() {
         finished.extend(unit.abort(&aborted));
@@ -198,7 +199,7 @@ fn together(
         };
         counts.count(&command, finished.status);
         let aborted = aborted.contains(&finished.handle);
-        let standing = Standing { aborted, disturbed, ..standing };
+        let standing = Standing { aborted, disturbed, ..*standing };
         checker::check(shape, standing, &command, &finished)
             .with_context(|| described(&command, &finished))?;
     }

@@ -56,8 +56,8 @@ pub(crate) const SHAPES: [Shape; 5] = [
     },
     // More blocks than 32 bits can name, and more than one command may ask for. Keeps nothing.
     Shape {
-        name: "2^40 blocks, thin",
-        geometry: geometry(BlockLength::B512, 1 << 40),
+        name: "2^33 blocks, thin",
+        geometry: geometry(BlockLength::B512, 1 << 33),
         capabilities: Capabilities { thin: true, ..THICK },
         compare_and_write_blocks_max: 1,
     },

@@ -4,7 +4,7 @@
 use Presence::{Absent, Always, Kernel, Maybe, Thin};
 use Role::{
     CompareAndWrite, DataIn, OrWrite, Other, ParameterList, PreFetch, Read, SynchronizeCache,
-    Verify, Write, WriteAndVerify, WriteAtomic, WriteSame,
+    Verify, Write, WriteAndVerify, WriteAtomic, WriteLong, WriteSame,
 };
 
 /// Whether a command must be there.
@@ -35,6 +35,7 @@ pub(crate) enum Role {
     WriteAtomic,
     PreFetch,
     SynchronizeCache,
+    WriteLong,
     /// Returns parameter data; its allocation length is so many bytes at such a byte of the CDB.
     DataIn(usize, usize),
     /// Takes a parameter list.
@@ -89,7 +90,7 @@ pub(crate) const FORMS: &[Form] = &[
     form(0x37, Always, DataIn(7, 2)),          // READ DEFECT DATA (10)
     form(0x3b, Maybe, ParameterList),          // WRITE BUFFER
     form(0x3c, Maybe, Other),                  // READ BUFFER
-    form(0x3f, Maybe, Other),                  // WRITE LONG (10)
+    form(0x3f, Always, WriteLong),             // WRITE LONG (10)
     form(0x41, Always, WriteSame),             // WRITE SAME (10)
     form(0x42, Thin, ParameterList),           // UNMAP
     form(0x48, Maybe, ParameterList),          // SANITIZE
@@ -116,7 +117,7 @@ pub(crate) const FORMS: &[Form] = &[
     form(0x9c, Maybe, WriteAtomic),            // WRITE ATOMIC (16)
     action(0x9e, 0x10, Always, DataIn(10, 4)), // READ CAPACITY (16)
     action(0x9e, 0x12, Always, DataIn(10, 4)), // GET LBA STATUS (16)
-    action(0x9f, 0x11, Maybe, Other),          // WRITE LONG (16)
+    action(0x9f, 0x11, Always, WriteLong),     // WRITE LONG (16)
     form(0xa0, Kernel, DataIn(6, 4)),          // REPORT LUNS
     action(0xa3, 0x05, Maybe, DataIn(6, 4)),   // REPORT IDENTIFYING INFORMATION
     action(0xa3, 0x0a, Always, DataIn(6, 4)),  // REPORT TARGET PORT GROUPS
@@ -164,6 +165,8 @@ pub(crate) fn number(bytes: &[u8], at: usize, len: usize) -> u64 {
 /// The first block and the number of blocks of a command on blocks.
 pub(crate) fn blocks_of(cdb: &[u8], role: Role) -> (u64, u64) {
     match (cdb.len(), role) {
+        (10, WriteLong) => (number(cdb, 2, 4), 1),
+        (_, WriteLong) => (number(cdb, 2, 8), 1),
         (6, _) => {
             let blocks = if cdb[4] == 0 { 256 } else { u64::from(cdb[4]) };
             (number(cdb, 1, 3) & 0x1f_ffff, blocks)

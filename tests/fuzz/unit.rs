@@ -99,7 +99,7 @@ impl Unit {
         Ok(())
     }
 
-    /// Works until everything is answered, the medium's ops ending in any order.
+    /// Works until every command is answered, the medium's ops ending in any order.
     ///
     /// # Errors
     /// If a command stays unanswered or the ring breaks.
@@ -113,10 +113,10 @@ impl Unit {
             if self.kernel.is_broken() {
                 bail!("an answer broke the ring");
             }
-            if !self.at_medium.is_empty() {
-                self.finish_op(random);
-            } else if self.kernel.posted() == 0 && self.kernel.waiting() == 0 {
+            if self.kernel.posted() == 0 && self.kernel.waiting() == 0 {
                 break;
+            } else if !self.at_medium.is_empty() {
+                self.finish_op(random);
             } else if self.server.in_flight() > 0 {
                 bail!("{} commands wait for nothing", self.server.in_flight());
             }

@@ -133,6 +133,7 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         | Command::SynchronizeCache(_)
         | Command::CompareAndWrite(_)
         | Command::WriteSame(_)
+        | Command::WriteLong(_)
         | Command::Unmap(_)
         | Command::GetLbaStatus(_)
         | Command::SetTargetPortGroups(_) => {}

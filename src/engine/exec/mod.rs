@@ -23,7 +23,7 @@ pub(crate) mod write_same;
 use pulsefield_backstore::{BackstoreError, Op, OpOutput};
 use pulsefield_data::Buffer;
 use pulsefield_scsi::{Command, UnitChange};
-use pulsefield_units::LbaRange;
+use pulsefield_units::{Lba, LbaRange};
 
 use crate::config::AccessStateChange;
 use crate::logical_unit::LogicalUnit;
@@ -81,6 +81,8 @@ pub(crate) enum Exec {
     /// VERIFY and PRE-FETCH.
     Verify(verify::Verify),
     WriteSame(write_same::WriteSame),
+    /// The block to be marked.
+    WriteLong(Lba),
     Unmap(unmap::Unmap),
     SynchronizeCache,
     GetLbaStatus(get_lba_status::GetLbaStatus),
@@ -105,6 +107,10 @@ impl Exec {
             Self::OrWrite(or_write) => or_write.step(cx, input),
             Self::Verify(verify) => verify.step(cx, input),
             Self::WriteSame(write_same) => write_same.step(cx, input),
+            Self::WriteLong(lba) => Step::End(match cx.unit.marked.mark(*lba) {
+                Ok(()) => Outcome::NO_DATA,
+                Err(sense) => Outcome::check(sense),
+            }),
             Self::Unmap(unmap) => unmap.step(cx, input),
             Self::SynchronizeCache => synchronize_cache::step(input),
             Self::GetLbaStatus(get_lba_status) => get_lba_status.step(cx, input),
@@ -158,6 +164,7 @@ impl Exec {
             | Self::StartStopUnit(_) => true,
             Self::Read(_)
             | Self::Verify(_)
+            | Self::WriteLong(_)
             | Self::SynchronizeCache
             | Self::GetLbaStatus(_)
             // The operation goes on by itself.

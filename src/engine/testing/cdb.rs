@@ -38,6 +38,11 @@ pub(crate) fn write_atomic(lba: u64, blocks: u16) -> [u8; 16] {
     form_16(0x9c, 0, lba, blocks.into())
 }
 
+/// WRITE LONG with WR_UNCOR.
+pub(crate) fn write_long(lba: u64) -> [u8; 16] {
+    form_16(0x9f, 0x51, lba, 0)
+}
+
 pub(crate) fn pre_fetch(lba: u64, blocks: u32) -> [u8; 16] {
     form_16(0x90, 0, lba, blocks)
 }

@@ -11,7 +11,7 @@ use crate::cdb::{
     read_capacity, read_defect_data, report_supported_operation_codes,
     report_supported_task_management_functions, report_target_port_groups, request_sense, sanitize,
     set_target_port_groups, start_stop_unit, synchronize_cache, test_unit_ready, unmap, verify,
-    write, write_atomic, write_same,
+    write, write_atomic, write_long, write_same,
 };
 
 /// A row without service action.
@@ -71,6 +71,8 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "SYNCHRONIZE CACHE(10)", Engine(synchronize_cache::parse_10)),
     command(&[0x37, 0, 0x1f, 0, 0, 0, 0, 0xff, 0xff, 0x04],
         "READ DEFECT DATA(10)", Engine(read_defect_data::parse_10)),
+    command(&[0x3f, 0x40, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0x04],
+        "WRITE LONG(10)", Engine(write_long::parse_10)),
     command(&[0x41, 0xf8, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0x04],
         "WRITE SAME(10)", Engine(write_same::parse_10)),
     command(&[UNMAP, 0x01, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04],
@@ -150,6 +152,9 @@ pub(crate) static TABLE: &[OperationCode] = &[
     action(&[0x9e, 0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
               0xff, 0xff, 0xff, 0xff, 0xff, 0x04],
         "GET LBA STATUS(16)", Engine(get_lba_status::parse)),
+    action(&[0x9f, 0x51, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+              0, 0, 0, 0, 0, 0x04],
+        "WRITE LONG(16)", Engine(write_long::parse_16)),
     command(&[0xa0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0],
         "REPORT LUNS", Kernel),
     action(&[0xa3, 0x05, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xfe, 0x04],

@@ -54,6 +54,10 @@ fn a_plain_cdb_of_every_row_is_found_again() {
         let cdb = Cdb::new(&plain_cdb(row));
         assert_eq!(name_of(&cdb), Some(row.name));
         match row.executor {
+            // Without WR_UNCOR it is obsolete.
+            Executor::Engine(_) if row.name.starts_with("WRITE LONG") => {
+                assert_eq!(parse(&cdb), Err(Sense::invalid_field_in_cdb(1, Some(6))));
+            }
             Executor::Engine(_) => assert!(parse(&cdb).is_ok(), "{}", row.name),
             Executor::Kernel => assert_eq!(parse(&cdb), Err(Sense::invalid_opcode())),
         }
@@ -121,7 +125,7 @@ fn an_unknown_service_action_is_pointed_at() {
 
 #[test]
 fn unknown_operation_codes_are_refused_in_every_group() {
-    for opcode in [0x01, 0x3f, 0x7f, 0x60, 0x83, 0xc0, 0xe5, 0xff] {
+    for opcode in [0x01, 0x3e, 0x7f, 0x60, 0x83, 0xc0, 0xe5, 0xff] {
         let cdb = Cdb::new(&[opcode; 32]);
         assert_eq!(parse(&cdb), Err(Sense::invalid_opcode()));
         assert_eq!((cdb_length(opcode), name_of(&cdb)), (None, None));

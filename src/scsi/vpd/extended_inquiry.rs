@@ -13,6 +13,8 @@ pub struct ExtendedInquiryData {
 }
 
 const SIMPSUP: u8 = 0x01;
+/// WU_SUP: WRITE LONG marks blocks.
+const WU_SUP: u8 = 0x08;
 const V_SUP: u8 = 0x01;
 
 impl ExtendedInquiryData {
@@ -20,7 +22,7 @@ impl ExtendedInquiryData {
     pub fn encode(&self, out: &mut Vec<u8>) {
         encode_page(VpdPage::ExtendedInquiryData, out, |out| {
             let cache = if self.volatile_cache { V_SUP } else { 0 };
-            out.extend_from_slice(&[0, SIMPSUP, cache]);
+            out.extend_from_slice(&[0, SIMPSUP, WU_SUP | cache]);
             // Microcode, self-test times, copy and sense features: nothing to say.
             out.extend_from_slice(&[0; 57]);
         });
@@ -33,7 +35,7 @@ mod tests {
 
     #[test]
     fn the_page_has_64_bytes() {
-        for (volatile_cache, byte) in [(false, 0), (true, 1)] {
+        for (volatile_cache, byte) in [(false, 0x08), (true, 0x09)] {
             let mut out = Vec::new();
             ExtendedInquiryData { volatile_cache }.encode(&mut out);
             assert_eq!(out[..7], [0, 0x86, 0, 0x3c, 0, 1, byte]);

@@ -36,6 +36,7 @@ const INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT: Code = (0x05, 0x0e, 0x03);
 const SAVING_PARAMETERS_NOT_SUPPORTED: Code = (0x05, 0x39, 0x00);
 const WRITE_PROTECTED: Code = (0x07, 0x27, 0x00);
 const MISCOMPARE: Code = (0x0e, 0x1d, 0x00);
+const MARKED_BAD: Code = (0x03, 0x11, 0x14);
 
 /// The unit attention conditions that are raised here, or that MODE SELECT raises.
 const ATTENTIONS: [Code; 3] = [(0x06, 0x2a, 0x01), (0x06, 0x2a, 0x09), (0x06, 0x3f, 0x03)];
@@ -59,6 +60,8 @@ pub(crate) struct Standing {
     pub(crate) failing: bool,
     /// The command may have been aborted.
     pub(crate) aborted: bool,
+    /// WRITE LONG may have marked blocks.
+    pub(crate) marked: bool,
     /// Something was asked for that may have changed what the unit does.
     pub(crate) disturbed: bool,
 }
@@ -91,6 +94,7 @@ pub(crate) fn check(
                 || known(&reasons.may)
                 || standing.disturbed
                 || standing.failing && known(&FAILURES)
+                || standing.marked && names_a_block_it_reads(role, sent, sense)
                 || standing.attention && known(&ATTENTIONS)
                 || form.is_some_and(|form| form.presence == Presence::Maybe);
             ensure!(allowed, "{sense} is none of {:02x?} {:02x?}", reasons.must, reasons.may);
@@ -116,6 +120,29 @@ pub(crate) fn check(
         }
         status => bail!("status {status:02x}h"),
     }
+}
+
+/// Whether sense data says of one of the command's own blocks that it is marked.
+fn names_a_block_it_reads(role: Option<Role>, sent: &Sent, sense: Sense) -> bool {
+    let reads = [Role::Read, Role::Verify, Role::PreFetch, Role::OrWrite, Role::CompareAndWrite];
+    let Some(role) = role.filter(|role| sense.code == MARKED_BAD && reads.contains(role)) else {
+        return false;
+    };
+    let (first, blocks) = blocks_of(sent.cdb(), role);
+    let end = match blocks {
+        0 if role == Role::PreFetch => u64::MAX,
+        blocks => first.saturating_add(blocks),
+    };
+    match sense.information {
+        Some(lba) => (first..end).contains(&lba),
+        // Fixed format sense data cannot name a block beyond 32 bits.
+        None => end > u64::from(u32::MAX),
+    }
+}
+
+/// Whether a command may mark blocks.
+pub(crate) fn marks(sent: &Sent) -> bool {
+    form_of(sent.cdb()).is_some_and(|form| form.role == Role::WriteLong)
 }
 
 /// Whether GOOD may have changed what later commands are answered.
@@ -190,6 +217,8 @@ fn of_blocks(shape: &Shape, role: Role, sent: &Sent, reasons: &mut Reasons) {
     // Protection information, which the unit does not have (PROTECT of the standard INQUIRY data).
     let field = match role {
         Role::PreFetch | Role::SynchronizeCache => false,
+        // WR_UNCOR: without it the command is obsolete.
+        Role::WriteLong => bits & 0x40 == 0,
         _ if bits >> 5 != 0 => true,
         Role::Verify => byte_check == 0b10,
         Role::WriteAndVerify => byte_check > 0b01,
@@ -211,6 +240,8 @@ fn of_blocks(shape: &Shape, role: Role, sent: &Sent, reasons: &mut Reasons) {
     let long = match role {
         Role::PreFetch | Role::SynchronizeCache => false,
         Role::CompareAndWrite => counted > shape.compare_and_write_blocks_max.into(),
+        // WSNZ is set on thin units.
+        Role::WriteSame if blocks == 0 && shape.capabilities.thin => true,
         Role::WriteSame => counted > write_same_blocks_max(shape),
         _ => counted > transfer_blocks_max(shape),
     };
@@ -268,6 +299,7 @@ pub(crate) fn data_out_of(shape: &Shape, role: Role, cdb: &[u8]) -> u64 {
         Role::Read
         | Role::PreFetch
         | Role::SynchronizeCache
+        | Role::WriteLong
         | Role::DataIn(..)
         | Role::ParameterList
         | Role::Other => 0,

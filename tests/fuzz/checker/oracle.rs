@@ -35,7 +35,7 @@ impl Oracle {
         let Some(form) = form_of(sent.cdb()) else { return self.unchanged(medium) };
         if matches!(form.role, Role::Other | Role::ParameterList | Role::DataIn(..)) {
             if form.opcode == 0x42 && finished.status == GOOD {
-                self.unmap(shape, sent);
+                self.unmap(shape, sent)?;
             }
             return self.unchanged(medium);
         }
@@ -85,21 +85,22 @@ impl Oracle {
         }
     }
 
-    fn unmap(&mut self, shape: &Shape, sent: &Sent) {
+    fn unmap(&mut self, shape: &Shape, sent: &Sent) -> Result<()> {
         let list = sent.data_out();
-        let length = usize::try_from(number(sent.cdb(), 7, 2)).unwrap_or(0).min(list.len());
-        let Some(descriptors) = list.get(8..length) else { return };
-        let stated = usize::try_from(number(list, 2, 2)).unwrap_or(0);
-        for descriptor in descriptors[..stated.min(descriptors.len())].chunks_exact(16) {
+        let length = usize::try_from(number(sent.cdb(), 7, 2))?.min(list.len());
+        let Some(descriptors) = list.get(8..length) else { return Ok(()) };
+        let stated = usize::try_from(number(list, 2, 2))?.min(descriptors.len());
+        for descriptor in descriptors[..stated].chunks_exact(16) {
             let (lba, blocks) = (number(descriptor, 0, 8), number(descriptor, 8, 4));
-            for byte in lba * shape.block_bytes()..(lba + blocks) * shape.block_bytes() {
-                if let Some(byte) =
-                    usize::try_from(byte).ok().and_then(|at| self.before.get_mut(at))
-                {
-                    *byte = 0;
-                }
+            // An empty descriptor names no block, so none has to exist.
+            if blocks > 0 {
+                let exists = lba.checked_add(blocks).is_some_and(|end| end <= shape.blocks());
+                ensure!(exists, "GOOD, with {blocks} blocks from {lba} on to unmap");
+                let byte = |lba: u64| usize::try_from(lba * shape.block_bytes());
+                self.before[byte(lba)?..byte(lba + blocks)?].fill(0);
             }
         }
+        Ok(())
     }
 }
 
@@ -138,6 +139,7 @@ fn apply(role: Role, cdb: &[u8], held: &mut [u8], data: &[u8], finished: &Finish
         Role::Verify
         | Role::PreFetch
         | Role::SynchronizeCache
+        | Role::WriteLong
         | Role::DataIn(..)
         | Role::ParameterList
         | Role::Other => {}

@@ -192,8 +192,9 @@ fn extended_inquiry_data_knows_of_the_cache() {
 #[test]
 fn block_limits_are_those_that_are_enforced() {
     let limits = |world: &mut World| page(world, 0xb0);
-    let expected = |fields: [&[u8]; 9]| {
-        [&[0x00, 0xb0, 0x00, 0x3c, 0x00, 0x01, 0x00, 0x01], &fields.concat()[..], &[0; 16]].concat()
+    let expected = |write_same_non_zero: u8, fields: [&[u8]; 9]| {
+        let head = [0x00, 0xb0, 0x00, 0x3c, write_same_non_zero, 0x01, 0x00, 0x01];
+        [&head, &fields.concat()[..], &[0; 16]].concat()
     };
     let maximum_transfer = [0, 0, 0x40, 0];
     let optimal_transfer = [0, 0, 0x08, 0];
@@ -201,46 +202,55 @@ fn block_limits_are_those_that_are_enforced() {
     assert_eq!(
         limits(&mut World::default()),
         // Last, as much WRITE ATOMIC as WRITE.
-        expected([
-            &maximum_transfer,
-            &optimal_transfer,
-            &[0; 4],
-            // UNMAP: 2^20 blocks, 64 descriptors, granules of 8 blocks, from block 0 on.
-            &[0, 0x10, 0, 0],
-            &[0, 0, 0, 64],
-            &[0, 0, 0, 8],
-            &[0x80, 0, 0, 0],
-            &write_same,
-            &maximum_transfer,
-        ])
+        expected(
+            1,
+            [
+                &maximum_transfer,
+                &optimal_transfer,
+                &[0; 4],
+                // UNMAP: 2^20 blocks, 64 descriptors, granules of 8 blocks, from block 0 on.
+                &[0, 0x10, 0, 0],
+                &[0, 0, 0, 64],
+                &[0, 0, 0, 8],
+                &[0x80, 0, 0, 0],
+                &write_same,
+                &maximum_transfer,
+            ]
+        )
     );
     assert_eq!(
         limits(&mut thick()),
-        expected([
-            &maximum_transfer,
-            &optimal_transfer,
-            &[0; 4],
-            &[0; 4],
-            &[0; 4],
-            &[0, 0, 0, 8],
-            &[0; 4],
-            &write_same,
-            &[0; 4],
-        ])
+        expected(
+            0,
+            [
+                &maximum_transfer,
+                &optimal_transfer,
+                &[0; 4],
+                &[0; 4],
+                &[0; 4],
+                &[0, 0, 0, 8],
+                &[0; 4],
+                &write_same,
+                &[0; 4],
+            ]
+        )
     );
     assert_eq!(
         limits(&mut big_blocks()),
-        expected([
-            &[0, 0, 0x08, 0],
-            &[0, 0, 0x01, 0],
-            &[0; 4],
-            &[0, 0x10, 0, 0],
-            &[0, 0, 0, 64],
-            &[0, 0, 0, 1],
-            &[0x80, 0, 0, 0],
-            &[0, 0, 0, 0, 0, 0, 0x10, 0],
-            &[0, 0, 0x08, 0],
-        ])
+        expected(
+            1,
+            [
+                &[0, 0, 0x08, 0],
+                &[0, 0, 0x01, 0],
+                &[0; 4],
+                &[0, 0x10, 0, 0],
+                &[0, 0, 0, 64],
+                &[0, 0, 0, 1],
+                &[0x80, 0, 0, 0],
+                &[0, 0, 0, 0, 0, 0, 0x10, 0],
+                &[0, 0, 0x08, 0],
+            ]
+        )
     );
 }
 

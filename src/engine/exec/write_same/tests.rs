@@ -60,8 +60,14 @@ fn a_disabled_cache_makes_every_piece_durable() {
 }
 
 #[test]
-fn zero_blocks_are_the_rest_of_the_medium() {
-    let mut world = World::default();
+fn zero_blocks_are_the_rest_of_a_thick_medium() {
+    let thick = |blocks| {
+        World::with(|setup| {
+            setup.capabilities.thin = false;
+            setup.geometry.blocks = BlockCount::new(blocks);
+        })
+    };
+    let mut world = thick(64);
     world.put(0, &filled(b'A', 64));
     world.execute(&cdb::write_same(60, 0, cdb::NDOB), none()).good();
     assert!(world.medium[60 * 512..] == filled(0, 4));
@@ -69,11 +75,17 @@ fn zero_blocks_are_the_rest_of_the_medium() {
     let no_block = world.execute(&cdb::write_same(64, 0, 0), out(&filled(0, 1)));
     no_block.check(Sense::lba_out_of_range());
     // As many as WRITE SAME takes, and one more.
-    let mut world = World::with(|setup| setup.geometry.blocks = BlockCount::new(1 << 20));
+    let mut world = thick(1 << 20);
     let last = (1 << 20) - 32_768;
     world.execute(&cdb::write_same(last, 0, 0), out(&filled(0, 1))).good();
     let too_many = world.execute(&cdb::write_same(last - 1, 0, 0), out(&filled(0, 1)));
     too_many.check_codes(SenseKey::IllegalRequest, Asc::new(0x24, 0x00));
+}
+
+#[test]
+fn zero_blocks_of_a_thin_medium_are_refused() {
+    let refused = World::default().execute(&cdb::write_same(60, 0, cdb::UNMAP), out(&filled(0, 1)));
+    refused.check_codes(SenseKey::IllegalRequest, Asc::new(0x24, 0x00));
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn cases(blocks: u64) -> Vec<Case> {
         case("WRITE of no blocks", &cdb::write_16(0, 0), None, Answer::Good),
         case("VERIFY of no blocks", &cdb::verify_16(0, 0), None, Answer::Good),
         case("COMPARE AND WRITE of no blocks", &cdb::compare_and_write(0, 0), None, Answer::Good),
-        case("WRITE SAME of no blocks, of too many then", &cdb::write_same_16(0, 0), Out(BLOCK), Answer::INVALID_FIELD),
+        case("WRITE SAME of no blocks (WSNZ)", &cdb::write_same_16(0, 0), Out(BLOCK), Answer::INVALID_FIELD),
         case("UNMAP without a list", &cdb::unmap(0), None, Answer::Good),
         // More than the target takes.
         case("COMPARE AND WRITE of two blocks", &cdb::compare_and_write(0, 2), Out(4 * BLOCK), Answer::INVALID_FIELD),
