@@ -25,3 +25,6 @@ pub const CONTROL_SOCKET: &str = "/run/pulsefield/control.sock";
 
 /// Where the configuration is read from, unless the daemon is told otherwise.
 pub const CONFIG_FILE: &str = "/etc/pulsefield/pulsefield.toml";
+
+/// Where the daemon keeps what must outlive it, unless it is told otherwise.
+pub const STATE_FOLDER: &str = "/var/lib/pulsefield";

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use pulsefield_control::{CONFIG_FILE, CONTROL_SOCKET};
+use pulsefield_control::{CONFIG_FILE, CONTROL_SOCKET, STATE_FOLDER};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -78,6 +78,9 @@ pub struct ServeArgs {
     /// The control socket
     #[arg(long, value_name = "PATH", default_value = CONTROL_SOCKET)]
     pub socket: PathBuf,
+    /// The folder in which logical units keep what initiators have them save
+    #[arg(long, value_name = "FOLDER", default_value = STATE_FOLDER)]
+    pub state: PathBuf,
     /// Print the configuration with all defaults filled in, and end
     #[arg(long)]
     pub(crate) print_config: bool,
@@ -114,6 +117,7 @@ mod tests {
         let Command::Serve(serve) = parse("pulsefield serve").unwrap() else { panic!() };
         assert_eq!(serve.config.to_str(), Some("/etc/pulsefield/pulsefield.toml"));
         assert_eq!(serve.socket.to_str(), Some("/run/pulsefield/control.sock"));
+        assert_eq!(serve.state.to_str(), Some("/var/lib/pulsefield"));
         assert!(!serve.print_config);
         let Command::Lun(LunCommand::Show { name, ask }) =
             parse("pulsefield lun show ds1 --json --socket /tmp/s").unwrap()

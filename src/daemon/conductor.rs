@@ -14,7 +14,8 @@ use crossbeam_channel::Sender;
 use pulsefield_backstore::{Backstore, Completion, Geometry, OpTag, Request};
 use pulsefield_data::Buffer;
 use pulsefield_engine::{
-    AccessStateChange, Action, Answer, DeviceServer, Incoming, Lane, Query, UnitAttention,
+    AccessStateChange, Action, Answer, DeviceServer, Incoming, Lane, Query, SavedState,
+    UnitAttention,
 };
 use pulsefield_kernel::UioError;
 use pulsefield_ring::{self as ring, CommandToken, DataIn, Entry, Ring, RingCommand, RingError};
@@ -73,6 +74,10 @@ pub(crate) trait Surroundings {
     fn ask(&self, query: Query);
     /// Changes the states of target port groups; [`Message::AccessStatesSet`] says how that went.
     fn set_access_states(&self, request: OpTag, changes: Vec<AccessStateChange>);
+    /// Finds out what the unit has saved; [`Message::Restored`] says it.
+    fn load(&self);
+    /// Puts this on stable storage; [`Message::Saved`] with the same number says how that went.
+    fn save(&self, number: u64, state: SavedState);
     /// Keeps new commands off the ring from now on; [`Message::Blocked`] says when that is so.
     fn block(&self);
 }
@@ -91,6 +96,14 @@ pub(crate) struct Conductor<'a> {
     /// is not the processor's own.
     now: Instant,
     unannounced: Unannounced,
+    /// Whether the unit is as it was saved. What it has saved is asked for when the first command
+    /// comes, since LIO sets the serial number that it is kept under only after the unit is made;
+    /// until then nothing more is taken from the ring.
+    restored: bool,
+    /// What came first, and waits for that.
+    held: Option<Entry>,
+    /// The number of the first saving that this conductor asked for.
+    first_save: u64,
     /// Resizes whose requester still waits.
     resizes: Vec<(BlockCount, Sender<()>)>,
     stopping: Option<Stopping>,
@@ -156,6 +169,7 @@ impl<'a> Conductor<'a> {
         if let Some(enabled) = orders.write_cache {
             server.set_write_cache(enabled);
         }
+        let first_save = station.saves;
         Self {
             station,
             uio,
@@ -166,6 +180,9 @@ impl<'a> Conductor<'a> {
             counters,
             now: clock::now(),
             unannounced: Unannounced::default(),
+            restored: false,
+            held: None,
+            first_save,
             resizes: Vec::new(),
             stopping: None,
         }
@@ -260,10 +277,44 @@ impl<'a> Conductor<'a> {
                 Message::AccessStatesSet { request, changed } => {
                     self.server.on_access_states_set(clock::now(), request, changed);
                 }
+                Message::Restored(state) => self.restore(state),
+                // One that an earlier conductor asked for concerns nobody any more.
+                Message::Saved { number, on_stable_storage } if number >= self.first_save => {
+                    self.server.on_saved(clock::now(), on_stable_storage);
+                }
+                Message::Saved { .. } => {}
                 Message::Probe(number) => self.probe(number)?,
             }
         }
         Ok(())
+    }
+
+    /// Gives the unit what it has saved; what was ordered since it was opened holds on.
+    fn restore(&mut self, state: SavedState) {
+        if !self.restored {
+            self.server.restore(state);
+            if let Some(enabled) = self.station.orders.write_cache {
+                self.server.set_write_cache(enabled);
+            }
+            self.restored = true;
+        }
+    }
+
+    /// The next entry of the ring, if the unit is restored.
+    fn next_entry(&mut self) -> Result<Option<Entry>, RingError> {
+        if self.restored {
+            return match self.held.take() {
+                Some(entry) => Ok(Some(entry)),
+                None => self.ring.next_entry(),
+            };
+        }
+        if self.held.is_none() {
+            self.held = self.ring.next_entry()?;
+            if self.held.is_some() {
+                self.surroundings.load();
+            }
+        }
+        Ok(None)
     }
 
     /// Hands the device server what came from the ring and from the medium; says whether anything
@@ -275,7 +326,7 @@ impl<'a> Conductor<'a> {
             let Completion { tag, result, buffer } = completion;
             self.server.on_op_done(self.now, tag, result, buffer);
         }
-        while let Some(entry) = self.ring.next_entry()? {
+        while let Some(entry) = self.next_entry()? {
             self.note_time(&mut any);
             match entry {
                 Entry::Command(command) => self.take_command(command),
@@ -328,6 +379,10 @@ impl<'a> Conductor<'a> {
             Action::Ask(query) => self.surroundings.ask(query),
             Action::SetAccessStates { request, changes } => {
                 self.surroundings.set_access_states(request, changes);
+            }
+            Action::Save(state) => {
+                self.surroundings.save(self.station.saves, state);
+                self.station.saves += 1;
             }
         }
         Ok(())

@@ -24,6 +24,7 @@ mod notice;
 mod plane;
 mod port_groups;
 mod resize;
+mod saved_state;
 mod serve;
 mod signals;
 mod station;

@@ -29,6 +29,7 @@ use crate::conductor::{Conductor, End, Surroundings};
 use crate::counters::Counters;
 use crate::errand::Errands;
 use crate::media::{self, Media, MediumError};
+use crate::saved_state::StateFolder;
 use crate::station::Station;
 use crate::surroundings::Configfs;
 use crate::table::Service;
@@ -143,6 +144,7 @@ pub(crate) struct Commons {
     pub(crate) roots: Roots,
     pub(crate) media: Arc<Media>,
     pub(crate) errands: Errands,
+    pub(crate) states: StateFolder,
 }
 
 /// All a unit's thread needs to know.
@@ -213,7 +215,12 @@ impl Lun {
             Some(error) => error!(error = error as &dyn Error, "served without its medium"),
         }
         let mailbox = station.mailbox();
-        let configfs = Configfs::new(self.device(), self.commons.errands.clone(), mailbox.clone());
+        let configfs = Configfs::new(
+            self.device(),
+            self.commons.errands.clone(),
+            mailbox.clone(),
+            self.commons.states.clone(),
+        );
         report(Report::Serving {
             service: Service {
                 mailbox,

@@ -21,6 +21,7 @@ use crate::logging::Logging;
 use crate::lun::Commons;
 use crate::media::Media;
 use crate::plane::Plane;
+use crate::saved_state::StateFolder;
 use crate::supervisor::{News, Supervisor, launch};
 use crate::table::SharedTable;
 use crate::watchdog::{Watchdog, notify};
@@ -29,13 +30,15 @@ use crate::{announcements, signals};
 /// How long the first attempt at D-Bus may take before the daemon says it is ready.
 const DBUS_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Where the daemon reads and listens.
+/// Where the daemon reads, listens and keeps things.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
     /// The configuration file; it may be missing.
     pub config: PathBuf,
     /// The control socket.
     pub socket: PathBuf,
+    /// The folder in which logical units keep what they save.
+    pub state: PathBuf,
 }
 
 /// Why the daemon does not start, or does not go on.
@@ -120,6 +123,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), StartError> {
             roots,
             media,
             errands: Errands::start().map_err(io_error("start a thread"))?,
+            states: StateFolder::new(options.state.join("units")),
         },
         launch: Box::new(launch),
         watchdog: Watchdog::new(),

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use pulsefield_backstore::OpTag;
-use pulsefield_engine::{Identity, LuConfig, PortGroup};
+use pulsefield_engine::{Identity, LuConfig, PortGroup, SavedState};
 use pulsefield_units::BlockCount;
 
 use crate::completions::Completions;
@@ -37,6 +37,10 @@ pub(crate) enum Message {
     PortGroups(Vec<PortGroup>),
     /// How a [`pulsefield_engine::Action::SetAccessStates`] went.
     AccessStatesSet { request: OpTag, changed: bool },
+    /// What the unit has saved, as asked for by [`Surroundings::load`](crate::conductor::Surroundings).
+    Restored(SavedState),
+    /// How the saving with this number went.
+    Saved { number: u64, on_stable_storage: bool },
     /// Prove that commands get through: one goes through the device server, then this is noted.
     Probe(u64),
 }
@@ -104,6 +108,8 @@ pub(crate) struct Station {
     removed: Receiver<()>,
     mailbox: Mailbox,
     pub(crate) orders: Orders,
+    /// How often something was saved, by all conductors: their numbers are not used again.
+    pub(crate) saves: u64,
 }
 
 /// What ended a wait.
@@ -133,7 +139,7 @@ impl Station {
         let mailbox = Mailbox { sender, removed: remove, completions, pulse: Arc::default() };
         let orders = Orders { config, write_cache: None, blocks: None, stop: false };
         let events = Events::with_capacity(4);
-        Ok(Self { poll, events, inbox, removed, mailbox, orders })
+        Ok(Self { poll, events, inbox, removed, mailbox, orders, saves: 0 })
     }
 
     pub(crate) fn mailbox(&self) -> Mailbox {

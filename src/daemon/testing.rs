@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use pulsefield_backstore::{
     Backstore, Capabilities, Cfgstring, Geometry, Handler, OpTag, OpenError, OpenSpec, Request,
 };
-use pulsefield_engine::{AccessStateChange, LuConfig, Query};
+use pulsefield_engine::{AccessStateChange, LuConfig, Query, SavedState};
 use pulsefield_kernel::UioError;
 use pulsefield_ring::simulated_kernel::{
     Data, Finished, Options, Reset, SimulatedKernel, Submitted,
@@ -25,7 +25,7 @@ use pulsefield_units::{BlockCount, BlockLength};
 
 use crate::clock;
 use crate::conductor::Surroundings;
-use crate::station::Station;
+use crate::station::{Mailbox, Message, Station};
 use crate::table::Service;
 use crate::uio::{MapError, Uio};
 
@@ -202,23 +202,41 @@ impl Uio for Arc<SimulatedUio> {
 pub(crate) enum Asked {
     Query(Query),
     SetAccessStates(OpTag, Vec<AccessStateChange>),
+    Save(u64, SavedState),
     Block,
 }
 
-/// Surroundings that leave every answer to the test.
-pub(crate) struct Listening(pub(crate) Sender<Asked>);
+/// Surroundings that leave every answer to the test, but for what a unit has saved: that is nothing.
+pub(crate) struct Listening {
+    asked: Sender<Asked>,
+    mailbox: Mailbox,
+}
+
+impl Listening {
+    pub(crate) fn new(asked: Sender<Asked>, mailbox: Mailbox) -> Self {
+        Self { asked, mailbox }
+    }
+}
 
 impl Surroundings for Listening {
     fn ask(&self, query: Query) {
-        let _ = self.0.send(Asked::Query(query));
+        let _ = self.asked.send(Asked::Query(query));
+    }
+
+    fn load(&self) {
+        self.mailbox.send(Message::Restored(SavedState::default()));
+    }
+
+    fn save(&self, number: u64, state: SavedState) {
+        let _ = self.asked.send(Asked::Save(number, state));
     }
 
     fn set_access_states(&self, request: OpTag, changes: Vec<AccessStateChange>) {
-        let _ = self.0.send(Asked::SetAccessStates(request, changes));
+        let _ = self.asked.send(Asked::SetAccessStates(request, changes));
     }
 
     fn block(&self) {
-        let _ = self.0.send(Asked::Block);
+        let _ = self.asked.send(Asked::Block);
     }
 }
 

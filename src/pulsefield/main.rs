@@ -6,9 +6,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use pulsefield_ctl::{Cli, run};
+use pulsefield_ctl::{Cli, ServeArgs, run};
 use pulsefield_daemon::{ServeOptions, serve};
 
 fn main() -> ExitCode {
-    run(Cli::parse(), |args| serve(&ServeOptions { config: args.config, socket: args.socket }))
+    run(Cli::parse(), |args| {
+        let ServeArgs { config, socket, state, .. } = args;
+        serve(&ServeOptions { config, socket, state })
+    })
 }

@@ -11,6 +11,7 @@ use pulsefield_backstore::{BackstoreError, Op, OpOutput, Workers};
 use pulsefield_engine::{Identity, LuConfig, PortGroup};
 use pulsefield_ring::simulated_kernel::{Data, Finished, Options, Submitted};
 use pulsefield_ring::{Features, TmrKind};
+use pulsefield_scsi::mode_page::ModeSettings;
 use pulsefield_scsi::parameter::{AccessState, AccessStates};
 use pulsefield_units::Lba;
 
@@ -65,10 +66,8 @@ impl Lu {
         let (asked_for, asked) = unbounded();
         let thread = thread::spawn({
             let (uio, counters) = (uio.clone(), counters.clone());
-            move || {
-                let surroundings = Listening(asked_for);
-                Conductor::new(&mut station, &uio, &surroundings, ring, medium, counters).run()
-            }
+            let surroundings = Listening::new(asked_for, mailbox.clone());
+            move || Conductor::new(&mut station, &uio, &surroundings, ring, medium, counters).run()
         });
         Self { uio, mailbox, counters, asked, thread }
     }
@@ -128,6 +127,64 @@ impl Lu {
         }
         self.thread.join().unwrap()
     }
+}
+
+/// MODE SELECT (6) of the Control page with D_SENSE, to be saved.
+const SAVE_D_SENSE: [u8; 6] = [0x15, 0x11, 0, 0, 16, 0];
+const D_SENSE: [u8; 16] = [0, 0, 0, 0, 0x0a, 0x0a, 0x06, 0x10, 0, 0x40, 0, 0, 0xff, 0xff, 0, 0];
+
+#[test]
+fn what_is_to_be_saved_is_answered_when_it_is() {
+    let lu = Lu::on("ram/");
+    for (number, on_stable_storage) in [(0, true), (1, false)] {
+        let select = lu.submit(&SAVE_D_SENSE, Data::Out(D_SENSE.to_vec()));
+        let Asked::Save(asked, state) = lu.asked.recv_timeout(PATIENCE).unwrap() else { panic!() };
+        assert_eq!(asked, number);
+        assert!(state.modes.unwrap().descriptor_sense);
+        lu.write(0, b'A');
+        lu.mailbox.send(Message::Saved { number, on_stable_storage });
+        let status = if on_stable_storage { GOOD } else { CHECK_CONDITION };
+        assert_eq!(lu.uio.answer(select).status, status);
+    }
+}
+
+#[test]
+fn no_command_is_carried_out_before_the_unit_is_as_it_was_saved() {
+    struct Slow(Sender<()>);
+    impl Surroundings for Slow {
+        fn ask(&self, _query: Query) {}
+        fn load(&self) {
+            self.0.send(()).unwrap();
+        }
+        fn save(&self, _number: u64, _state: SavedState) {}
+        fn block(&self) {}
+    }
+    let uio = SimulatedUio::new(Options::default());
+    let ring = uio.attach();
+    let mut station = Station::new(uio.events(), LuConfig::default()).unwrap();
+    let mailbox = station.mailbox();
+    let (loading, loads) = unbounded();
+    let medium = Media::new().open("test", "ram/", geometry(64)).unwrap();
+    let thread = thread::spawn({
+        let uio = uio.clone();
+        move || {
+            let counters = Arc::default();
+            Conductor::new(&mut station, &uio, &Slow(loading), ring, medium, counters).run()
+        }
+    });
+    let first = uio.submit(&write(0, 1), Data::Out(block(b'A')));
+    let second = uio.submit(&read(0, 1), Data::In(512));
+    loads.recv_timeout(PATIENCE).unwrap();
+    assert!(!uio.has_answer());
+    // SWP.
+    let modes = Some(ModeSettings { software_write_protect: true, ..ModeSettings::default() });
+    mailbox.send(Message::Restored(SavedState { modes, ..SavedState::default() }));
+    assert_eq!(uio.answer(first).status, CHECK_CONDITION);
+    assert_eq!(uio.answer(second).data_in, block(0));
+    assert!(loads.is_empty(), "asked once");
+    mailbox.send(Message::Stop);
+    mailbox.send(Message::Blocked);
+    assert!(matches!(thread.join().unwrap(), End::Stopped));
 }
 
 #[test]

@@ -67,6 +67,7 @@ impl Machine {
                 roots: Roots::under(self.directory.path()),
                 media: Arc::new(Media::new()),
                 errands: Errands::start().unwrap(),
+                states: StateFolder::new(self.directory.path().join("units")),
             },
         }
     }
@@ -101,7 +102,8 @@ impl Serving {
         let (asked_for, asked) = unbounded();
         let thread = thread::spawn({
             let (uio, ring) = (uio.clone(), uio.attach());
-            move || lun.serve(&uio, ring, &mut station, &Listening(asked_for), &medium)
+            let surroundings = Listening::new(asked_for, mailbox.clone());
+            move || lun.serve(&uio, ring, &mut station, &surroundings, &medium)
         });
         Self { uio, mailbox, counters, asked, thread }
     }

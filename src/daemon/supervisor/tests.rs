@@ -10,6 +10,7 @@ use pulsefield_kernel::Roots;
 use super::*;
 use crate::errand::Errands;
 use crate::media::{Media, MediumError};
+use crate::saved_state::StateFolder;
 use crate::station::Station;
 use crate::testing::{PATIENCE, geometry, held_medium, service, station};
 
@@ -34,6 +35,7 @@ impl Bench {
                 roots: Roots::under(std::path::Path::new("/nonexistent")),
                 media: Arc::new(Media::new()),
                 errands: Errands::start().unwrap(),
+                states: StateFolder::new("/nonexistent"),
             },
             launch: Box::new(move |lun, _| {
                 starting.send(lun).unwrap();

@@ -67,7 +67,7 @@ impl HandmadeUio {
         }
         let ring = Ring::attach(self.map().unwrap()).unwrap();
         let (asked, _) = unbounded();
-        let surroundings = Listening(asked);
+        let surroundings = Listening::new(asked, station.mailbox());
         Conductor::new(&mut station, self, &surroundings, ring, medium, Arc::default()).run()
     }
 }
