@@ -19,7 +19,7 @@ use crate::exec::verify::Verify;
 use crate::exec::write::Write;
 use crate::exec::write_same::WriteSame;
 use crate::exec::{
-    Exec, format_unit, identifying_information, immediate, sanitize, start_stop_unit,
+    Exec, format_unit, identifying_information, immediate, sanitize, self_test, start_stop_unit,
 };
 use crate::lane::{Lane, lane_of};
 use crate::limits;
@@ -166,6 +166,7 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             unit.range_to_end(synchronize_cache.extent)?;
             Ok(Admission::run(Exec::SynchronizeCache))
         }
+        Command::DefaultSelfTest => self_test::admit(unit),
         Command::GetLbaStatus(get_lba_status) => {
             let extent = Extent { lba: get_lba_status.start, blocks: BlockCount::ZERO };
             let range = unit.range_to_end(extent)?;
@@ -203,6 +204,8 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
         | Command::ModeSense(_)
         | Command::ReadDefectData(_)
         | Command::LogSense(_)
+        | Command::ReceiveDiagnosticResults(_)
+        | Command::SendNoDiagnostic
         | Command::ReportIdentifyingInformation(_)
         | Command::ReportSupportedTaskManagementFunctions(_)
         | Command::ReportSupportedOperationCodes(_) => {

@@ -159,6 +159,8 @@ const fn does_without_medium(command: &Command) -> bool {
             | Command::Inquiry(_)
             | Command::ModeSense(_)
             | Command::LogSense(_)
+            | Command::ReceiveDiagnosticResults(_)
+            | Command::SendNoDiagnostic
             | Command::ReportIdentifyingInformation(_)
             | Command::SetIdentifyingInformation(_)
             | Command::ModeSelect(_)

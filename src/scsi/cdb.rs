@@ -4,6 +4,7 @@
 //! has checked its length; it names its fields as constants and refuses what it cannot honour.
 
 pub(crate) mod compare_and_write;
+pub(crate) mod diagnostic;
 pub(crate) mod format_unit;
 pub(crate) mod get_lba_status;
 pub(crate) mod identifying_information;

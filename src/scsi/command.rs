@@ -4,6 +4,7 @@ use pulsefield_units::{BlockCount, BlockLength};
 
 use crate::cdb::Extent;
 use crate::cdb::compare_and_write::CompareAndWrite;
+use crate::cdb::diagnostic::ReceiveDiagnosticResults;
 use crate::cdb::format_unit::FormatUnit;
 use crate::cdb::get_lba_status::GetLbaStatus;
 use crate::cdb::identifying_information::{
@@ -53,6 +54,12 @@ pub enum Command {
     ModeSelect(ModeSelect),
     /// LOG SENSE.
     LogSense(LogSense),
+    /// RECEIVE DIAGNOSTIC RESULTS.
+    ReceiveDiagnosticResults(ReceiveDiagnosticResults),
+    /// SEND DIAGNOSTIC of the default self-test.
+    DefaultSelfTest,
+    /// SEND DIAGNOSTIC of nothing.
+    SendNoDiagnostic,
     /// START STOP UNIT.
     StartStopUnit(StartStopUnit),
     /// PREVENT ALLOW MEDIUM REMOVAL.
@@ -130,6 +137,8 @@ impl Command {
         let in_up_to = |allocation_length: u32| DataLength::InUpTo(allocation_length.into());
         match self {
             Self::TestUnitReady
+            | Self::DefaultSelfTest
+            | Self::SendNoDiagnostic
             | Self::StartStopUnit(_)
             | Self::PreventAllowMediumRemoval(_)
             | Self::PreFetch(_)
@@ -141,6 +150,7 @@ impl Command {
             Self::ReadCapacity10 => DataLength::InUpTo(READ_CAPACITY_10_LENGTH),
             Self::ReadCapacity16(command) => in_up_to(command.allocation_length),
             Self::ModeSense(command) => in_up_to(command.allocation_length),
+            Self::ReceiveDiagnosticResults(command) => in_up_to(command.allocation_length),
             Self::LogSense(command) => in_up_to(command.allocation_length),
             Self::ModeSelect(command) => {
                 DataLength::ParameterList(command.parameter_list_length.into())

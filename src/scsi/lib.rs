@@ -32,6 +32,7 @@ pub mod vpd;
 
 pub use cdb::Extent;
 pub use cdb::compare_and_write::CompareAndWrite;
+pub use cdb::diagnostic::ReceiveDiagnosticResults;
 pub use cdb::format_unit::{FormatList, FormatUnit};
 pub use cdb::get_lba_status::GetLbaStatus;
 pub use cdb::identifying_information::{

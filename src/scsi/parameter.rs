@@ -4,6 +4,7 @@
 
 mod ascii;
 mod defect_list;
+mod diagnostic_pages;
 mod format_parameters;
 mod identifying_information;
 mod inquiry;
@@ -18,6 +19,7 @@ mod unmap;
 
 pub use ascii::Ascii;
 pub use defect_list::encode_empty_defect_list;
+pub use diagnostic_pages::encode_supported_diagnostic_pages;
 pub use format_parameters::FormatParameters;
 pub use identifying_information::encode_identifying_information;
 pub use inquiry::{InquiryData, TargetPortGroupSupport};

@@ -4,7 +4,8 @@ use pulsefield_data::Buffer;
 use pulsefield_scsi::log_page::encode_log_page;
 use pulsefield_scsi::parameter::{
     InquiryData, ReadCapacityData, encode_empty_defect_list, encode_identifying_information,
-    encode_supported_operation_codes, encode_target_port_groups, encode_task_management_functions,
+    encode_supported_diagnostic_pages, encode_supported_operation_codes, encode_target_port_groups,
+    encode_task_management_functions,
 };
 use pulsefield_scsi::vpd::{
     BlockDeviceCharacteristics, DeviceIdentification, ExtendedInquiryData,
@@ -97,6 +98,7 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         Command::ReadCapacity16(_) => read_capacity(unit).encode_16(out),
         Command::ModeSense(mode_sense) => unit.mode_parameters().encode(mode_sense, out)?,
         Command::ReadDefectData(command) => encode_empty_defect_list(*command, out),
+        Command::ReceiveDiagnosticResults(_) => encode_supported_diagnostic_pages(out),
         Command::LogSense(log_sense) => encode_log_page(log_sense, &unit.statistics, out),
         Command::ReportIdentifyingInformation(report) => {
             let information = &unit.saved.identifying_information;
@@ -116,6 +118,8 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
             encode_target_port_groups(report.extended_header.then_some(0), &groups, out);
         }
         Command::TestUnitReady
+        | Command::SendNoDiagnostic
+        | Command::DefaultSelfTest
         | Command::ModeSelect(_)
         | Command::SetIdentifyingInformation(_)
         | Command::StartStopUnit(_)

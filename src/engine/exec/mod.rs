@@ -12,6 +12,7 @@ pub(crate) mod mode_select;
 pub(crate) mod or_write;
 pub(crate) mod read;
 pub(crate) mod sanitize;
+pub(crate) mod self_test;
 pub(crate) mod set_target_port_groups;
 pub(crate) mod start_stop_unit;
 pub(crate) mod synchronize_cache;
@@ -88,6 +89,7 @@ pub(crate) enum Exec {
     GetLbaStatus(get_lba_status::GetLbaStatus),
     ModeSelect(mode_select::ModeSelect),
     SetIdentifyingInformation(Vec<u8>),
+    SelfTest(LbaRange),
     StartStopUnit(UnitChange),
     /// A SANITIZE or FORMAT UNIT with IMMED = 0, answered so if the background operation ends well.
     AwaitBackground(Outcome),
@@ -118,6 +120,7 @@ impl Exec {
             Self::SetIdentifyingInformation(information) => {
                 identifying_information::step(information, cx)
             }
+            Self::SelfTest(range) => self_test::step(*range, cx, input),
             Self::StartStopUnit(change) => start_stop_unit::step(*change, cx, input),
             Self::AwaitBackground(_) => unreachable!("it is retired, never carried on"),
             Self::Ask(answered, command) => {
@@ -165,6 +168,7 @@ impl Exec {
             Self::Read(_)
             | Self::Verify(_)
             | Self::WriteLong(_)
+            | Self::SelfTest(_)
             | Self::SynchronizeCache
             | Self::GetLbaStatus(_)
             // The operation goes on by itself.

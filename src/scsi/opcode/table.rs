@@ -6,8 +6,8 @@ use super::{
     SANITIZE, UNMAP,
 };
 use crate::cdb::{
-    compare_and_write, format_unit, get_lba_status, identifying_information, inquiry, log_sense,
-    mode_select, mode_sense, or_write, pre_fetch, prevent_allow_medium_removal, read,
+    compare_and_write, diagnostic, format_unit, get_lba_status, identifying_information, inquiry,
+    log_sense, mode_select, mode_sense, or_write, pre_fetch, prevent_allow_medium_removal, read,
     read_capacity, read_defect_data, report_supported_operation_codes,
     report_supported_task_management_functions, report_target_port_groups, request_sense, sanitize,
     set_target_port_groups, start_stop_unit, synchronize_cache, test_unit_ready, unmap, verify,
@@ -53,6 +53,10 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "MODE SENSE(6)", Engine(mode_sense::parse_6)),
     command(&[0x1b, 0x01, 0, 0x0f, 0xf7, 0x04],
         "START STOP UNIT", Engine(start_stop_unit::parse)),
+    command(&[0x1c, 0x01, 0xff, 0xff, 0xff, 0x04],
+        "RECEIVE DIAGNOSTIC RESULTS", Engine(diagnostic::parse_receive)),
+    command(&[0x1d, 0xe4, 0, 0xff, 0xff, 0x04],
+        "SEND DIAGNOSTIC", Engine(diagnostic::parse_send)),
     command(&[PREVENT_ALLOW_MEDIUM_REMOVAL, 0, 0, 0, 0x03, 0x04],
         "PREVENT ALLOW MEDIUM REMOVAL", Engine(prevent_allow_medium_removal::parse)),
     command(&[0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0x04],
