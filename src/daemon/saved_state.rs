@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use pulsefield_engine::SavedState;
+use pulsefield_engine::{Operation, SavedState};
 use pulsefield_scsi::SetIdentifyingInformation;
 use pulsefield_scsi::mode_page::ModeSettings;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,16 @@ struct StateFile {
     modes: Option<Modes>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     identifying_information: Vec<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished: Option<Unfinished>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Unfinished {
+    Format,
+    Sanitize,
+    SanitizeWithUnrestrictedExit,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -130,7 +140,14 @@ impl From<StateFile> for SavedState {
             descriptor_sense: modes.descriptor_sense,
             software_write_protect: modes.software_write_protect,
         });
-        Self { modes, identifying_information: file.identifying_information }
+        let unfinished = file.unfinished.map(|unfinished| match unfinished {
+            Unfinished::Format => Operation::Format,
+            Unfinished::Sanitize => Operation::Sanitize { unrestricted_exit: false },
+            Unfinished::SanitizeWithUnrestrictedExit => {
+                Operation::Sanitize { unrestricted_exit: true }
+            }
+        });
+        Self { modes, identifying_information: file.identifying_information, unfinished }
     }
 }
 
@@ -141,7 +158,14 @@ impl From<&SavedState> for StateFile {
             descriptor_sense: modes.descriptor_sense,
             software_write_protect: modes.software_write_protect,
         });
-        Self { modes, identifying_information: state.identifying_information.clone() }
+        let unfinished = state.unfinished.map(|operation| match operation {
+            Operation::Format => Unfinished::Format,
+            Operation::Sanitize { unrestricted_exit: false } => Unfinished::Sanitize,
+            Operation::Sanitize { unrestricted_exit: true } => {
+                Unfinished::SanitizeWithUnrestrictedExit
+            }
+        });
+        Self { modes, identifying_information: state.identifying_information.clone(), unfinished }
     }
 }
 
@@ -156,7 +180,11 @@ mod tests {
     };
 
     fn state(information: &[u8]) -> SavedState {
-        SavedState { modes: Some(MODES), identifying_information: information.to_vec() }
+        SavedState {
+            modes: Some(MODES),
+            identifying_information: information.to_vec(),
+            unfinished: None,
+        }
     }
 
     #[test]
@@ -174,6 +202,21 @@ mod tests {
         let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["%2E%2E%2Ftwo.toml", "one.toml"], "nothing is left beside them");
+    }
+
+    #[test]
+    fn an_operation_that_was_not_finished_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = StateFolder::new(directory.path());
+        for operation in [
+            Operation::Format,
+            Operation::Sanitize { unrestricted_exit: false },
+            Operation::Sanitize { unrestricted_exit: true },
+        ] {
+            let state = SavedState { unfinished: Some(operation), ..SavedState::default() };
+            folder.save("x", &state).unwrap();
+            assert_eq!(folder.load("x").unwrap(), state);
+        }
     }
 
     #[test]

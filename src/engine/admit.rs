@@ -189,10 +189,10 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             Ok(Admission::End(Outcome::NO_DATA))
         }
         Command::Sanitize(command) => sanitize::admit(unit, data, *command),
-        Command::ExitSanitizeFailureMode => {
-            sanitize::exit_failure_mode(unit)?;
-            Ok(Admission::End(Outcome::NO_DATA))
-        }
+        Command::ExitSanitizeFailureMode => Ok(match sanitize::exit_failure_mode(unit)? {
+            Some(exec) => Admission::run(exec),
+            None => Admission::End(Outcome::NO_DATA),
+        }),
         Command::FormatUnit(command) => format_unit::admit(unit, data, *command),
         Command::TestUnitReady
         | Command::RequestSense(_)

@@ -5,8 +5,10 @@
 //! starts when all that was admitted before is over; what comes meanwhile is refused with a progress
 //! indication (`readiness.rs`). It sends one op at a time, in a slot of the bulk lane.
 //!
-//! It does not survive the device server. A medium that was to be sanitized when the daemon ended is
-//! then sanitized in part, and nothing says so: whoever asked has no answer, or has polled no end.
+//! That it goes on is saved before the first op, and that it is over before that is answered. It does
+//! not go on after the end of the device server: the next one then knows that the operation was not
+//! finished, and treats it as one that has failed. (A unit that cannot save anything is sanitized all
+//! the same, since that is what its owner wants most.)
 
 use pulsefield_backstore::{BackstoreError, Op, OpOutput, OpTag};
 use pulsefield_data::Buffer;
@@ -28,17 +30,19 @@ pub(crate) const HOLDER: Holder = Holder::MAX;
 /// What its ops are called; a task's ops have its place in the low half.
 pub(crate) const OP_TAG: OpTag = OpTag(u64::MAX);
 
-/// What asked for the operation.
+/// An operation on the whole medium, by the command that asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub enum Operation {
+    /// FORMAT UNIT.
     Format,
-    /// AUSE goes with it: whether EXIT FAILURE MODE helps if it fails.
+    /// SANITIZE.
     Sanitize {
+        /// AUSE: should it fail, EXIT FAILURE MODE makes the unit usable again.
         unrestricted_exit: bool,
     },
 }
 
-impl Purpose {
+impl Operation {
     /// What a command hears that comes while the operation runs.
     fn in_progress(self) -> Sense {
         let asc = match self {
@@ -72,7 +76,7 @@ enum Work {
 /// A background operation.
 #[derive(Debug)]
 pub(crate) struct Background {
-    pub(crate) purpose: Purpose,
+    pub(crate) operation: Operation,
     work: Work,
     range: LbaRange,
     /// What this pass has not been sent to yet.
@@ -81,6 +85,15 @@ pub(crate) struct Background {
     blocks_done: u128,
     blocks_total: u128,
     flushed: bool,
+    saved: Saved,
+}
+
+/// What of a background operation is on stable storage, or about to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Saved {
+    Nothing,
+    Begin,
+    End,
 }
 
 impl Background {
@@ -88,14 +101,14 @@ impl Background {
     pub(crate) fn format(unit: &LogicalUnit, range: LbaRange) -> Self {
         let work = Work::Zero { may_unmap: unit.capabilities.thin };
         let piece = unit.blocks_in(limits::BACKGROUND_ZERO_BYTES);
-        Self::new(Purpose::Format, work, range, piece, 1)
+        Self::new(Operation::Format, work, range, piece, 1)
     }
 
     /// Erasing all of `range`, which is the whole medium.
     pub(crate) fn erase(unit: &LogicalUnit, range: LbaRange, unrestricted_exit: bool) -> Self {
-        let purpose = Purpose::Sanitize { unrestricted_exit };
+        let operation = Operation::Sanitize { unrestricted_exit };
         let piece = unit.blocks_in(limits::BACKGROUND_ZERO_BYTES);
-        Self::new(purpose, Work::Erase, range, piece, 1)
+        Self::new(operation, Work::Erase, range, piece, 1)
     }
 
     /// Overwriting all of `range`, which is the whole medium.
@@ -123,14 +136,30 @@ impl Background {
             invert: overwrite.invert,
             passes_left: overwrite.passes,
         };
-        let purpose = Purpose::Sanitize { unrestricted_exit };
-        Self::new(purpose, work, range, piece, overwrite.passes)
+        let operation = Operation::Sanitize { unrestricted_exit };
+        Self::new(operation, work, range, piece, overwrite.passes)
     }
 
-    fn new(purpose: Purpose, work: Work, range: LbaRange, piece: BlockCount, passes: u8) -> Self {
+    fn new(
+        operation: Operation,
+        work: Work,
+        range: LbaRange,
+        piece: BlockCount,
+        passes: u8,
+    ) -> Self {
         let blocks_total = u128::from(range.blocks().as_u64()) * u128::from(passes);
         let rest = Some(range);
-        Self { purpose, work, range, rest, piece, blocks_done: 0, blocks_total, flushed: false }
+        Self {
+            operation,
+            work,
+            range,
+            rest,
+            piece,
+            blocks_done: 0,
+            blocks_total,
+            flushed: false,
+            saved: Saved::Nothing,
+        }
     }
 
     /// How much is done, in 65,536ths; never all of it.
@@ -141,7 +170,7 @@ impl Background {
 
     /// What commands hear that come meanwhile, and what REQUEST SENSE tells.
     pub(crate) fn sense(&self) -> Sense {
-        self.purpose.in_progress().with_progress(self.progress())
+        self.operation.in_progress().with_progress(self.progress())
     }
 
     /// The next op; `None` when all is done and on the medium.
@@ -211,13 +240,29 @@ impl<T, O: Observer> DeviceServer<T, O> {
         }
     }
 
-    /// Carries it one op further, or ends it.
+    /// Carries it one step further: has its begin saved, sends its next op, or has its end saved.
     pub(crate) fn step_background(&mut self, now: Instant) {
         let Some(background) = &mut self.unit.background else { return };
-        match background.next() {
-            Some((op, buffer)) => self.submissions.push_back((HOLDER, op, buffer)),
-            None => self.end_background(now, None),
+        match background.saved {
+            Saved::Nothing => {
+                background.saved = Saved::Begin;
+                let unfinished = Some(background.operation);
+                self.save_unfinished(unfinished);
+            }
+            Saved::Begin => match background.next() {
+                Some((op, buffer)) => self.submissions.push_back((HOLDER, op, buffer)),
+                None => {
+                    background.saved = Saved::End;
+                    self.save_unfinished(None);
+                }
+            },
+            Saved::End => self.end_background(now, None),
         }
+    }
+
+    fn save_unfinished(&mut self, unfinished: Option<Operation>) {
+        self.unit.to_save.unfinished = unfinished;
+        self.save(HOLDER, self.unit.to_save.clone());
     }
 
     /// Takes the end of one of its ops.
@@ -232,21 +277,21 @@ impl<T, O: Observer> DeviceServer<T, O> {
         match result {
             Ok(_) => self.step_background(now),
             Err(_) => {
-                let failed = background.purpose;
+                let failed = background.operation;
                 self.end_background(now, Some(failed));
             }
         }
     }
 
     /// Ends it, and answers whoever waited for that.
-    fn end_background(&mut self, now: Instant, failed: Option<Purpose>) {
+    fn end_background(&mut self, now: Instant, failed: Option<Operation>) {
         self.unit.background = None;
         self.unit.failed = failed;
         self.lanes.finish(Lane::Bulk);
         self.release_claim(now, HOLDER);
         for at in self.tasks.find(|task| matches!(task.exec, Exec::AwaitBackground(_))) {
             if let Exec::AwaitBackground(good) = self.tasks.task(at).exec {
-                let failed = failed.map(|purpose| Outcome::check(purpose.failed()));
+                let failed = failed.map(|operation| Outcome::check(operation.failed()));
                 self.retire(now, at, failed.unwrap_or(good));
             }
         }

@@ -39,6 +39,7 @@ mod testing;
 mod tmf;
 mod unit_attention;
 
+pub use background::Operation;
 pub use config::{AccessStateChange, Identity, LuConfig, PortGroup};
 pub use event::{Event, Observer};
 pub use lane::Lane;

@@ -7,7 +7,7 @@ use pulsefield_scsi::vpd::BlockLimits;
 use pulsefield_scsi::{Asc, Extent, Sense, SenseKey, opcode};
 use pulsefield_units::{BlockCount, LbaRange};
 
-use crate::background::{Background, Purpose};
+use crate::background::{Background, Operation};
 use crate::config::{Identity, LuConfig, PortGroup};
 use crate::limits;
 use crate::marked_blocks::MarkedBlocks;
@@ -36,7 +36,7 @@ pub(crate) struct LogicalUnit {
     /// What works through the whole medium just now.
     pub(crate) background: Option<Background>,
     /// What last did, if it did not get through.
-    pub(crate) failed: Option<Purpose>,
+    pub(crate) failed: Option<Operation>,
     pub(crate) marked: MarkedBlocks,
 }
 

@@ -6,7 +6,7 @@
 
 use pulsefield_scsi::{Asc, Command, PowerCondition, Sense, SenseKey, StartStopUnit, UnitChange};
 
-use crate::background::Purpose;
+use crate::background::Operation;
 use crate::logical_unit::LogicalUnit;
 
 /// What START STOP UNIT and PREVENT ALLOW MEDIUM REMOVAL change.
@@ -188,12 +188,12 @@ const fn goes_beside_background(command: &Command) -> bool {
 
 /// Whether `command` can end the failure of an operation: sanitizing that of sanitizing, and both
 /// that of formatting.
-const fn repairs(command: &Command, failed: Purpose) -> bool {
+const fn repairs(command: &Command, failed: Operation) -> bool {
     match failed {
-        Purpose::Sanitize { .. } => {
+        Operation::Sanitize { .. } => {
             matches!(command, Command::Sanitize(_) | Command::ExitSanitizeFailureMode)
         }
-        Purpose::Format => matches!(command, Command::Sanitize(_) | Command::FormatUnit(_)),
+        Operation::Format => matches!(command, Command::Sanitize(_) | Command::FormatUnit(_)),
     }
 }
 

@@ -6,17 +6,21 @@ use pulsefield_scsi::mode_page::ModeSettings;
 use pulsefield_scsi::{Asc, Sense, SenseKey};
 use pulsefield_units::Instant;
 
+use crate::background::{self, Operation};
 use crate::event::Observer;
 use crate::outcome::Outcome;
+use crate::range_lock::Holder;
 use crate::server::DeviceServer;
 
-/// Saved mode parameters and identifying information.
+/// Saved mode parameters, identifying information, and whether the medium is sanitized or formatted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SavedState {
     /// What MODE SELECT with SP = 1 has saved, if ever.
     pub modes: Option<ModeSettings>,
     /// What SET IDENTIFYING INFORMATION has set: at most 512 bytes.
     pub identifying_information: Vec<u8>,
+    /// An operation that has begun and not ended, or that has failed.
+    pub unfinished: Option<Operation>,
 }
 
 impl<T, O: Observer> DeviceServer<T, O> {
@@ -28,8 +32,15 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 modes.write_cache_enabled && self.unit.capabilities.write_cache;
             self.unit.modes = ModeSettings { write_cache_enabled, ..modes };
         }
+        self.unit.failed = saved.unfinished;
         self.unit.to_save = saved.clone();
         self.unit.saved = saved;
+    }
+
+    /// Has `state` saved for `holder`, who goes on when that is done.
+    pub(crate) fn save(&mut self, holder: Holder, state: SavedState) {
+        self.saving.push_back((holder, state.clone()));
+        self.saves.push_back(state);
     }
 
     /// Takes the end of the oldest [`Action::Save`](crate::Action::Save) without one: whether the
@@ -40,12 +51,15 @@ impl<T, O: Observer> DeviceServer<T, O> {
     /// If nothing is being saved.
     pub fn on_saved(&mut self, now: Instant, on_stable_storage: bool) {
         let (at, state) = self.saving.pop_front().expect("something is being saved");
-        let outcome = if on_stable_storage {
+        if on_stable_storage {
             self.unit.saved = state;
-            Outcome::GOOD
-        } else {
-            Outcome::check(Sense::new(SenseKey::HardwareError, Asc::INTERNAL_TARGET_FAILURE))
-        };
+        }
+        if at == background::HOLDER {
+            self.step_background(now);
+            return;
+        }
+        let failure = Sense::new(SenseKey::HardwareError, Asc::INTERNAL_TARGET_FAILURE);
+        let outcome = if on_stable_storage { Outcome::GOOD } else { Outcome::check(failure) };
         self.retire(now, at, outcome);
     }
 }

@@ -111,7 +111,7 @@ pub struct DeviceServer<T, O> {
     access_states: VecDeque<(Holder, Vec<AccessStateChange>)>,
     queries: Vec<Query>,
     /// What is to be saved.
-    saves: VecDeque<SavedState>,
+    pub(crate) saves: VecDeque<SavedState>,
     /// What is being saved, and for whom.
     pub(crate) saving: VecDeque<(Holder, SavedState)>,
     /// Queries answered since the last poll: whoever asked goes on then.
@@ -468,10 +468,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
             Step::End(outcome) => self.retire(now, at, outcome),
             Step::Ask(query) => self.queries.push(query),
             Step::SetAccessStates(changes) => self.access_states.push_back((at, changes)),
-            Step::Save(state) => {
-                self.saving.push_back((at, state.clone()));
-                self.saves.push_back(state);
-            }
+            Step::Save(state) => self.save(at, state),
             Step::Claim(range) => {
                 // The slot goes back too: whoever holds the range may be waiting for one.
                 self.lanes.finish(lane);

@@ -141,8 +141,12 @@ pub(crate) struct World {
     pub(crate) queries: Vec<Query>,
     /// The states of target port groups that are to be set, and the requests' names.
     pub(crate) access_states: Vec<(OpTag, Vec<AccessStateChange>)>,
+    /// Whether the test says when something is saved; otherwise it is at once.
+    pub(crate) holds_saves: bool,
     /// What is being saved, oldest first.
     pub(crate) saves: Vec<SavedState>,
+    /// What was last saved at once.
+    pub(crate) stored: SavedState,
     next_tag: u16,
 }
 
@@ -166,7 +170,9 @@ impl World {
             answers: BTreeMap::new(),
             queries: Vec::new(),
             access_states: Vec::new(),
+            holds_saves: false,
             saves: Vec::new(),
+            stored: SavedState::default(),
             next_tag: 0,
         }
     }
@@ -215,7 +221,11 @@ impl World {
                 Action::SetAccessStates { request, changes } => {
                     self.access_states.push((request, changes));
                 }
-                Action::Save(state) => self.saves.push(state),
+                Action::Save(state) if self.holds_saves => self.saves.push(state),
+                Action::Save(state) => {
+                    self.stored = state;
+                    self.server.on_saved(Instant::default(), true);
+                }
             }
         }
     }

@@ -3,6 +3,7 @@ use pulsefield_scsi::{Asc, Sense, SenseKey};
 use pulsefield_units::{BlockCount, BlockLength};
 
 use crate::testing::{Reply, World, cdb, filled, none, out, range, room};
+use crate::{Operation, SavedState};
 
 const IMMED: u8 = 0x80;
 const AUSE: u8 = 0x20;
@@ -141,7 +142,7 @@ fn a_failure_is_left_by_sanitizing_again_or_as_ause_allows() {
         world.answer(sanitize).check(failed);
         test_unit_ready(&mut world).check(failed);
         world.execute_at_once(&cdb::read(0, 1), room(512)).check(failed);
-        let exit = world.execute_at_once(&cdb::sanitize(EXIT_FAILURE_MODE), none());
+        let exit = world.execute(&cdb::sanitize(EXIT_FAILURE_MODE), none());
         if exit_allowed {
             exit.good();
         } else {
@@ -152,6 +153,55 @@ fn a_failure_is_left_by_sanitizing_again_or_as_ause_allows() {
         test_unit_ready(&mut world).good();
         world.assert_idle();
     }
+}
+
+#[test]
+fn what_was_not_finished_is_known_to_the_next_device_server() {
+    let failed = Sense::new(SenseKey::MediumError, Asc::new(0x31, 0x03));
+    let mut world = World::default();
+    world.holds_saves = true;
+    let sanitize = overwrite(&mut world, AUSE, 1, &[1]);
+    assert!(world.ops().is_empty(), "nothing is written before that is saved");
+    sanitizing(&test_unit_ready(&mut world), 0);
+    let begun = world.finish_save(true);
+    assert_eq!(begun.unfinished, Some(Operation::Sanitize { unrestricted_exit: true }));
+    world.finish_all();
+    assert!(world.waits(sanitize));
+    assert_eq!(world.finish_save(true), SavedState::default());
+    world.answer(sanitize).good();
+    world.assert_idle();
+
+    let mut interrupted = World::default();
+    interrupted.server.restore(begun);
+    test_unit_ready(&mut interrupted).check(failed);
+    interrupted.execute(&cdb::sanitize(EXIT_FAILURE_MODE), none()).good();
+    assert_eq!(interrupted.stored.unfinished, None);
+    test_unit_ready(&mut interrupted).good();
+}
+
+#[test]
+fn what_has_failed_stays_saved_until_it_is_repeated() {
+    let mut world = World::default();
+    let format_unit = format(&mut world, true);
+    world.answer(format_unit).good();
+    world.fail(0, BackstoreError::Medium);
+    assert_eq!(world.stored.unfinished, Some(Operation::Format));
+    format(&mut world, true);
+    world.finish_all();
+    assert_eq!(world.stored.unfinished, None);
+}
+
+#[test]
+fn a_unit_that_cannot_save_anything_is_sanitized_all_the_same() {
+    let mut world = World::default();
+    world.holds_saves = true;
+    let sanitize = overwrite(&mut world, 0, 1, &[1]);
+    world.finish_save(false);
+    world.finish_all();
+    world.finish_save(false);
+    world.answer(sanitize).good();
+    assert_eq!(world.block(63), [1; 512]);
+    world.assert_idle();
 }
 
 #[test]

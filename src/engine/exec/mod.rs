@@ -89,6 +89,7 @@ pub(crate) enum Exec {
     GetLbaStatus(get_lba_status::GetLbaStatus),
     ModeSelect(mode_select::ModeSelect),
     SetIdentifyingInformation(Vec<u8>),
+    ExitSanitizeFailureMode,
     SelfTest(LbaRange),
     StartStopUnit(UnitChange),
     /// A SANITIZE or FORMAT UNIT with IMMED = 0, answered so if the background operation ends well.
@@ -120,6 +121,7 @@ impl Exec {
             Self::SetIdentifyingInformation(information) => {
                 identifying_information::step(information, cx)
             }
+            Self::ExitSanitizeFailureMode => sanitize::step_exit(cx),
             Self::SelfTest(range) => self_test::step(*range, cx, input),
             Self::StartStopUnit(change) => start_stop_unit::step(*change, cx, input),
             Self::AwaitBackground(_) => unreachable!("it is retired, never carried on"),
@@ -164,6 +166,7 @@ impl Exec {
             Self::ModeSelect(_)
             | Self::SetIdentifyingInformation(_)
             | Self::SetTargetPortGroups
+            | Self::ExitSanitizeFailureMode
             | Self::StartStopUnit(_) => true,
             Self::Read(_)
             | Self::Verify(_)

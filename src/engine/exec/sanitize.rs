@@ -5,8 +5,9 @@ use pulsefield_scsi::parameter::Overwrite;
 use pulsefield_scsi::{self as scsi, SanitizeMethod, Sense};
 
 use super::format_unit::{start, whole_medium};
+use super::{Context, Exec, Step};
 use crate::admit::Admission;
-use crate::background::{Background, Purpose};
+use crate::background::{Background, Operation};
 use crate::logical_unit::LogicalUnit;
 use crate::outcome::Outcome;
 
@@ -33,19 +34,25 @@ pub(crate) fn admit(
     Ok(start(unit, background, command.immediate, outcome))
 }
 
-/// EXIT FAILURE MODE: the unit is used as if its sanitizing had ended well. No failure is no error.
+/// EXIT FAILURE MODE: the unit is used as if its sanitizing had ended well, and that is saved. No
+/// failure is no error.
 ///
 /// # Errors
 /// 05h/24h/00h if the SANITIZE that failed had AUSE = 0.
-pub(crate) fn exit_failure_mode(unit: &mut LogicalUnit) -> Result<(), Sense> {
+pub(crate) fn exit_failure_mode(unit: &mut LogicalUnit) -> Result<Option<Exec>, Sense> {
     match unit.failed {
-        Some(Purpose::Sanitize { unrestricted_exit: true }) => {
+        Some(Operation::Sanitize { unrestricted_exit: true }) => {
             unit.failed = None;
-            Ok(())
+            Ok(Some(Exec::ExitSanitizeFailureMode))
         }
-        Some(Purpose::Sanitize { unrestricted_exit: false }) => {
+        Some(Operation::Sanitize { unrestricted_exit: false }) => {
             Err(scsi::Sanitize::EXIT_NOT_ALLOWED)
         }
-        Some(Purpose::Format) | None => Ok(()),
+        Some(Operation::Format) | None => Ok(None),
     }
+}
+
+pub(crate) fn step_exit(cx: &mut Context<'_>) -> Step {
+    cx.unit.to_save.unfinished = None;
+    Step::Save(cx.unit.to_save.clone())
 }

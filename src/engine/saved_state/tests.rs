@@ -11,6 +11,13 @@ const CACHE_OFF: ModeSettings = ModeSettings {
     software_write_protect: false,
 };
 
+/// A world where the test says when something is saved.
+fn holding() -> World {
+    let mut world = World::default();
+    world.holds_saves = true;
+    world
+}
+
 /// MODE SELECT (6) with SP = 1 of a Caching page with this WCE.
 fn save_write_cache(world: &mut World, enabled: bool) -> u16 {
     let list = cdb::write_cache(enabled);
@@ -37,7 +44,7 @@ const REPORT_INFORMATION: [u8; 12] = [0xa3, 0x05, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0];
 
 #[test]
 fn modes_are_written_out_then_saved_then_answered() {
-    let mut world = World::default();
+    let mut world = holding();
     let select = save_write_cache(&mut world, false);
     assert_eq!(world.ops(), [Op::Flush]);
     assert!(world.saves.is_empty());
@@ -58,7 +65,7 @@ fn modes_are_written_out_then_saved_then_answered() {
 
 #[test]
 fn what_cannot_be_saved_is_an_error() {
-    let mut world = World::default();
+    let mut world = holding();
     let select = save_write_cache(&mut world, true);
     world.finish_save(false);
     let reply = world.answer(select);
@@ -81,7 +88,7 @@ fn a_saved_cache_is_not_enabled_on_a_medium_without_one() {
 
 #[test]
 fn identifying_information_is_reported_once_it_is_saved() {
-    let mut world = World::default();
+    let mut world = holding();
     world.execute(&REPORT_INFORMATION, room(256)).good_with(&[0; 4]);
     let set = set_information(&mut world, b"rack 7");
     world.execute(&REPORT_INFORMATION, room(256)).good_with(&[0; 4]);
@@ -100,7 +107,7 @@ fn identifying_information_is_reported_once_it_is_saved() {
 
 #[test]
 fn two_that_save_at_once_do_not_undo_each_other() {
-    let mut world = World::default();
+    let mut world = holding();
     let set = set_information(&mut world, b"x");
     let select = save_write_cache(&mut world, true);
     world.finish_save(true);

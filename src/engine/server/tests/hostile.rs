@@ -126,6 +126,7 @@ proptest! {
         blocks in prop::sample::select(vec![0, 1, 64, 4096, 1 << 40, (1 << 51) - 1]),
         thin in any::<bool>(),
         native in any::<bool>(),
+        holds_saves in any::<bool>(),
     ) {
         let mut world = World::with(|setup| {
             setup.geometry.blocks = BlockCount::new(blocks);
@@ -138,6 +139,7 @@ proptest! {
                 .try_into()
                 .unwrap();
         });
+        world.holds_saves = holds_saves;
         // Resizing would need a medium that follows.
         world.medium.clear();
         let mut tags = Vec::new();
@@ -153,8 +155,11 @@ proptest! {
                 Event::Finish(_) | Event::Fail(..) => {}
             }
         }
-        settle(&mut world);
-        give_names(&mut world);
+        // A background operation has something to save before and after its ops.
+        for _ in 0..2 {
+            settle(&mut world);
+            give_names(&mut world);
+        }
         for tag in tags {
             let status = world.answer(tag).status;
             prop_assert!(matches!(
