@@ -21,7 +21,7 @@ use pulsefield_kernel::UioError;
 use pulsefield_ring::{self as ring, CommandToken, DataIn, Entry, Ring, RingCommand, RingError};
 use pulsefield_scsi::{Asc, Sense, SenseKey, Status, opcode};
 use pulsefield_units::{BlockCount, Cdb, Instant};
-use tracing::{debug, error, trace};
+use tracing::{debug, error, info, trace};
 
 use crate::clock;
 use crate::counters::{Counters, CountingObserver};
@@ -381,6 +381,7 @@ impl<'a> Conductor<'a> {
                 self.surroundings.set_access_states(request, changes);
             }
             Action::Save(state) => {
+                info!(unfinished = ?state.unfinished, "saving the state of the unit");
                 self.surroundings.save(self.station.saves, state);
                 self.station.saves += 1;
             }

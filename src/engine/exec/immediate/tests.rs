@@ -181,6 +181,12 @@ fn the_pages_that_there_are() {
 }
 
 #[test]
+fn every_power_condition_is_left_at_once() {
+    let data = [0, 0x8a, 0, 0x0e, 0x03, 0x07, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(page(&mut World::default(), 0x8a), data);
+}
+
+#[test]
 fn extended_inquiry_data_knows_of_the_cache() {
     let volatile = |write_cache| {
         let mut world = World::with(|setup| setup.capabilities.write_cache = write_cache);
@@ -291,7 +297,9 @@ fn the_maximum_compare_and_write_length_is_the_configured_one() {
 
 #[test]
 fn characteristics_and_provisioning() {
-    assert_eq!(page(&mut World::default(), 0xb1)[..6], [0, 0xb1, 0, 0x3c, 0, 1]);
+    // WABEREQ where blocks can be erased.
+    assert_eq!(page(&mut World::default(), 0xb1)[..8], [0, 0xb1, 0, 0x3c, 0, 1, 0, 0x40]);
+    assert_eq!(page(&mut thick(), 0xb1)[..8], [0, 0xb1, 0, 0x3c, 0, 1, 0, 0]);
     assert_eq!(page(&mut World::default(), 0xb2), [0, 0xb2, 0, 4, 0, 0xe4, 2, 0]);
     assert_eq!(page(&mut thick(), 0xb2), [0, 0xb2, 0, 4, 0, 0, 0, 0]);
 }

@@ -102,14 +102,20 @@ fn cases(blocks: u64) -> Vec<Case> {
         case("6-byte opcode 02h", &opcode(0x02, 6), None, Answer::INVALID_OPCODE),
         case("reserved group 3 opcode 60h", &opcode(0x60, 12), None, Answer::INVALID_OPCODE),
         case("variable length opcode 7Eh", &opcode(0x7e, 16), None, Answer::INVALID_OPCODE),
-        case("FORMAT UNIT", &opcode(0x04, 6), None, Answer::INVALID_OPCODE),
+        case("PREVENT ALLOW MEDIUM REMOVAL of a fixed medium", &opcode(0x1e, 6), None, Answer::INVALID_OPCODE),
         case("unknown service action of 9Eh", &with(opcode(0x9e, 16), 1, 0x1f), In(32), Answer::INVALID_FIELD),
         case("unknown service action of A3h", &with(opcode(0xa3, 12), 1, 0x1f), In(32), Answer::INVALID_FIELD),
         // CDBs cut short: 7Fh says in byte 7 how long it is.
         case("7Fh of 8 bytes", &opcode(0x7f, 16), None, Answer::INVALID_OPCODE),
         case("7Fh cut after 16 bytes", &with(opcode(0x7f, 16), 7, 8), None, Answer::INVALID_OPCODE),
         case("7Fh, READ(32)", &with(with(opcode(0x7f, 32), 7, 0x18), 9, 9), In(BLOCK), Answer::INVALID_OPCODE),
-        // Fields that must be zero.
+        // Fields that must be zero, or name something that there is not.
+        case("FORMAT UNIT with protection", &with(opcode(0x04, 6), 1, 0x80), None, Answer::INVALID_FIELD),
+        case("SANITIZE, CRYPTOGRAPHIC ERASE", &with(opcode(0x48, 10), 1, 3), None, Answer::INVALID_FIELD),
+        case("SANITIZE with a reserved byte", &with(with(opcode(0x48, 10), 1, 2), 4, 1), None, Answer::INVALID_FIELD),
+        case("SANITIZE, OVERWRITE without a pattern", &with(opcode(0x48, 10), 1, 1), None, Answer::INVALID_FIELD),
+        case("START STOP UNIT that ejects a fixed medium", &with(opcode(0x1b, 6), 4, 2), None, Answer::INVALID_FIELD),
+        case("LOG SENSE of an unknown page", &[0x4d, 0, 0x7e, 0, 0, 0, 0, 0, 64, 0], In(64), Answer::INVALID_FIELD),
         case("NACA in CONTROL", &with(cdb::read_10(0, 1).to_vec(), 9, 4), In(BLOCK), Answer::INVALID_FIELD),
         case("READ with RDPROTECT", &with(cdb::read_10(0, 1).to_vec(), 1, 0x20), In(BLOCK), Answer::INVALID_FIELD),
         case("INQUIRY for a page without EVPD", &[0x12, 0, 0x83, 0, 96, 0], In(96), Answer::INVALID_FIELD),
@@ -150,6 +156,9 @@ fn cases(blocks: u64) -> Vec<Case> {
         case("COMPARE AND WRITE of no blocks with data", &cdb::compare_and_write(0, 0), Out(2 * BLOCK), Answer::INVALID_FIELD),
         case("COMPARE AND WRITE without data", &cdb::compare_and_write(0, 1), None, Answer::INVALID_FIELD),
         case("UNMAP with less than it says", &cdb::unmap(24), Out(8), PARAMETER_LIST_LENGTH),
+        case("FORMAT UNIT with half a header", &with(opcode(0x04, 6), 1, 0x10), Out(2), PARAMETER_LIST_LENGTH),
+        case("MODE SELECT with less than it says", &[0x15, 0x10, 0, 0, 24, 0], Out(4), PARAMETER_LIST_LENGTH),
+        case("SANITIZE with less than it says", &[0x48, 1, 0, 0, 0, 0, 0, 0, 8, 0], Out(4), PARAMETER_LIST_LENGTH),
         case("UNMAP with half a header", &cdb::unmap(4), Out(4), PARAMETER_LIST_LENGTH),
     ]
 }
