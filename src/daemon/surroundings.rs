@@ -113,3 +113,71 @@ fn serial(device: &Device) -> Option<String> {
         None
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::time::Instant;
+
+    use pulsefield_kernel::{Roots, UioName};
+
+    use super::*;
+    use crate::station::Station;
+    use crate::testing::{PATIENCE, station};
+
+    /// A machine whose one device has this line in `wwn/vpd_unit_serial`.
+    fn device(root: &Path, serial: &str) -> Device {
+        let folder = root.join("sys/kernel/config/target/core/user_0/ds1/wwn");
+        fs::create_dir_all(&folder).unwrap();
+        let line = format!("T10 VPD Unit Serial Number: {serial}\n");
+        fs::write(folder.join("vpd_unit_serial"), line).unwrap();
+        let name: UioName = "tcm-user/0/ds1/pulsefield/ram/".parse().unwrap();
+        Device::new(&Roots::under(root), &name)
+    }
+
+    fn message(station: &Station) -> Message {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(message) = station.message() {
+                return message;
+            }
+            assert!(Instant::now() < deadline, "waited in vain");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_a_unit_saves_is_restored_wherever_it_is_made_again() {
+        let root = tempfile::tempdir().unwrap();
+        let states = StateFolder::new(root.path().join("units"));
+        let (station, errands) = (station(), Errands::start().unwrap());
+        let configfs = |serial| {
+            let device = device(root.path(), serial);
+            Configfs::new(device, errands.clone(), station.mailbox(), states.clone())
+        };
+        let state = SavedState { identifying_information: vec![7], ..SavedState::default() };
+        configfs("4711").save(3, state.clone());
+        let saved = message(&station);
+        assert!(matches!(saved, Message::Saved { number: 3, on_stable_storage: true }));
+        for (serial, restored) in [("4711", &state), ("4712", &SavedState::default())] {
+            configfs(serial).load();
+            let Message::Restored(found) = message(&station) else { panic!() };
+            assert_eq!(found, *restored);
+        }
+    }
+
+    #[test]
+    fn a_unit_without_a_name_saves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let states = StateFolder::new(root.path().join("units"));
+        let (station, errands) = (station(), Errands::start().unwrap());
+        let configfs = Configfs::new(device(root.path(), ""), errands, station.mailbox(), states);
+        configfs.save(0, SavedState::default());
+        let refused = message(&station);
+        assert!(matches!(refused, Message::Saved { number: 0, on_stable_storage: false }));
+        configfs.load();
+        let Message::Restored(found) = message(&station) else { panic!() };
+        assert_eq!(found, SavedState::default());
+    }
+}

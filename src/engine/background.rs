@@ -69,14 +69,15 @@ enum Work {
     Zero { may_unmap: bool },
     /// Their space given back.
     Erase,
-    /// A pattern, on the medium itself and not in its cache, as often as asked for.
-    Overwrite { pattern: Buffer, inverse: bool, invert: bool, passes_left: u8 },
+    /// A pattern, on the medium itself and not in its cache; inverted before each of the passes that
+    /// are left after this one, if asked for.
+    Overwrite { pattern: Buffer, invert: bool, passes_left: u8 },
 }
 
 /// A background operation.
 #[derive(Debug)]
 pub(crate) struct Background {
-    pub(crate) operation: Operation,
+    operation: Operation,
     work: Work,
     range: LbaRange,
     /// What this pass has not been sent to yet.
@@ -121,21 +122,16 @@ impl Background {
         let block = unit.geometry.block_length.bytes() as usize;
         let piece = unit.blocks_in(limits::BACKGROUND_WRITE_BYTES as u64);
         let block: Vec<u8> = overwrite.pattern.iter().copied().cycle().take(block).collect();
-        // With INVERT the last pass writes the pattern as it is.
-        let inverse = overwrite.invert && overwrite.passes.is_multiple_of(2);
         let mut pattern = Buffer::heap(limits::BACKGROUND_WRITE_BYTES);
         for at in (0..limits::BACKGROUND_WRITE_BYTES).step_by(block.len()) {
             pattern.write_at(at, &block);
         }
-        if inverse {
+        // With INVERT the last pass writes the pattern as it is.
+        if overwrite.invert && overwrite.passes.is_multiple_of(2) {
             invert(&mut pattern);
         }
-        let work = Work::Overwrite {
-            pattern,
-            inverse,
-            invert: overwrite.invert,
-            passes_left: overwrite.passes,
-        };
+        let passes_left = overwrite.passes.saturating_sub(1);
+        let work = Work::Overwrite { pattern, invert: overwrite.invert, passes_left };
         let operation = Operation::Sanitize { unrestricted_exit };
         Self::new(operation, work, range, piece, overwrite.passes)
     }
@@ -198,18 +194,11 @@ impl Background {
 
     /// Starts the next pass over the medium, if there is one.
     fn begin_pass(&mut self) -> Option<LbaRange> {
-        let Work::Overwrite { pattern, inverse, invert: inverts, passes_left } = &mut self.work
-        else {
+        let Work::Overwrite { pattern, invert: inverts, passes_left } = &mut self.work else {
             return None;
         };
-        *passes_left -= 1;
-        if *passes_left == 0 {
-            // Asked again, it is over again.
-            *passes_left = 1;
-            return None;
-        }
+        *passes_left = passes_left.checked_sub(1)?;
         if *inverts {
-            *inverse = !*inverse;
             invert(pattern);
         }
         Some(self.range)

@@ -54,7 +54,7 @@ impl LogicalUnit {
             return Err(Sense::new(SenseKey::NotReady, Asc::MEDIUM_NOT_PRESENT));
         }
         if let Some(failed) = self.failed
-            && !repairs(command, failed)
+            && !goes_after_failure(command, failed)
         {
             return Err(failed.failed());
         }
@@ -186,14 +186,21 @@ const fn goes_beside_background(command: &Command) -> bool {
     )
 }
 
-/// Whether `command` can end the failure of an operation: sanitizing that of sanitizing, and both
-/// that of formatting.
-const fn repairs(command: &Command, failed: Operation) -> bool {
+/// Whether `command` is carried out although an operation has failed: sanitizing again ends the
+/// failure of sanitizing, and both end that of formatting, which keeps nobody from asking how large
+/// the medium is.
+const fn goes_after_failure(command: &Command, failed: Operation) -> bool {
     match failed {
         Operation::Sanitize { .. } => {
             matches!(command, Command::Sanitize(_) | Command::ExitSanitizeFailureMode)
         }
-        Operation::Format => matches!(command, Command::Sanitize(_) | Command::FormatUnit(_)),
+        Operation::Format => matches!(
+            command,
+            Command::Sanitize(_)
+                | Command::FormatUnit(_)
+                | Command::ReadCapacity10
+                | Command::ReadCapacity16(_)
+        ),
     }
 }
 

@@ -229,6 +229,7 @@ fn formatting_that_fails_wants_to_be_repeated() {
     world.answer(format_unit).good();
     world.fail(0, BackstoreError::NoSpace);
     world.execute_at_once(&cdb::read(0, 1), room(512)).check(failed);
+    world.execute_at_once(&[0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0], room(8)).good();
     let again = format(&mut world, false);
     world.finish_all();
     world.answer(again).good();
