@@ -147,6 +147,8 @@ fn a_failure_is_left_by_sanitizing_again_or_as_ause_allows() {
             exit.good();
         } else {
             exit.check(Sense::invalid_field_in_cdb(1, Some(4)));
+            let with_exit = world.execute(&cdb::sanitize(AUSE | BLOCK_ERASE), none());
+            with_exit.check(Sense::invalid_field_in_cdb(1, Some(5)));
             test_unit_ready(&mut world).check(failed);
             world.execute(&cdb::sanitize(BLOCK_ERASE), none()).good();
         }

@@ -14,7 +14,8 @@ use crate::outcome::Outcome;
 /// Gives the unit the operation.
 ///
 /// # Errors
-/// What is wrong with the parameter list.
+/// What is wrong with the parameter list; 05h/24h/00h for AUSE = 1 after a failure with AUSE = 0,
+/// which would open the way out that was closed (SBC-4 4.11.1).
 pub(crate) fn admit(
     unit: &mut LogicalUnit,
     data: &Buffer,
@@ -22,6 +23,9 @@ pub(crate) fn admit(
 ) -> Result<Admission, Sense> {
     let range = whole_medium(unit)?;
     let exit = command.unrestricted_exit;
+    if exit && unit.failed == Some(Operation::Sanitize { unrestricted_exit: false }) {
+        return Err(scsi::Sanitize::AUSE_NOT_ALLOWED);
+    }
     let (background, outcome) = match command.method {
         SanitizeMethod::Overwrite { parameter_list_length } => {
             let mut list = vec![0; parameter_list_length.into()];

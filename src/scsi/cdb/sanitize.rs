@@ -79,6 +79,8 @@ fn refuse_parameter_list(cdb: &[u8]) -> Result<(), Sense> {
 impl Sanitize {
     /// 05h/24h/00h for a parameter list that cannot hold a pattern of one byte to one block.
     pub const INVALID_LIST_LENGTH: Sense = PARAMETER_LIST_LENGTH.invalid_in_cdb();
+    /// 05h/24h/00h for an AUSE = 1 that would undo the AUSE = 0 of the SANITIZE that has failed.
+    pub const AUSE_NOT_ALLOWED: Sense = AUSE.invalid_in_cdb();
     /// 05h/24h/00h for an EXIT FAILURE MODE that the SANITIZE before it has forbidden.
     pub const EXIT_NOT_ALLOWED: Sense = Bits::new(1, 4, 0).invalid_in_cdb();
 }

@@ -70,6 +70,8 @@ impl FormatParameters {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn short(list: &[u8]) -> Result<bool, Sense> {
@@ -107,6 +109,18 @@ mod tests {
         for length in 0..4 {
             let error = Err(Sense::parameter_list_length_error());
             assert_eq!(short(&[0; 4][..length]), error);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_list_makes_it_panic(
+            form in prop::sample::select(vec![FormatList::Short, FormatList::Long]),
+            list in proptest::collection::vec(any::<u8>(), 0..12),
+        ) {
+            if let Err(Sense { field: Some(field), .. }) = FormatParameters::parse(form, &list) {
+                prop_assert!(field.byte < form.header_length().into());
+            }
         }
     }
 }

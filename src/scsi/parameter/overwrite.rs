@@ -58,6 +58,8 @@ impl<'a> Overwrite<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(list: &[u8]) -> Result<Overwrite<'_>, Sense> {
@@ -88,5 +90,17 @@ mod tests {
         assert_eq!(parse(&[0x21, 0, 0, 1, 0]), refused(0, Some(6)));
         assert_eq!(parse(&[0x01, 0, 0, 0, 0]), refused(2, None));
         assert_eq!(parse(&[0x01, 0, 0, 2, 0]), refused(2, None), "longer than the list");
+    }
+
+    proptest! {
+        #[test]
+        fn no_list_makes_it_panic_and_a_pointer_stays_inside(
+            list in proptest::collection::vec(any::<u8>(), 0..600),
+        ) {
+            match parse(&list) {
+                Ok(overwrite) => prop_assert!((1..=512).contains(&overwrite.pattern.len())),
+                Err(sense) => prop_assert!(sense.field.is_some()),
+            }
+        }
     }
 }

@@ -60,6 +60,7 @@ enum Event {
     Abort(u16),
     Resize(u64),
     Names,
+    Reset,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -78,6 +79,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (0u16..40).prop_map(Event::Abort),
         1 => (0u64..5000).prop_map(Event::Resize),
         1 => Just(Event::Names),
+        1 => Just(Event::Reset),
     ]
 }
 
@@ -127,6 +129,8 @@ proptest! {
         thin in any::<bool>(),
         native in any::<bool>(),
         holds_saves in any::<bool>(),
+        removable in any::<bool>(),
+        read_only in prop::bool::weighted(0.1),
     ) {
         let mut world = World::with(|setup| {
             setup.geometry.blocks = BlockCount::new(blocks);
@@ -134,6 +138,8 @@ proptest! {
                 setup.geometry.block_length = BlockLength::B4096;
             }
             setup.capabilities.thin = thin;
+            setup.config.removable = removable;
+            setup.config.read_only = read_only;
             setup.capabilities.compare_and_write = native;
             setup.config.compare_and_write_blocks_max = limits::COMPARE_AND_WRITE_BLOCKS_MAX
                 .try_into()
@@ -152,6 +158,7 @@ proptest! {
                 Event::Abort(tag) => world.abort(&[tag]),
                 Event::Resize(blocks) => resize(&mut world, blocks),
                 Event::Names => give_names(&mut world),
+                Event::Reset => world.server.on_reset(),
                 Event::Finish(_) | Event::Fail(..) => {}
             }
         }
