@@ -90,10 +90,6 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             Ok(claiming(unit, &command, exec, range, Access::Exclusive))
         }
         Command::WriteAtomic(write) => {
-            if !unit.capabilities.atomic_write {
-                return Err(Sense::invalid_opcode());
-            }
-            unit.require_writable()?;
             let Some(range) = transfer_range(unit, write.extent)? else {
                 return Ok(Admission::End(Outcome::GOOD));
             };
@@ -101,7 +97,6 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             Ok(claiming(unit, &command, exec, range, Access::Exclusive))
         }
         Command::OrWrite(or_write) => {
-            unit.require_writable()?;
             let Some(range) = transfer_range(unit, or_write.extent)? else {
                 return Ok(Admission::End(Outcome::GOOD));
             };
@@ -144,7 +139,6 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             Ok(claiming(unit, &command, Exec::WriteSame(exec), range, Access::Exclusive))
         }
         Command::WriteLong(write_long) => {
-            unit.require_writable()?;
             let Some(range) = unit.range_of(write_long.extent)? else {
                 return Ok(Admission::End(Outcome::NO_DATA));
             };
@@ -224,6 +218,9 @@ const fn changes_medium(command: &Command) -> bool {
         Command::Write(_)
             | Command::WriteAndVerify(_)
             | Command::CompareAndWrite(_)
+            | Command::OrWrite(_)
+            | Command::WriteAtomic(_)
+            | Command::WriteLong(_)
             | Command::WriteSame(_)
             | Command::Unmap(_)
             | Command::Sanitize(_)

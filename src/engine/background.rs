@@ -239,7 +239,10 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 self.save_unfinished(unfinished);
             }
             Saved::Begin => match background.next() {
-                Some((op, buffer)) => self.submissions.push_back((HOLDER, op, buffer)),
+                Some((op, buffer)) => {
+                    self.unit.marked.written_by(op);
+                    self.submissions.push_back((HOLDER, op, buffer));
+                }
                 None => {
                     background.saved = Saved::End;
                     self.save_unfinished(None);

@@ -49,6 +49,7 @@ impl LogicalUnit {
             // What is erased is what is unmapped.
             (opcode::SANITIZE, Some(opcode::SANITIZE_BLOCK_ERASE)) => self.capabilities.thin,
             (opcode::PREVENT_ALLOW_MEDIUM_REMOVAL, _) => self.config.removable,
+            (opcode::WRITE_ATOMIC_16, _) => self.capabilities.atomic_write,
             _ => true,
         }
     }

@@ -42,7 +42,9 @@ impl MarkedBlocks {
         self.0.range(range.start()..range.end()).next().copied()
     }
 
-    fn clear(&mut self, range: LbaRange) {
+    /// Takes the marks away that a write takes away; other ops take none.
+    pub(crate) fn written_by(&mut self, op: Op) {
+        let Some(range) = op.range().filter(|_| op.writes()) else { return };
         while let Some(lba) = self.first_in(range) {
             self.0.remove(&lba);
         }
@@ -59,14 +61,16 @@ pub(crate) fn heed(exec: &mut Exec, cx: &mut Context<'_>, op: Op, buffer: Buffer
             match exec.step(cx, Input::Done(Err(BackstoreError::Medium), buffer)) {
                 Step::End(_) => Step::End(unreadable(lba)),
                 Step::Op(op, buffer) => heed(exec, cx, op, buffer),
-                step @ Step::Claim(_) => step,
+                step @ (Step::Claim(_)
+                | Step::Ask(_)
+                | Step::SetAccessStates(_)
+                | Step::Save(_)) => step,
             }
         }
-        Some(range) if op.writes() => {
-            marked.clear(range);
+        Some(_) | None => {
+            marked.written_by(op);
             Step::Op(op, buffer)
         }
-        Some(_) | None => Step::Op(op, buffer),
     }
 }
 

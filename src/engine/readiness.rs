@@ -169,6 +169,7 @@ const fn does_without_medium(command: &Command) -> bool {
             | Command::ReportSupportedOperationCodes(_)
             | Command::ReportSupportedTaskManagementFunctions(_)
             | Command::ReportTargetPortGroups(_)
+            | Command::SetTargetPortGroups(_)
     )
 }
 

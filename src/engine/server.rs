@@ -457,7 +457,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
         let mut cx = Context { unit, scratch, data: &mut task.data };
         let step = match task.exec.step(&mut cx, input) {
             Step::Op(op, buffer) => heed(&mut task.exec, &mut cx, op, buffer),
-            step @ (Step::Claim(_) | Step::End(_)) => step,
+            step => step,
         };
         if droppable {
             self.retire(now, at, Outcome::status(Status::TaskAborted));

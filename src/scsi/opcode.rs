@@ -32,6 +32,8 @@ pub const SANITIZE: u8 = 0x48;
 pub const SANITIZE_BLOCK_ERASE: u16 = 0x02;
 /// OPERATION CODE of COMPARE AND WRITE.
 pub const COMPARE_AND_WRITE: u8 = 0x89;
+/// WRITE ATOMIC (16).
+pub const WRITE_ATOMIC_16: u8 = 0x9c;
 
 /// Who executes a command.
 #[derive(Clone, Copy, Debug)]

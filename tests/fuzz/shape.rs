@@ -1,6 +1,6 @@
 //! The logical units that are tried: every shape that makes the device server behave differently.
 
-use pulsefield_backstore::{Capabilities, Geometry};
+use pulsefield_backstore::{Capabilities, Geometry, Topology};
 use pulsefield_units::{BlockCount, BlockLength};
 
 /// One of them.
@@ -23,6 +23,14 @@ const THICK: Capabilities = Capabilities {
     thin: false,
     compare_and_write: false,
     atomic_write: false,
+    topology: Topology {
+        physical_block_bytes: 0,
+        physical_alignment_bytes: 0,
+        transfer_granularity_bytes: 0,
+        transfer_optimal_bytes: 0,
+        unmap_granularity_bytes: 0,
+        unmap_alignment_bytes: 0,
+    },
 };
 
 /// Few blocks, so that commands overlap.

@@ -155,9 +155,15 @@ impl Unit {
                 preferred: false,
                 state: AccessState::ActiveOptimized,
                 supported: AccessStates::NONE.with(AccessState::ActiveOptimized),
+                implicit: true,
+                explicit: true,
                 status_code: 0,
                 ports: vec![1, 2],
             }]),
+            Action::SetAccessStates { request, changes: _ } => {
+                self.server.on_access_states_set(NOW, request, true);
+            }
+            Action::Save(_) => self.server.on_saved(NOW, true),
         }
     }
 

@@ -157,6 +157,7 @@ fn no_command_is_carried_out_before_the_unit_is_as_it_was_saved() {
             self.0.send(()).unwrap();
         }
         fn save(&self, _number: u64, _state: SavedState) {}
+        fn set_access_states(&self, _request: OpTag, _changes: Vec<AccessStateChange>) {}
         fn block(&self) {}
     }
     let uio = SimulatedUio::new(Options::default());

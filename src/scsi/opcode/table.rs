@@ -3,7 +3,7 @@
 use super::Executor::{Engine, Kernel};
 use super::{
     COMPARE_AND_WRITE, Executor, FORMAT_UNIT, INQUIRY, OperationCode, PREVENT_ALLOW_MEDIUM_REMOVAL,
-    SANITIZE, UNMAP,
+    SANITIZE, UNMAP, WRITE_ATOMIC_16,
 };
 use crate::cdb::{
     compare_and_write, diagnostic, format_unit, get_lba_status, identifying_information, inquiry,
@@ -148,7 +148,7 @@ pub(crate) static TABLE: &[OperationCode] = &[
     command(&[0x93, 0xf9, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
               0xff, 0xff, 0xff, 0xff, 0, 0x04],
         "WRITE SAME(16)", Engine(write_same::parse_16)),
-    command(&[0x9c, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    command(&[WRITE_ATOMIC_16, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
               0xff, 0xff, 0xff, 0xff, 0, 0x04],
         "WRITE ATOMIC(16)", Engine(write_atomic::parse_16)),
     action(&[0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],

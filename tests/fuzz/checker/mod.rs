@@ -256,7 +256,7 @@ fn of_blocks(shape: &Shape, role: Role, sent: &Sent, reasons: &mut Reasons) {
     let brought = sent.expected() as u64;
     if role == Role::CompareAndWrite && brought != wanted {
         reasons.must.push(INVALID_FIELD_IN_CDB);
-    } else if brought < wanted {
+    } else if brought < wanted || role == Role::WriteSame && wanted > 0 && brought != wanted {
         reasons.must.push(INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT);
     }
     let reads = matches!(role, Role::Read | Role::Verify | Role::PreFetch | Role::SynchronizeCache);
@@ -313,7 +313,7 @@ pub(crate) fn transfer_blocks_max(shape: &Shape) -> u64 {
 
 /// MAXIMUM WRITE SAME LENGTH of the Block Limits page: 32 MiB.
 pub(crate) fn write_same_blocks_max(shape: &Shape) -> u64 {
-    (32 << 20) / shape.block_bytes()
+    (16 << 20) / shape.block_bytes()
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use crate::commands::Sent;
 use crate::shape::Shape;
 use crate::standard::{Role, blocks_of, form_of, number};
 
+/// FORMAT UNIT and SANITIZE: afterwards another unit takes this one's place.
+const WHOLE_MEDIUM: [u8; 2] = [0x04, 0x48];
+
 /// The blocks before the command.
 pub(crate) struct Oracle {
     before: Vec<u8>,
@@ -33,6 +36,9 @@ impl Oracle {
             return Ok(());
         }
         let Some(form) = form_of(sent.cdb()) else { return self.unchanged(medium) };
+        if WHOLE_MEDIUM.contains(&form.opcode) && finished.status == GOOD {
+            return Ok(());
+        }
         if matches!(form.role, Role::Other | Role::ParameterList | Role::DataIn(..)) {
             if form.opcode == 0x42 && finished.status == GOOD {
                 self.unmap(shape, sent)?;
