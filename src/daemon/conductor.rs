@@ -274,6 +274,7 @@ impl<'a> Conductor<'a> {
                 }
                 Message::Identity(identity) => self.server.on_identity(identity),
                 Message::PortGroups(groups) => self.server.on_port_groups(groups),
+                Message::Initiators(count) => self.server.on_initiators(count),
                 Message::AccessStatesSet { request, changed } => {
                     self.server.on_access_states_set(clock::now(), request, changed);
                 }

@@ -35,6 +35,8 @@ pub(crate) enum Message {
     Identity(Identity),
     /// Answer to [`pulsefield_engine::Query::PortGroups`].
     PortGroups(Vec<PortGroup>),
+    /// Answer to [`pulsefield_engine::Query::Initiators`].
+    Initiators(u32),
     /// How a [`pulsefield_engine::Action::SetAccessStates`] went.
     AccessStatesSet { request: OpTag, changed: bool },
     /// What the unit has saved, as asked for by [`Surroundings::load`](crate::conductor::Surroundings).

@@ -45,6 +45,7 @@ impl Surroundings for Configfs {
             mailbox.send(match query {
                 Query::Identity => Message::Identity(identity(&device)),
                 Query::PortGroups => Message::PortGroups(port_groups::read(&device)),
+                Query::Initiators => Message::Initiators(initiators(&device)),
             });
         });
     }
@@ -180,4 +181,13 @@ mod tests {
         let Message::Restored(found) = message(&station) else { panic!() };
         assert_eq!(found, SavedState::default());
     }
+}
+
+/// How many initiators the unit may have; one if that cannot be read.
+fn initiators(device: &Device) -> u32 {
+    let count = device.initiators().unwrap_or_else(|error| {
+        warn!(%error, "the initiators cannot be counted");
+        1
+    });
+    u32::try_from(count).unwrap_or(u32::MAX)
 }

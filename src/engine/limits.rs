@@ -1,5 +1,7 @@
 //! Every bound of the device server, and what happens when it is reached.
 
+use std::time::Duration;
+
 /// Tasks of one logical unit in flight at once, waiting ones included; the next command is answered
 /// TASK SET FULL. LIO offers 128 commands per fabric port and advertises that depth, so this is
 /// reached only by a target with many ports.
@@ -68,6 +70,18 @@ pub const LBA_STATUS_DESCRIPTORS_MAX: usize = 64;
 
 /// Unit attention conditions waiting to be reported; each kind at most once, so never exceeded.
 pub const UNIT_ATTENTIONS_MAX: usize = 4;
+
+/// How often a unit attention condition is reported for each initiator there may be, if there are
+/// several. Whoever sends the next command hears of it; of initiators that are equally busy, one in
+/// twenty then misses all of the reports (1/e^3).
+pub const UNIT_ATTENTION_REPORTS_PER_INITIATOR: u32 = 3;
+
+/// The most reports of one condition; where there are more than 64 initiators, fewer hear of it.
+pub const UNIT_ATTENTION_REPORTS_MAX: u32 = 192;
+
+/// The least time between two reports of one condition: an initiator sends the command again at
+/// once, and gives up after a few attempts.
+pub const UNIT_ATTENTION_PAUSE: Duration = Duration::from_secs(1);
 
 const _: () = {
     // Both lanes fit among the tasks, with room for those that wait.

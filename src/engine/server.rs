@@ -63,6 +63,8 @@ pub enum Query {
     Identity,
     /// The target port groups and their ALUA states: [`DeviceServer::on_port_groups`].
     PortGroups,
+    /// How many initiators there may be: [`DeviceServer::on_initiators`].
+    Initiators,
 }
 
 /// What the conductor must do.
@@ -170,6 +172,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
         self.count_idle(now);
         let opcode = cdb.opcode().unwrap_or_default();
         self.observer.observe(now, &Event::Arrived { task: id, cdb: &cdb });
+        self.unit.attentions.advance(now);
         let admission = if self.tasks.is_full() {
             Admission::End(Outcome::status(Status::TaskSetFull))
         } else {
@@ -269,7 +272,13 @@ impl<T, O: Observer> DeviceServer<T, O> {
         }
     }
 
-    /// Raises a unit attention condition, reported once.
+    /// Takes the answer to [`Query::Initiators`]. Nobody waits for it.
+    pub fn on_initiators(&mut self, initiators: u32) {
+        self.unit.attentions.set_initiators(initiators);
+    }
+
+    /// Raises a unit attention condition: reported once, or several times if there are several
+    /// initiators.
     pub fn raise(&mut self, condition: UnitAttention) {
         self.unit.attentions.raise(condition);
     }
@@ -378,6 +387,9 @@ impl<T, O: Observer> DeviceServer<T, O> {
             }
             if let Some(query) = self.queries.pop() {
                 return Some(Action::Ask(query));
+            }
+            if self.unit.attentions.wants_initiators() {
+                return Some(Action::Ask(Query::Initiators));
             }
             if let Some(query) = self.answered.pop() {
                 self.resume_asking(now, query);

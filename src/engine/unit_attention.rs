@@ -1,15 +1,17 @@
 //! Unit attention conditions the device server raises itself.
 //!
 //! LIO keeps the conditions it knows of per I_T nexus (resets, reservations, ALUA) and reports them
-//! before a command reaches us. TCMU hides the nexus, so a condition raised here is reported once,
-//! to whichever initiator asks first (SAM-5 5.14 asks for one report per nexus; see
-//! `docs/operating.md`).
+//! before a command reaches us. TCMU hides the nexus, so a condition raised here goes to whoever sends
+//! the next command. Where there are several initiators it is therefore reported several times, with
+//! pauses, so that all that keep sending commands are likely to hear of it (SAM-5 5.14 asks for one
+//! report per nexus; see `docs/decisions/0012`).
 
 use pulsefield_scsi::{Asc, Command, Sense, SenseKey};
+use pulsefield_units::Instant;
 
 use crate::limits;
 
-/// A condition to be reported once.
+/// A condition that initiators are to hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnitAttention {
     /// 2Ah/09h: the number of blocks is another one now.
@@ -34,14 +36,50 @@ impl UnitAttention {
 /// Conditions that wait to be reported, oldest first, each kind once.
 #[derive(Debug, Default)]
 pub(crate) struct UnitAttentions {
-    pending: Vec<UnitAttention>,
+    pending: Vec<Pending>,
+    /// How many initiators there may be, once that was found out for what is pending.
+    initiators: Option<u32>,
+    /// Whether that is still to be asked.
+    unasked: bool,
+    now: Instant,
+}
+
+#[derive(Debug)]
+struct Pending {
+    condition: UnitAttention,
+    reports: u32,
+    /// Not to be reported again before.
+    due: Instant,
 }
 
 impl UnitAttentions {
+    /// Raises `condition`. How many are to hear of it has to be found out
+    /// ([`Self::wants_initiators`]); until then it is reported once.
     pub(crate) fn raise(&mut self, condition: UnitAttention) {
-        if !self.pending.contains(&condition) && self.pending.len() < limits::UNIT_ATTENTIONS_MAX {
-            self.pending.push(condition);
+        self.initiators = None;
+        self.unasked = true;
+        if let Some(pending) = self.pending.iter_mut().find(|it| it.condition == condition) {
+            // Whoever heard of it heard of an earlier change.
+            (pending.reports, pending.due) = (0, self.now);
+        } else if self.pending.len() < limits::UNIT_ATTENTIONS_MAX {
+            self.pending.push(Pending { condition, reports: 0, due: self.now });
         }
+    }
+
+    /// Whether somebody has to find out how many initiators there may be; says so once.
+    pub(crate) const fn wants_initiators(&mut self) -> bool {
+        std::mem::replace(&mut self.unasked, false)
+    }
+
+    /// Takes the number of initiators that there may be.
+    pub(crate) fn set_initiators(&mut self, initiators: u32) {
+        self.initiators = Some(initiators);
+        self.forget_reported();
+    }
+
+    /// Takes the time.
+    pub(crate) const fn advance(&mut self, now: Instant) {
+        self.now = now;
     }
 
     /// The condition that ends `command` unexecuted, if there is one. INQUIRY is executed all the
@@ -51,9 +89,34 @@ impl UnitAttentions {
         if exempt { None } else { self.take() }
     }
 
-    /// Takes the oldest condition.
+    /// Reports the oldest condition that is due.
     pub(crate) fn take(&mut self) -> Option<Sense> {
-        (!self.pending.is_empty()).then(|| self.pending.remove(0).sense())
+        let (now, wanted) = (self.now, self.reports_wanted());
+        let due = |pending: &&mut Pending| pending.reports < wanted && pending.due <= now;
+        let pending = self.pending.iter_mut().find(due)?;
+        pending.reports += 1;
+        pending.due = now.after(limits::UNIT_ATTENTION_PAUSE);
+        let sense = pending.condition.sense();
+        self.forget_reported();
+        Some(sense)
+    }
+
+    /// How often each condition is reported.
+    fn reports_wanted(&self) -> u32 {
+        match self.initiators {
+            None | Some(0 | 1) => 1,
+            Some(several) => several
+                .saturating_mul(limits::UNIT_ATTENTION_REPORTS_PER_INITIATOR)
+                .min(limits::UNIT_ATTENTION_REPORTS_MAX),
+        }
+    }
+
+    fn forget_reported(&mut self) {
+        // As long as the number of initiators is not known, more reports may be wanted.
+        if self.initiators.is_some() {
+            let wanted = self.reports_wanted();
+            self.pending.retain(|pending| pending.reports < wanted);
+        }
     }
 }
 

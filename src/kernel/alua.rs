@@ -6,6 +6,7 @@
 
 use crate::AttributeError;
 use crate::attribute::Directory;
+use crate::initiators;
 
 /// Asymmetric access state of a group; the discriminants are T10's (SPC-5, ASYMMETRIC ACCESS STATE
 /// field of REPORT TARGET PORT GROUPS).
@@ -197,12 +198,8 @@ fn status(group: &Directory) -> Result<AccessStatus, AttributeError> {
 }
 
 fn ports(group: &Directory, target: &Directory) -> Result<Vec<u16>, AttributeError> {
-    const MEMBERS: &str = "members";
-    let members = group.read(MEMBERS)?;
     let mut ports = Vec::new();
-    // `target_tg_pt_gp_members_show` copies the terminating NUL of every line along with it.
-    for member in members.split(['\n', '\0']).filter(|member| !member.is_empty()) {
-        let lun = lun_of(member, target).ok_or_else(|| group.malformed(MEMBERS, member))?;
+    for lun in luns(group, target)? {
         match lun.read_value("statistics/scsi_port/indx") {
             Ok(port) => ports.push(port),
             Err(AttributeError::Gone(_)) => {}
@@ -213,6 +210,29 @@ fn ports(group: &Directory, target: &Directory) -> Result<Vec<u16>, AttributeErr
     ports.sort_unstable();
     ports.dedup();
     Ok(ports)
+}
+
+/// The directories of the LUNs that lead to the device through a group.
+fn luns(group: &Directory, target: &Directory) -> Result<Vec<Directory>, AttributeError> {
+    const MEMBERS: &str = "members";
+    let members = group.read(MEMBERS)?;
+    // `target_tg_pt_gp_members_show` copies the terminating NUL of every line along with it.
+    members
+        .split(['\n', '\0'])
+        .filter(|member| !member.is_empty())
+        .map(|member| lun_of(member, target).ok_or_else(|| group.malformed(MEMBERS, member)))
+        .collect()
+}
+
+/// How many initiators may use the device, through all LUNs that lead to it.
+pub(crate) fn initiators(alua: &Directory, target: &Directory) -> Result<usize, AttributeError> {
+    let mut count = 0;
+    for name in alua.children()? {
+        for lun in luns(&alua.child(&name), target)? {
+            count += initiators::of_lun(&lun)?;
+        }
+    }
+    Ok(count)
 }
 
 /// The directory of a member, `<fabric>/<wwn>/tpgt_<tag>/lun_<n>`. The fabric calls itself so; only
@@ -301,6 +321,20 @@ mod tests {
                 ports: vec![1, 3],
             }]
         );
+    }
+
+    #[test]
+    fn initiators_are_counted_through_every_lun() {
+        let root = tempfile::tempdir().unwrap();
+        let (alua, target) = (root.path().join("alua"), root.path().join("target"));
+        add_lun(&target, "iscsi/iqn.2003-01.x:t/tpgt_1/lun/lun_0", "3\n");
+        add_lun(&target, "loopback/naa.5001/tpgt_1/lun/lun_5", "1\n");
+        let sessions = target.join("iscsi/iqn.2003-01.x:t/tpgt_1/dynamic_sessions");
+        fs::write(sessions, "iqn.x:a\niqn.x:b\n").unwrap();
+        let members = "iSCSI/iqn.2003-01.x:t/tpgt_1/lun_0\n\0loopback/naa.5001/tpgt_1/lun_5\n\0";
+        add_group(&alua, "default_tg_pt_gp", &[("members", members)]);
+        let count = initiators(&Directory::new(alua), &Directory::new(target)).unwrap();
+        assert_eq!(count, 3);
     }
 
     #[test]

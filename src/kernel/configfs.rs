@@ -210,6 +210,14 @@ impl Device {
         alua::target_port_groups(&self.directory.child("alua"), &self.target)
     }
 
+    /// How many initiators may use the device, as far as configfs tells: at least one a port.
+    ///
+    /// # Errors
+    /// See [`Device::info`].
+    pub fn initiators(&self) -> Result<usize, AttributeError> {
+        alua::initiators(&self.directory.child("alua"), &self.target)
+    }
+
     /// Gives the target port group `group` another state, as an initiator asked for it. Waits as long
     /// as the group's transition takes. Every initiator hears ASYMMETRIC ACCESS STATE CHANGED.
     ///

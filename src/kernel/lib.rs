@@ -16,6 +16,7 @@ mod alua;
 mod attribute;
 mod configfs;
 mod holder;
+mod initiators;
 mod module;
 mod netlink;
 mod roots;

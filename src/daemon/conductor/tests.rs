@@ -1,6 +1,7 @@
 //! Stories of a conductor: a real thread, ring and device server; a simulated kernel; and media
 //! from memory to misbehaving.
 
+use std::iter;
 use std::num::NonZeroU8;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,8 +109,10 @@ impl Lu {
         }
     }
 
+    /// What was asked for next, but for how many are to hear of a change.
     fn asked(&self) -> Asked {
-        self.asked.recv_timeout(PATIENCE).unwrap()
+        let mut all = iter::repeat_with(|| self.asked.recv_timeout(PATIENCE).unwrap());
+        all.find(|asked| *asked != Asked::Query(Query::Initiators)).unwrap()
     }
 
     fn stop(self) -> End {
@@ -396,6 +399,7 @@ fn the_write_cache_can_be_switched() {
     let enabled = || lu.execute(&CACHING, Data::In(64)).data_in[4 + 2] & 0x04 != 0;
     assert!(enabled());
     lu.mailbox.send(Message::SetWriteCache(false));
+    lu.probe(1);
     let sense = lu.execute(&[0; 6], Data::None).sense.unwrap();
     assert_eq!((sense[2], sense[12], sense[13]), (0x06, 0x2a, 0x01), "MODE PARAMETERS CHANGED");
     assert!(!enabled());
@@ -407,6 +411,7 @@ fn settings_change_while_it_serves() {
     let blocks_max = NonZeroU8::new(8).unwrap();
     let config = LuConfig { compare_and_write_blocks_max: blocks_max, ..LuConfig::default() };
     lu.mailbox.send(Message::Reconfigure(config));
+    lu.probe(1);
     let told = lu.execute(&[0; 6], Data::None).sense.unwrap();
     assert_eq!((told[2], told[12], told[13]), (0x06, 0x3f, 0x03), "INQUIRY DATA HAS CHANGED");
     let limits = lu.execute(&[0x12, 1, 0xb0, 0, 64, 0], Data::In(64)).data_in;

@@ -1,8 +1,8 @@
-use pulsefield_scsi::{Asc, Sense, SenseKey};
 use pulsefield_units::BlockCount;
 
-use crate::LuConfig;
+use super::*;
 use crate::testing::{World, cdb, filled, none, out, room};
+use crate::{LuConfig, Query};
 
 fn attention(asc: u8, ascq: u8) -> Sense {
     Sense::new(SenseKey::UnitAttention, Asc::new(asc, ascq))
@@ -69,5 +69,64 @@ fn each_kind_waits_its_turn() {
 fn a_medium_without_a_cache_never_gets_one() {
     let mut world = World::with(|setup| setup.capabilities.write_cache = false);
     world.server.set_write_cache(true);
+    world.execute(&cdb::TEST_UNIT_READY, none()).good();
+}
+
+fn attentions() -> UnitAttentions {
+    let mut attentions = UnitAttentions::default();
+    attentions.raise(UnitAttention::CapacityDataHasChanged);
+    attentions
+}
+
+/// In how many of the first `seconds` a condition is reported, if somebody asks ten times in each.
+fn reports_in(attentions: &mut UnitAttentions, seconds: u64) -> usize {
+    let tenths = (0..seconds * 10).map(|tenth| Instant::from_nanos(tenth * 100_000_000));
+    let mut reported = |now| {
+        attentions.advance(now);
+        attentions.take().is_some()
+    };
+    tenths.filter(|now| reported(*now)).count()
+}
+
+#[test]
+fn several_initiators_hear_of_it_with_pauses() {
+    for (initiators, reports) in [(0, 1), (1, 1), (2, 6), (64, 192), (u32::MAX, 192)] {
+        let mut attentions = attentions();
+        attentions.set_initiators(initiators);
+        assert_eq!(reports_in(&mut attentions, 300), reports, "{initiators} initiators");
+    }
+    let mut attentions = attentions();
+    attentions.set_initiators(64);
+    assert_eq!(reports_in(&mut attentions, 9), 9, "no more than one a second");
+}
+
+#[test]
+fn until_it_is_known_how_many_there_are_one_hears_of_it() {
+    let mut attentions = attentions();
+    assert_eq!(reports_in(&mut attentions, 9), 1);
+    attentions.set_initiators(2);
+    assert_eq!(reports_in(&mut attentions, 9), 5);
+}
+
+#[test]
+fn another_change_is_news_for_all() {
+    let mut attentions = attentions();
+    attentions.set_initiators(2);
+    assert_eq!(reports_in(&mut attentions, 5), 5);
+    attentions.raise(UnitAttention::CapacityDataHasChanged);
+    attentions.set_initiators(2);
+    assert_eq!(reports_in(&mut attentions, 20), 6);
+}
+
+#[test]
+fn it_is_asked_how_many_there_are() {
+    let mut world = World::default();
+    world.server.resize(BlockCount::new(60));
+    world.server.set_write_cache(false);
+    world.poll();
+    assert_eq!(world.queries, [Query::Initiators]);
+    world.server.on_initiators(1);
+    world.execute(&cdb::TEST_UNIT_READY, none()).check(attention(0x2a, 0x09));
+    world.execute(&cdb::TEST_UNIT_READY, none()).check(attention(0x2a, 0x01));
     world.execute(&cdb::TEST_UNIT_READY, none()).good();
 }
