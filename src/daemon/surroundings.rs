@@ -115,6 +115,15 @@ fn serial(device: &Device) -> Option<String> {
     })
 }
 
+/// How many initiators the unit may have; one if that cannot be read.
+fn initiators(device: &Device) -> u32 {
+    let count = device.initiators().unwrap_or_else(|error| {
+        warn!(%error, "the initiators cannot be counted");
+        1
+    });
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -181,13 +190,4 @@ mod tests {
         let Message::Restored(found) = message(&station) else { panic!() };
         assert_eq!(found, SavedState::default());
     }
-}
-
-/// How many initiators the unit may have; one if that cannot be read.
-fn initiators(device: &Device) -> u32 {
-    let count = device.initiators().unwrap_or_else(|error| {
-        warn!(%error, "the initiators cannot be counted");
-        1
-    });
-    u32::try_from(count).unwrap_or(u32::MAX)
 }

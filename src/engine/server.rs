@@ -469,7 +469,11 @@ impl<T, O: Observer> DeviceServer<T, O> {
         let mut cx = Context { unit, scratch, data: &mut task.data };
         let step = match task.exec.step(&mut cx, input) {
             Step::Op(op, buffer) => heed(&mut task.exec, &mut cx, op, buffer),
-            step => step,
+            step @ (Step::Claim(_)
+            | Step::Ask(_)
+            | Step::SetAccessStates(_)
+            | Step::Save(_)
+            | Step::End(_)) => step,
         };
         if droppable {
             self.retire(now, at, Outcome::status(Status::TaskAborted));

@@ -160,6 +160,7 @@ impl Unit {
                 status_code: 0,
                 ports: vec![1, 2],
             }]),
+            Action::Ask(Query::Initiators) => self.server.on_initiators(2),
             Action::SetAccessStates { request, changes: _ } => {
                 self.server.on_access_states_set(NOW, request, true);
             }

@@ -73,6 +73,8 @@ fn the_last_pass_writes_the_pattern_as_it_is() {
 #[test]
 fn whatever_comes_meanwhile_hears_how_far_it_is() {
     let mut world = mebibytes(4);
+    // INQUIRY says what they are.
+    world.server.on_port_groups(Vec::new());
     let sanitize = overwrite(&mut world, IMMED, 1, &[0]);
     world.answer(sanitize).good();
     sanitizing(&test_unit_ready(&mut world), 0x4000);

@@ -46,6 +46,8 @@ fn stopped(reply: &Reply) {
 #[test]
 fn a_stopped_unit_wants_to_be_started() {
     let mut world = World::default();
+    // INQUIRY says what they are.
+    world.server.on_port_groups(Vec::new());
     change(&mut world, STOP).good_with(b"");
     stopped(&test_unit_ready(&mut world));
     stopped(&world.execute(&cdb::read(0, 1), room(512)));
@@ -116,6 +118,8 @@ fn a_fixed_medium_is_neither_ejected_nor_held() {
 #[test]
 fn an_ejected_medium_is_not_there_until_it_is_loaded() {
     let mut world = removable();
+    // INQUIRY says what they are.
+    world.server.on_port_groups(Vec::new());
     assert_eq!(world.execute(&cdb::inquiry(None), room(96)).bytes[1], 0x80);
     change(&mut world, EJECT).good();
     no_medium(&test_unit_ready(&mut world));
