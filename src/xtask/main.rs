@@ -4,6 +4,7 @@
 //! are shared by all of them. Depends on no room of the house, so that it still builds, and can still
 //! say what is wrong, when a room does not.
 
+mod conformance;
 mod deny;
 mod dist;
 mod layers;
@@ -36,6 +37,8 @@ enum Command {
     Layers,
     /// Run scenarios in a guest with a real LIO kernel.
     Vm(vm::Options),
+    /// Write docs/conformance.md: libiscsi's suite on our logical units and on others'.
+    Conformance,
     /// Make the Debian package.
     Dist(dist::Options),
     /// Show the main job done for real, step by step, in under five minutes.
@@ -58,6 +61,7 @@ fn run() -> Result<Tally> {
         Command::Test(options) => test::run(&options)?,
         Command::Layers => layers::run().map(|()| Tally::one(true))?,
         Command::Vm(options) => vm::run(&options)?,
+        Command::Conformance => conformance::run()?,
         Command::Dist(options) => dist::run(&options).map(|()| Tally::one(true))?,
         Command::Demo => vm::demo()?,
     };

@@ -95,7 +95,11 @@ impl Guest {
         self.run_on(scenario, OURS)
     }
 
-    fn run_on(&self, scenario: &Scenario, backstore: &str) -> Result<Tally> {
+    /// As [`Self::run`], with another backstore than ours.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(crate) fn run_on(&self, scenario: &Scenario, backstore: &str) -> Result<Tally> {
         let share = share(scenario.name, &self.payload)?;
         scenario.run(&self.image, &share, backstore)
     }

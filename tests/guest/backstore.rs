@@ -55,6 +55,9 @@ pub struct Backstore {
     pub size: String,
     /// The string after the `/` of targetcli's folder, for user backstores.
     pub cfgstring: String,
+    /// Settings that only the kernel reads, before the device is enabled; none if empty. For user
+    /// backstores.
+    pub control: &'static str,
 }
 
 impl Backstore {
@@ -65,7 +68,8 @@ impl Backstore {
             Kind::TcmuRunner => format!("/srv/{name}.img"),
             Kind::Fileio | Kind::Ramdisk => String::new(),
         };
-        Self { kind, name: name.to_owned(), size: size.to_owned(), cfgstring }
+        let (name, size) = (name.to_owned(), size.to_owned());
+        Self { kind, name, size, cfgstring, control: "" }
     }
 
     /// Makes it with targetcli.
@@ -89,6 +93,9 @@ impl Backstore {
             }
             Kind::Fileio => words.push(format!("file_or_dev=/srv/{}.img", self.name)),
             Kind::Ramdisk => {}
+        }
+        if !self.control.is_empty() {
+            words.push(format!("control={}", self.control));
         }
         targetcli(&words.iter().map(String::as_str).collect::<Vec<_>>()).map(drop)
     }

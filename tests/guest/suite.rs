@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How one test went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Passed, and skipped nothing.
     Clean,
@@ -22,7 +23,7 @@ pub enum Outcome {
 }
 
 /// Tests by name, `Suite.Test`.
-#[derive(Debug)]
+#[derive(Debug, Default, Serialize)]
 pub struct Outcomes(BTreeMap<String, Outcome>);
 
 impl Outcomes {
@@ -64,6 +65,24 @@ impl Outcomes {
             outcomes.len()
         );
         Ok(Self(outcomes))
+    }
+
+    /// Joins what the same tests came to on another logical unit. A failure anywhere is a failure; else
+    /// a test that was clean anywhere is clean.
+    pub fn join(&mut self, other: Self) {
+        for (name, outcome) in other.0 {
+            let joined = self.0.entry(name).or_insert(outcome);
+            *joined = match (*joined, outcome) {
+                (Outcome::Failed, _) | (_, Outcome::Failed) => Outcome::Failed,
+                (Outcome::Clean, _) | (_, Outcome::Clean) => Outcome::Clean,
+                (Outcome::Skips, Outcome::Skips) => Outcome::Skips,
+            };
+        }
+    }
+
+    /// How many tests there are.
+    pub fn total(&self) -> usize {
+        self.0.len()
     }
 
     /// How many tests ended so.
@@ -278,6 +297,21 @@ Run Summary:    Type  Total    Ran Passed Failed Inactive
                 "Gone.Test: expected, but not run"
             ]
         );
+    }
+
+    #[test]
+    fn a_test_is_clean_if_it_is_so_on_one_unit_and_fails_on_none() {
+        let mut outcomes = Outcomes::parse(OUTPUT).unwrap();
+        let other = BTreeMap::from([
+            ("CompareAndWrite.InvalidDataOutSize".to_owned(), Outcome::Clean),
+            ("CompareAndWrite.Simple".to_owned(), Outcome::Failed),
+            ("Reserve6.Logout".to_owned(), Outcome::Clean),
+            ("ReadOnly.ReadOnlySBC".to_owned(), Outcome::Skips),
+        ]);
+        outcomes.join(Outcomes(other));
+        let joined: Vec<_> = outcomes.0.values().copied().collect();
+        use Outcome::{Clean, Failed, Skips};
+        assert_eq!(joined, [Clean, Failed, Skips, Failed]);
     }
 
     #[test]

@@ -121,6 +121,16 @@ pub fn unexport(fabric: &dyn Fabric) -> Result<()> {
         .with_context(|| format!("deleting the target of {}", fabric.transport()))
 }
 
+/// Exports a backstore over loopback, making it if it is one of ours and missing, and attaches it.
+///
+/// # Errors
+/// One of them failed.
+pub fn over_loopback(backstore: &Backstore) -> Result<Disk> {
+    export(&Loopback, backstore)?;
+    let disks = attach(&Loopback, &backstore.serial()?)?;
+    disks.into_iter().next().context("no path over loopback")
+}
+
 /// Exports a backstore over every fabric and attaches all of it: the first path of each fabric first.
 ///
 /// # Errors

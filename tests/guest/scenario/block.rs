@@ -11,8 +11,7 @@ use crate::backstore::{Backstore, Kind};
 use crate::cdb;
 use crate::command::{Ended, run as command};
 use crate::daemon;
-use crate::disk::Disk;
-use crate::fabric::{self, Loopback};
+use crate::fabric;
 use crate::load::{Load, Region};
 use crate::reply::Answer;
 use crate::report::Report;
@@ -61,18 +60,12 @@ fn on(name: &str, device: &str) -> Backstore {
     Backstore { cfgstring, ..Backstore::new(Kind::Pulsefield, name, "64M") }
 }
 
-fn over_loopback(backstore: &Backstore) -> Result<Disk> {
-    fabric::export(&Loopback, backstore)?;
-    let disks = fabric::attach(&Loopback, &backstore.serial()?)?;
-    disks.into_iter().next().context("no path over loopback")
-}
-
 /// Data, COMPARE AND WRITE, UNMAP and growth; the data area's pages take part in direct I/O.
 fn served(report: &mut Report) -> Result<()> {
     report.step("a LUN on a loop device, past the page cache");
     let medium = Loop::new("served", &[])?;
     let backstore = on("served", &medium.device);
-    let disk = over_loopback(&backstore)?;
+    let disk = fabric::over_loopback(&backstore)?;
     let device = disk.open()?;
 
     let data = vec![0xa7; 512 * 2048];
@@ -163,7 +156,7 @@ fn simulated_disk(report: &mut Report) -> Result<()> {
     let sysfs = find_simulated()?.context("the simulated disk went away again")?;
     let name = sysfs.file_name().context("a disk without a name")?.to_string_lossy();
     let backstore = on("simulated", &format!("/dev/{name}"));
-    let disk = over_loopback(&backstore)?;
+    let disk = fabric::over_loopback(&backstore)?;
     let device = disk.open()?;
 
     let mut capacity = [0; 32];

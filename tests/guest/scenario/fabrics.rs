@@ -12,7 +12,7 @@ use crate::collision::{Collisions, collide};
 use crate::command::run as command;
 use crate::daemon::{self, Incumbent};
 use crate::disk::Disk;
-use crate::fabric::{self, Loopback};
+use crate::fabric;
 use crate::load::{self, Region};
 use crate::race::Race;
 use crate::reply::Answer;
@@ -172,9 +172,8 @@ fn compare_with_others(report: &mut Report, ours: Kind) -> Result<()> {
         report.step(format!("{COLLISIONS} collisions on {kind}"));
         let backstore = Backstore::new(kind, "collide", "64M");
         backstore.create()?;
-        fabric::export(&Loopback, &backstore)?;
-        let disks = fabric::attach(&Loopback, &backstore.serial()?)?;
-        all.push((kind, collide(&disks[0], COLLISION_LBA, COLLISIONS, SEED)?));
+        let disk = fabric::over_loopback(&backstore)?;
+        all.push((kind, collide(&disk, COLLISION_LBA, COLLISIONS, SEED)?));
         backstore.delete()?;
         if incumbent.is_some() && ours == Kind::Pulsefield {
             beside_the_incumbent(report)?;
@@ -230,33 +229,25 @@ fn beside_the_incumbent(report: &mut Report) -> Result<()> {
     }
     // tcmu-runner refuses devices of handlers that it did not load itself, unless nobody waits for
     // its answer.
-    let ours = targetcli(&[
-        Kind::Pulsefield.folder(),
-        "create",
-        "name=beside",
-        "size=64M",
-        "cfgstring=file//srv/beside.img",
-        "control=nl_reply_supported=-1",
-    ]);
-    report.works("a LUN of ours beside tcmu-runner", ours);
+    let ours = Backstore {
+        control: "nl_reply_supported=-1",
+        ..Backstore::new(Kind::Pulsefield, "ours", "64M")
+    };
+    report.works("a LUN of ours beside tcmu-runner", ours.create());
     let theirs = Backstore::new(Kind::TcmuRunner, "theirs", "64M");
     report.works("a LUN of tcmu-runner's beside us", theirs.create());
-    for name in ["beside", "theirs"] {
-        let served = serves(name);
-        report.works(&format!("COMPARE AND WRITE on {name}"), served);
+    for backstore in [&ours, &theirs] {
+        let served = serves(backstore);
+        report.works(&format!("COMPARE AND WRITE on {}", backstore.name), served);
     }
     theirs.delete()?;
-    targetcli(&[Kind::Pulsefield.folder(), "delete", "beside"])?;
+    ours.delete()?;
     daemon::stop()
 }
 
 /// Exports a backstore over loopback and does one COMPARE AND WRITE.
-fn serves(name: &str) -> Result<()> {
-    let kind = if name == "theirs" { Kind::TcmuRunner } else { Kind::Pulsefield };
-    let backstore = Backstore::new(kind, name, "64M");
-    fabric::export(&Loopback, &backstore)?;
-    let disks = fabric::attach(&Loopback, &backstore.serial()?)?;
-    let device = disks[0].open()?;
+fn serves(backstore: &Backstore) -> Result<()> {
+    let device = fabric::over_loopback(backstore)?.open()?;
     device.write_block(0, &[1; SECTOR])?;
     let reply = device.compare_and_write(0, &[1; SECTOR], &[2; SECTOR])?;
     anyhow::ensure!(reply.is_good(), "{}", reply.answer());

@@ -11,6 +11,7 @@ mod examples;
 mod fabrics;
 mod removal;
 mod restart;
+mod tools;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -32,6 +33,8 @@ pub enum Scenario {
     Removal,
     /// The scripts of targetcli-examples as they stand.
     Examples,
+    /// sg3_utils, file systems with discard, EXTENDED COPY.
+    Tools,
     /// The main job, step by step, for a person to watch.
     Demo,
     /// Commands and configurations that are wrong.
@@ -63,6 +66,7 @@ impl Scenario {
             Self::Restart => restart::run(report)?,
             Self::Removal => removal::run(report)?,
             Self::Examples => examples::run(report)?,
+            Self::Tools => tools::run(report)?,
             Self::Demo => demo::run(report, kind)?,
             Self::BadInput => bad_input::run(report)?,
             Self::Block => block::run(report)?,

@@ -25,7 +25,7 @@ const DELETE_LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) fn run(report: &mut Report) -> Result<()> {
     let kept = Backstore::new(Kind::Pulsefield, "kept", "128M");
-    let disk = over_loopback(&kept)?;
+    let disk = fabric::over_loopback(&kept)?;
     let log = kernel_log::mark()?;
     let load = load_on(&disk)?;
     load.await_passes(1, PASS_LIMIT)?;
@@ -47,12 +47,6 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
     report.none("errors and panics of the daemon", &daemon::complaints()?);
     fabric::unexport(&Loopback)?;
     kept.delete()
-}
-
-fn over_loopback(backstore: &Backstore) -> Result<Disk> {
-    fabric::export(&Loopback, backstore)?;
-    let disks = fabric::attach(&Loopback, &backstore.serial()?)?;
-    disks.into_iter().next().context("no path over loopback")
 }
 
 fn load_on(disk: &Disk) -> Result<Load> {
@@ -118,7 +112,7 @@ fn write_cache_enabled(device: &Device) -> Result<bool> {
 fn remove_under_load(report: &mut Report, kept: &Load) -> Result<()> {
     report.step("deleting a LUN under load");
     let doomed = Backstore::new(Kind::Pulsefield, "doomed", "64M");
-    let disk = over_loopback(&doomed)?;
+    let disk = fabric::over_loopback(&doomed)?;
     let load = load_on(&disk)?;
     load.await_passes(1, PASS_LIMIT)?;
     report.works("deleting it", doomed.delete());

@@ -14,7 +14,7 @@ use crate::fabric::{self, Loopback};
 use crate::reply::Answer;
 use crate::report::Report;
 use crate::sg::{Data, Device};
-use crate::targetcli::{attempt, targetcli};
+use crate::targetcli::attempt;
 
 /// 07h/27h/07h SPACE ALLOCATION FAILED WRITE PROTECT.
 const NO_SPACE: Answer = Answer::Check(0x07, 0x27, 0x07);
@@ -33,9 +33,7 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
 }
 
 fn over_loopback(backstore: &Backstore) -> Result<Device> {
-    fabric::export(&Loopback, backstore)?;
-    let disks = fabric::attach(&Loopback, &backstore.serial()?)?;
-    disks.first().context("no path over loopback")?.open()
+    fabric::over_loopback(backstore)?.open()
 }
 
 /// A thin file on a file system that fills up: said so at once, reads go on, and UNMAP makes room.
@@ -140,15 +138,11 @@ fn deleted(report: &mut Report) -> Result<()> {
 /// in two, as its data area is fragmented. Bulk I/O beside it fragments it.
 fn wide_blocks(report: &mut Report) -> Result<()> {
     report.step("4 KiB blocks: COMPARE AND WRITE beside bulk I/O");
-    targetcli(&[
-        Kind::Pulsefield.folder(),
-        "create",
-        "name=wide",
-        "size=64M",
-        "cfgstring=file//srv/wide.img",
-        "control=hw_block_size=4096",
-    ])?;
-    let backstore = Backstore::new(Kind::Pulsefield, "wide", "64M");
+    let backstore = Backstore {
+        control: "hw_block_size=4096",
+        ..Backstore::new(Kind::Pulsefield, "wide", "64M")
+    };
+    backstore.create()?;
     let device = over_loopback(&backstore)?;
     report.equal("its block length", 4096, device.capacity()?.block_bytes);
     let failed = thread::scope(|scope| -> Result<Vec<String>> {
