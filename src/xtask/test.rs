@@ -40,6 +40,11 @@ const STEPS: &[Step] = &[
         check(cargo().args(scope).args(["--", "-D", "warnings"]))
     }),
     ("unit", unit_tests),
+    ("fuzz", || {
+        // In the profile of the package: what it shares with that is built once.
+        let program = ["run", "--quiet", "--profile=guest", "--package=pulsefield-fuzz"];
+        check(cargo().args(program).args(["--", "--commands=200000"]))
+    }),
     ("docs", || {
         let scope = ["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"];
         check(cargo().args(scope).env("RUSTDOCFLAGS", "-D warnings"))
