@@ -154,7 +154,7 @@ enum Expectation {
     Clean,
     Skips,
     Failed,
-    /// It fails or is clean, as a race decides in which no backstore takes part.
+    /// It fails or is clean, as a race decides in which no backstore takes part, or the machine's speed.
     Raced,
 }
 
