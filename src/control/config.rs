@@ -18,6 +18,7 @@
 //! vendor = "PULSEFLD"               # INQUIRY texts: at most 8,
 //! product = "PULSEFIELD LUN"        # 16
 //! revision = "0001"                 # and 4 characters
+//! copy_group = ""                   # EXTENDED COPY reaches the units of the same group; "": no other
 //!
 //! [lun.ds1]                         # … but for this one
 //! metadata = ["43008..51200"]       # from LBA 43008 up to, not including, 51200
@@ -97,6 +98,10 @@ pub struct LunConfig {
     /// logical unit only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub naa: Option<Naa>,
+    /// The group of units that EXTENDED COPY of this one may read and write, itself included; `None`:
+    /// no other. To be shared by units that are shown to the same initiators.
+    #[serde(serialize_with = "value::write_name")]
+    pub copy_group: Option<String>,
 }
 
 impl Default for LunConfig {
@@ -112,6 +117,7 @@ impl Default for LunConfig {
             product: InquiryText::of("PULSEFIELD LUN"),
             revision: InquiryText::of("0001"),
             naa: None,
+            copy_group: None,
         }
     }
 }
@@ -227,6 +233,8 @@ impl LunConfig {
         let product = section.value("product", InquiryText::read)?;
         let revision = section.value("revision", InquiryText::read)?;
         let naa = naa(&mut section)?;
+        let copy_group =
+            section.value("copy_group", value::name)?.unwrap_or_else(|| default.copy_group.clone());
         section.finish()?;
         Ok(Self {
             compare_and_write_max_blocks,
@@ -239,6 +247,7 @@ impl LunConfig {
             naa,
             removable,
             read_only,
+            copy_group,
         })
     }
 }

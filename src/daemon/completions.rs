@@ -15,6 +15,7 @@ use pulsefield_backstore::{Completion, CompletionSink};
 use pulsefield_engine::limits;
 
 /// The sending end, shared with every request in flight.
+#[derive(Debug)]
 pub(crate) struct Completions {
     sender: Sender<Completion>,
     receiver: Receiver<Completion>,

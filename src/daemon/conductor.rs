@@ -6,6 +6,7 @@
 //! the doorbell at once for a heartbeat and in batches for everything else; and it sleeps only
 //! after it has announced that and looked for work once more.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +15,19 @@ use crossbeam_channel::Sender;
 use pulsefield_backstore::{Backstore, Completion, Geometry, OpTag, Request};
 use pulsefield_data::Buffer;
 use pulsefield_engine::{
-    AccessStateChange, Action, Answer, DeviceServer, Incoming, Lane, Query, SavedState,
-    UnitAttention,
+    AccessStateChange, Action, Answer, CopyOp, CopyParty, DeviceServer, Incoming, Lane, Outcome,
+    Query, SavedState, UnitAttention,
 };
 use pulsefield_kernel::UioError;
 use pulsefield_ring::{self as ring, CommandToken, DataIn, Entry, Ring, RingCommand, RingError};
 use pulsefield_scsi::{Asc, Sense, SenseKey, Status, opcode};
-use pulsefield_units::{BlockCount, Cdb, Instant};
+use pulsefield_units::{BlockCount, Cdb, Instant, LuId};
 use tracing::{debug, error, info, trace};
 
 use crate::clock;
+use crate::copying::{CopyEnd, CopyReply, CopyRequest, Reachable};
 use crate::counters::{Counters, CountingObserver};
-use crate::station::{Awake, Message, Station};
+use crate::station::{Awake, Mailbox, Message, Station};
 use crate::uio::Uio;
 
 /// Answers collected before the doorbell is rung for bulk.
@@ -66,6 +68,10 @@ pub(crate) enum Origin {
     Ring(CommandToken),
     /// [`Message::Probe`].
     Probe(u64),
+    /// A part of a copy of this unit.
+    Part(OpTag),
+    /// A part of another unit's copy.
+    PeerPart(CopyReply),
 }
 
 /// What the world outside does for a conductor. Nothing here may wait.
@@ -102,11 +108,17 @@ pub(crate) struct Conductor<'a> {
     restored: bool,
     /// What came first, and waits for that.
     held: Option<Entry>,
+    /// Parts of other units' copies that wait for it too.
+    held_requests: Vec<CopyRequest>,
     /// The number of the first saving that this conductor asked for.
     first_save: u64,
     /// Resizes whose requester still waits.
     resizes: Vec<(BlockCount, Sender<()>)>,
     stopping: Option<Stopping>,
+    /// Which of the unit's conductors this is.
+    number: u64,
+    /// How other units are reached that copies of this one may touch.
+    peers: BTreeMap<LuId, Mailbox>,
 }
 
 /// Answers written since the doorbell was last rung.
@@ -160,6 +172,7 @@ impl<'a> Conductor<'a> {
         backstore: Arc<dyn Backstore>,
         counters: Arc<Counters>,
     ) -> Self {
+        let number = station.number_conductor();
         let orders = &station.orders;
         let opened = backstore.geometry();
         let geometry = Geometry { blocks: orders.blocks.unwrap_or(opened.blocks), ..opened };
@@ -182,9 +195,12 @@ impl<'a> Conductor<'a> {
             unannounced: Unannounced::default(),
             restored: false,
             held: None,
+            held_requests: Vec::new(),
             first_save,
             resizes: Vec::new(),
             stopping: None,
+            number,
+            peers: BTreeMap::new(),
         }
     }
 
@@ -284,10 +300,38 @@ impl<'a> Conductor<'a> {
                     self.server.on_saved(clock::now(), on_stable_storage);
                 }
                 Message::Saved { .. } => {}
+                Message::CopyPeers(reachable) => {
+                    let peer = |Reachable { peer, mailbox }| {
+                        self.peers.insert(peer.unit, mailbox);
+                        peer
+                    };
+                    let peers = reachable.into_iter().map(peer).collect();
+                    self.server.on_copy_peers(peers);
+                }
+                Message::CopyRequest(request) => self.take_copy_request(request),
+                Message::CopyEnd(CopyEnd { asker, tag, outcome, buffer }) => {
+                    if asker == self.number {
+                        self.server.on_copy_op_done(clock::now(), tag, outcome, buffer);
+                    }
+                }
                 Message::Probe(number) => self.probe(number)?,
             }
         }
         Ok(())
+    }
+
+    /// Does a part of another unit's copy, once the unit is restored: it may be one that must not be
+    /// written.
+    fn take_copy_request(&mut self, request: CopyRequest) {
+        if !self.restored {
+            if self.held.is_none() && self.held_requests.is_empty() {
+                self.surroundings.load();
+            }
+            self.held_requests.push(request);
+            return;
+        }
+        let CopyRequest { op, buffer, reply } = request;
+        self.server.on_copy_op(clock::now(), Origin::PeerPart(reply), op, buffer);
     }
 
     /// Gives the unit what it has saved; what was ordered since it was opened holds on.
@@ -298,6 +342,9 @@ impl<'a> Conductor<'a> {
                 self.server.set_write_cache(enabled);
             }
             self.restored = true;
+            for request in std::mem::take(&mut self.held_requests) {
+                self.take_copy_request(request);
+            }
         }
     }
 
@@ -311,7 +358,7 @@ impl<'a> Conductor<'a> {
         }
         if self.held.is_none() {
             self.held = self.ring.next_entry()?;
-            if self.held.is_some() {
+            if self.held.is_some() && self.held_requests.is_empty() {
                 self.surroundings.load();
             }
         }
@@ -377,6 +424,12 @@ impl<'a> Conductor<'a> {
                 self.backstore.submit(Request::new(op, tag, buffer, urgent, sink));
             }
             Action::Answer(answer) => self.answer(answer)?,
+            Action::CopyOp { party: CopyParty::This, op, tag, buffer } => {
+                self.server.on_copy_op(self.now, Origin::Part(tag), op, buffer);
+            }
+            Action::CopyOp { party: CopyParty::Peer(unit), op, tag, buffer } => {
+                self.ask_peer(unit, op, tag, buffer);
+            }
             Action::Ask(query) => self.surroundings.ask(query),
             Action::SetAccessStates { request, changes } => {
                 self.surroundings.set_access_states(request, changes);
@@ -390,11 +443,24 @@ impl<'a> Conductor<'a> {
         Ok(())
     }
 
+    fn ask_peer(&self, unit: LuId, op: CopyOp, tag: OpTag, buffer: Buffer) {
+        let reply = CopyReply::new(self.station.mailbox(), self.number, tag);
+        // A reply that is dropped says that the unit is gone.
+        if let Some(mailbox) = self.peers.get(&unit) {
+            mailbox.send(Message::CopyRequest(CopyRequest { op, buffer, reply }));
+        }
+    }
+
     fn answer(&mut self, answer: Answer<Origin>) -> Result<(), Interruption> {
         let Answer { token, lane, status, sense, data_in, data } = answer;
         match token {
             Origin::Ring(token) => self.answer_ring(token, status, sense, data_in, data),
             Origin::Probe(number) => self.station.pass_probe(number),
+            Origin::Part(tag) => {
+                let outcome = Outcome { status, sense, data_in };
+                self.server.on_copy_op_done(self.now, tag, outcome, data);
+            }
+            Origin::PeerPart(reply) => reply.tell(Outcome { status, sense, data_in }, data),
         }
         if lane == Some(Lane::Heartbeat) || self.unannounced.count >= ANSWERS_PER_DOORBELL {
             self.ring_doorbell()?;

@@ -15,6 +15,7 @@ mod clock;
 mod closing;
 mod completions;
 mod conductor;
+mod copying;
 mod counters;
 mod errand;
 mod logging;

@@ -32,7 +32,7 @@ use crate::media::{self, Media, MediumError};
 use crate::saved_state::StateFolder;
 use crate::station::Station;
 use crate::surroundings::Configfs;
-use crate::table::Service;
+use crate::table::{Service, SharedTable};
 use crate::uio::{self, KernelUio, MapError, Uio};
 
 /// How long a device node may take to appear.
@@ -145,6 +145,7 @@ pub(crate) struct Commons {
     pub(crate) media: Arc<Media>,
     pub(crate) errands: Errands,
     pub(crate) states: StateFolder,
+    pub(crate) table: SharedTable,
 }
 
 /// All a unit's thread needs to know.
@@ -215,12 +216,8 @@ impl Lun {
             Some(error) => error!(error = error as &dyn Error, "served without its medium"),
         }
         let mailbox = station.mailbox();
-        let configfs = Configfs::new(
-            self.device(),
-            self.commons.errands.clone(),
-            mailbox.clone(),
-            self.commons.states.clone(),
-        );
+        let commons = self.commons.clone();
+        let configfs = Configfs::new(self.device(), self.id, commons, mailbox.clone());
         report(Report::Serving {
             service: Service {
                 mailbox,

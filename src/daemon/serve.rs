@@ -118,10 +118,11 @@ pub fn serve(options: &ServeOptions) -> Result<(), StartError> {
     let devices = scan(&roots).map_err(io_error("look for UIO devices"))?;
     let ours = devices.into_iter().filter(|device| device.name.is_ours()).collect();
     let mut supervisor = Supervisor {
-        table,
+        table: table.clone(),
         commons: Commons {
             roots,
             media,
+            table,
             errands: Errands::start().map_err(io_error("start a thread"))?,
             states: StateFolder::new(options.state.join("units")),
         },

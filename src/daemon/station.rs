@@ -15,6 +15,7 @@ use pulsefield_engine::{Identity, LuConfig, PortGroup, SavedState};
 use pulsefield_units::BlockCount;
 
 use crate::completions::Completions;
+use crate::copying::{CopyEnd, CopyRequest, Reachable};
 
 const UIO: Token = Token(0);
 const WAKE: Token = Token(1);
@@ -43,12 +44,18 @@ pub(crate) enum Message {
     Restored(SavedState),
     /// How the saving with this number went.
     Saved { number: u64, on_stable_storage: bool },
+    /// Answer to [`pulsefield_engine::Query::CopyPeers`].
+    CopyPeers(Vec<Reachable>),
+    /// Do this part of another unit's copy.
+    CopyRequest(CopyRequest),
+    /// A part of a copy that another unit was asked for has ended.
+    CopyEnd(CopyEnd),
     /// Prove that commands get through: one goes through the device server, then this is noted.
     Probe(u64),
 }
 
 /// Tells a unit's thread something, from any thread.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Mailbox {
     sender: Sender<Message>,
     removed: Sender<()>,
@@ -57,7 +64,7 @@ pub(crate) struct Mailbox {
 }
 
 /// What a unit's thread shows of itself.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Pulse {
     conducting: AtomicBool,
     probe_passed: AtomicU64,
@@ -109,6 +116,8 @@ pub(crate) struct Station {
     inbox: Receiver<Message>,
     removed: Receiver<()>,
     mailbox: Mailbox,
+    /// How many conductors have worked here.
+    conductors: u64,
     pub(crate) orders: Orders,
     /// How often something was saved, by all conductors: their numbers are not used again.
     pub(crate) saves: u64,
@@ -141,7 +150,8 @@ impl Station {
         let mailbox = Mailbox { sender, removed: remove, completions, pulse: Arc::default() };
         let orders = Orders { config, write_cache: None, blocks: None, stop: false };
         let events = Events::with_capacity(4);
-        Ok(Self { poll, events, inbox, removed, mailbox, orders, saves: 0 })
+        let conductors = 0;
+        Ok(Self { poll, events, inbox, removed, mailbox, conductors, orders, saves: 0 })
     }
 
     pub(crate) fn mailbox(&self) -> Mailbox {
@@ -160,6 +170,12 @@ impl Station {
     /// The next message, if there is one.
     pub(crate) fn message(&self) -> Option<Message> {
         self.inbox.try_recv().ok()
+    }
+
+    /// The number of a new conductor: what its predecessors still wait for is not for it.
+    pub(crate) const fn number_conductor(&mut self) -> u64 {
+        self.conductors += 1;
+        self.conductors
     }
 
     /// Says whether a conductor is at work.

@@ -9,41 +9,39 @@ use std::sync::{Arc, OnceLock};
 use pulsefield_backstore::OpTag;
 use pulsefield_engine::{AccessStateChange, Identity, Query, SavedState};
 use pulsefield_kernel::{Blocked, Device};
+use pulsefield_units::LuId;
 use tracing::{error, warn};
 
 use crate::conductor::Surroundings;
-use crate::errand::Errands;
-use crate::port_groups;
-use crate::saved_state::{StateError, StateFolder};
+use crate::lun::Commons;
+use crate::saved_state::StateError;
 use crate::station::{Mailbox, Message};
+use crate::{copying, port_groups};
 
 /// The device's directory in configfs, as a conductor sees it.
 pub(crate) struct Configfs {
     device: Device,
-    errands: Errands,
+    id: LuId,
+    commons: Commons,
     mailbox: Mailbox,
-    states: StateFolder,
     /// Held from the moment the unit stops until its thread has closed the device.
     blocked: Arc<OnceLock<Blocked>>,
 }
 
 impl Configfs {
-    pub(crate) fn new(
-        device: Device,
-        errands: Errands,
-        mailbox: Mailbox,
-        states: StateFolder,
-    ) -> Self {
-        Self { device, errands, mailbox, states, blocked: Arc::default() }
+    pub(crate) fn new(device: Device, id: LuId, commons: Commons, mailbox: Mailbox) -> Self {
+        Self { device, id, commons, mailbox, blocked: Arc::default() }
     }
 }
 
 impl Surroundings for Configfs {
     fn ask(&self, query: Query) {
         let (device, mailbox) = (self.device.clone(), self.mailbox.clone());
-        self.errands.run(move || {
+        let (id, Commons { roots, table, .. }) = (self.id, self.commons.clone());
+        self.commons.errands.run(move || {
             mailbox.send(match query {
                 Query::Identity => Message::Identity(identity(&device)),
+                Query::CopyPeers => Message::CopyPeers(copying::reachable(&table, &roots, id)),
                 Query::PortGroups => Message::PortGroups(port_groups::read(&device)),
                 Query::Initiators => Message::Initiators(initiators(&device)),
             });
@@ -52,7 +50,7 @@ impl Surroundings for Configfs {
 
     fn set_access_states(&self, request: OpTag, changes: Vec<AccessStateChange>) {
         let (device, mailbox) = (self.device.clone(), self.mailbox.clone());
-        self.errands.run(move || {
+        self.commons.errands.run(move || {
             let changed = port_groups::set(&device, &changes);
             mailbox.send(Message::AccessStatesSet { request, changed });
         });
@@ -60,8 +58,8 @@ impl Surroundings for Configfs {
 
     fn load(&self) {
         let (device, mailbox) = (self.device.clone(), self.mailbox.clone());
-        let states = self.states.clone();
-        self.errands.run(move || {
+        let states = self.commons.states.clone();
+        self.commons.errands.run(move || {
             let loaded = match serial(&device) {
                 // A unit without a name has never saved anything.
                 None => Ok(SavedState::default()),
@@ -76,8 +74,8 @@ impl Surroundings for Configfs {
 
     fn save(&self, number: u64, state: SavedState) {
         let (device, mailbox) = (self.device.clone(), self.mailbox.clone());
-        let states = self.states.clone();
-        self.errands.run(move || {
+        let states = self.commons.states.clone();
+        self.commons.errands.run(move || {
             let saved = serial(&device)
                 .ok_or(StateError::Nameless)
                 .and_then(|serial| states.save(&serial, &state));
@@ -91,7 +89,7 @@ impl Surroundings for Configfs {
     fn block(&self) {
         let (device, mailbox) = (self.device.clone(), self.mailbox.clone());
         let blocked = self.blocked.clone();
-        self.errands.run(move || {
+        self.commons.errands.run(move || {
             match Blocked::new(&device) {
                 // Asked to stop twice: the second handle lifts the block a moment early.
                 Ok(handle) => drop(blocked.set(handle)),
@@ -108,7 +106,8 @@ fn identity(device: &Device) -> Identity {
     Identity::new(serial(device).unwrap_or_default())
 }
 
-fn serial(device: &Device) -> Option<String> {
+/// LIO's serial number of the device, if it has one that can be read.
+pub(crate) fn serial(device: &Device) -> Option<String> {
     device.unit_serial().unwrap_or_else(|error| {
         warn!(%error, "the unit serial number cannot be read");
         None
@@ -130,10 +129,15 @@ mod tests {
     use std::path::Path;
     use std::time::Instant;
 
+    use pulsefield_control::config::Config;
     use pulsefield_kernel::{Roots, UioName};
 
     use super::*;
+    use crate::errand::Errands;
+    use crate::media::Media;
+    use crate::saved_state::StateFolder;
     use crate::station::Station;
+    use crate::table::SharedTable;
     use crate::testing::{PATIENCE, station};
 
     /// A machine whose one device has this line in `wwn/vpd_unit_serial`.
@@ -144,6 +148,17 @@ mod tests {
         fs::write(folder.join("vpd_unit_serial"), line).unwrap();
         let name: UioName = "tcm-user/0/ds1/pulsefield/ram/".parse().unwrap();
         Device::new(&Roots::under(root), &name)
+    }
+
+    /// Where units save their state under `root`, and nothing else of interest.
+    fn commons(root: &Path) -> Commons {
+        Commons {
+            roots: Roots::under(root),
+            media: Arc::new(Media::new()),
+            errands: Errands::start().unwrap(),
+            states: StateFolder::new(root.join("units")),
+            table: SharedTable::new(Config::default()),
+        }
     }
 
     fn message(station: &Station) -> Message {
@@ -160,11 +175,10 @@ mod tests {
     #[test]
     fn what_a_unit_saves_is_restored_wherever_it_is_made_again() {
         let root = tempfile::tempdir().unwrap();
-        let states = StateFolder::new(root.path().join("units"));
-        let (station, errands) = (station(), Errands::start().unwrap());
+        let (station, commons) = (station(), commons(root.path()));
         let configfs = |serial| {
             let device = device(root.path(), serial);
-            Configfs::new(device, errands.clone(), station.mailbox(), states.clone())
+            Configfs::new(device, LuId::new(0), commons.clone(), station.mailbox())
         };
         let state = SavedState { identifying_information: vec![7], ..SavedState::default() };
         configfs("4711").save(3, state.clone());
@@ -180,9 +194,9 @@ mod tests {
     #[test]
     fn a_unit_without_a_name_saves_nothing() {
         let root = tempfile::tempdir().unwrap();
-        let states = StateFolder::new(root.path().join("units"));
-        let (station, errands) = (station(), Errands::start().unwrap());
-        let configfs = Configfs::new(device(root.path(), ""), errands, station.mailbox(), states);
+        let (station, commons) = (station(), commons(root.path()));
+        let device = device(root.path(), "");
+        let configfs = Configfs::new(device, LuId::new(0), commons, station.mailbox());
         configfs.save(0, SavedState::default());
         let refused = message(&station);
         assert!(matches!(refused, Message::Saved { number: 0, on_stable_storage: false }));

@@ -86,6 +86,8 @@ impl Table {
             naa,
             removable,
             read_only,
+            // Asked for when a copy wants to reach another unit.
+            copy_group: _,
         } = self.config.for_lun(name);
         LuConfig {
             compare_and_write_blocks_max: *compare_and_write_max_blocks,

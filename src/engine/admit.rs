@@ -10,6 +10,7 @@ use pulsefield_scsi::{
 use pulsefield_units::{BlockCount, Cdb, LbaRange};
 
 use crate::exec::compare_and_write::CompareAndWrite;
+use crate::exec::extended_copy::{self, ExtendedCopy};
 use crate::exec::get_lba_status::GetLbaStatus;
 use crate::exec::mode_select;
 use crate::exec::or_write::OrWrite;
@@ -42,6 +43,8 @@ pub(crate) enum Admission {
     Await(Outcome),
     /// It has given the unit a background operation, and is over already.
     StartAndEnd(Outcome),
+    /// It is a third-party copy.
+    Copy(ExtendedCopy),
     /// It is to be carried out, once it holds `claim`.
     Run { exec: Exec, claim: Option<(LbaRange, Access)>, lane: Lane },
 }
@@ -174,6 +177,13 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
         Command::SetIdentifyingInformation(command) => {
             Ok(Admission::run(identifying_information::admit(data, *command)))
         }
+        Command::ExtendedCopy(command) if command.parameter_list_length == 0 => {
+            Ok(Admission::End(Outcome::GOOD))
+        }
+        Command::ExtendedCopy(command) => {
+            let copy = extended_copy::admit(unit, data, *command);
+            Ok(copy.map_or_else(Admission::End, Admission::Copy))
+        }
         Command::StartStopUnit(command) => Ok(match start_stop_unit::admit(unit, *command)? {
             Some(exec) => Admission::run(exec),
             None => Admission::End(Outcome::NO_DATA),
@@ -202,6 +212,7 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
         | Command::SendNoDiagnostic
         | Command::ReportIdentifyingInformation(_)
         | Command::ReportSupportedTaskManagementFunctions(_)
+        | Command::ReceiveCopyResults(_)
         | Command::ReportSupportedOperationCodes(_) => {
             Ok(match immediate::query(unit, &command, None) {
                 Some(query) => Admission::Ask(query, command),

@@ -5,6 +5,7 @@ use std::num::NonZeroU8;
 use pulsefield_scsi::parameter::{
     AccessState, AccessStates, Ascii, TargetPortGroup, TargetPortGroupSupport,
 };
+use pulsefield_scsi::vpd::DeviceIdentification;
 use pulsefield_units::LbaRange;
 
 /// Settings of one logical unit.
@@ -86,6 +87,37 @@ impl Identity {
             let mut nibble = || nibbles.next().unwrap_or(0);
             (nibble() << 4) | nibble()
         })
+    }
+}
+
+/// What names a logical unit in its Device Identification page (VPD page 83h), and in a CSCD
+/// descriptor of EXTENDED COPY.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Designators {
+    naa: Vec<u8>,
+    vendor: Ascii<8>,
+    unit_serial: String,
+}
+
+impl Designators {
+    /// The designators of the unit with this identity and these settings.
+    pub fn new(identity: &Identity, config: &LuConfig) -> Self {
+        Self {
+            naa: config.naa.clone().unwrap_or_else(|| identity.naa().to_vec()),
+            vendor: config.vendor,
+            unit_serial: identity.unit_serial.clone(),
+        }
+    }
+
+    /// The page, without a port.
+    pub(crate) fn page(&self) -> DeviceIdentification<'_> {
+        DeviceIdentification {
+            naa: &self.naa,
+            vendor: self.vendor,
+            serial: &self.unit_serial,
+            relative_target_port: None,
+            target_port_group: None,
+        }
     }
 }
 

@@ -19,6 +19,8 @@
 mod admit;
 mod background;
 mod config;
+mod copies;
+mod copy;
 mod event;
 mod exec;
 mod lane;
@@ -40,8 +42,10 @@ mod tmf;
 mod unit_attention;
 
 pub use background::Operation;
-pub use config::{AccessStateChange, Identity, LuConfig, PortGroup};
+pub use config::{AccessStateChange, Designators, Identity, LuConfig, PortGroup};
 pub use event::{Event, Observer};
+pub use exec::copy_op::CopyOp;
+pub use exec::extended_copy::{CopyParty, CopyPeer};
 pub use lane::Lane;
 pub use outcome::Outcome;
 pub use saved_state::SavedState;

@@ -64,6 +64,36 @@ pub const BACKGROUND_ZERO_BYTES: u64 = 64 << 20;
 /// Blocks that WRITE LONG can have marked at once; one more is refused with 05h/55h/03. Each costs
 /// memory for as long as nobody writes it.
 pub const MARKED_BLOCKS_MAX: usize = 1024;
+/// Bytes of an EXTENDED COPY that are read and then written as one piece; the blocks of a piece are
+/// locked for that long, and each copy in progress has the memory of one.
+pub const COPY_PIECE_BYTES: usize = 256 << 10;
+
+/// MAXIMUM SEGMENT LENGTH of EXTENDED COPY in bytes: a longer segment ends the copy with
+/// 0Ah/26h/00h. Four times what ESXi asks for by default.
+pub const COPY_SEGMENT_BYTES_MAX: u32 = 16 << 20;
+
+/// MAXIMUM CSCD DESCRIPTOR COUNT of EXTENDED COPY; more are refused with 05h/26h/06h.
+pub const CSCD_DESCRIPTORS_MAX: u16 = 8;
+
+/// MAXIMUM SEGMENT DESCRIPTOR COUNT of EXTENDED COPY; more are refused with 05h/26h/08h. With
+/// [`COPY_SEGMENT_BYTES_MAX`] it bounds how long one command can take.
+pub const SEGMENT_DESCRIPTORS_MAX: u16 = 8;
+
+/// MAXIMUM DESCRIPTOR LIST LENGTH of EXTENDED COPY in bytes; a longer list is refused with
+/// 05h/1Ah/00h.
+pub const COPY_DESCRIPTOR_LIST_BYTES_MAX: u32 = 1024;
+
+/// TOTAL CONCURRENT COPIES: a further one is answered BUSY. As many as fit into the depth that LIO
+/// offers to one fabric port, at half of its memory.
+pub const CONCURRENT_COPIES_MAX: u16 = 64;
+
+/// Copies of which something is known, those in progress included; of more, the oldest that ended is
+/// forgotten.
+pub const COPY_RECORDS_MAX: usize = 2 * CONCURRENT_COPIES_MAX as usize;
+
+/// How long RECEIVE COPY RESULTS knows of a copy that ended: long enough to ask, short enough that
+/// nobody takes the copy for one of its own (see `copies.rs`).
+pub const COPY_RECORD_HELD: Duration = Duration::from_secs(5);
 
 /// Most LBA STATUS DESCRIPTORs returned by one GET LBA STATUS: each costs a question to the medium.
 pub const LBA_STATUS_DESCRIPTORS_MAX: usize = 64;
@@ -90,6 +120,10 @@ const _: () = {
     assert!(PIECE_BYTES.is_multiple_of(4096));
     assert!(BACKGROUND_WRITE_BYTES.is_multiple_of(4096));
     assert!(BACKGROUND_ZERO_BYTES.is_multiple_of(4096));
+    assert!(COPY_PIECE_BYTES.is_multiple_of(4096));
+    // One descriptor too many is told as such, since the list is not too long for it.
+    assert!((CSCD_DESCRIPTORS_MAX as u32 + 1) * 32 + 28 <= COPY_DESCRIPTOR_LIST_BYTES_MAX);
+    assert!((SEGMENT_DESCRIPTORS_MAX as u32 + 1) * 32 + 32 <= COPY_DESCRIPTOR_LIST_BYTES_MAX);
     // What VPD page B0h advertises is a whole number of blocks of either length.
     assert!(TRANSFER_BYTES_MAX.is_multiple_of(4096) && WRITE_SAME_BYTES_MAX.is_multiple_of(4096));
     assert!((1 << 20) % UNMAP_GRANULARITY_BYTES == 0);

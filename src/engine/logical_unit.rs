@@ -3,12 +3,15 @@
 use pulsefield_backstore::{Capabilities, Geometry};
 use pulsefield_scsi::log_page::Statistics;
 use pulsefield_scsi::mode_page::{ModeParameters, ModeSettings};
+use pulsefield_scsi::parameter::CopyLimits;
 use pulsefield_scsi::vpd::BlockLimits;
 use pulsefield_scsi::{Asc, Extent, Sense, SenseKey, opcode};
-use pulsefield_units::{BlockCount, LbaRange};
+use pulsefield_units::{BlockCount, BlockLength, LbaRange};
 
 use crate::background::{Background, Operation};
 use crate::config::{Identity, LuConfig, PortGroup};
+use crate::copies::Copies;
+use crate::exec::extended_copy::CopyPeer;
 use crate::limits;
 use crate::marked_blocks::MarkedBlocks;
 use crate::readiness::Readiness;
@@ -38,6 +41,10 @@ pub(crate) struct LogicalUnit {
     /// What last did, if it did not get through.
     pub(crate) failed: Option<Operation>,
     pub(crate) marked: MarkedBlocks,
+    pub(crate) copies: Copies,
+    /// The other units that copies may reach, as far as anybody asked; empty once that may have
+    /// changed.
+    pub(crate) copy_peers: Vec<CopyPeer>,
 }
 
 impl LogicalUnit {
@@ -179,6 +186,22 @@ impl LogicalUnit {
     /// there is.
     pub(crate) const fn write_same_non_zero(&self) -> bool {
         self.capabilities.thin
+    }
+
+    /// What RECEIVE COPY OPERATING PARAMETERS and the Third-party Copy page advertise, and what is
+    /// enforced.
+    pub(crate) const fn copy_limits(&self) -> CopyLimits {
+        CopyLimits {
+            cscd_descriptors_max: limits::CSCD_DESCRIPTORS_MAX,
+            segment_descriptors_max: limits::SEGMENT_DESCRIPTORS_MAX,
+            descriptor_list_bytes_max: limits::COPY_DESCRIPTOR_LIST_BYTES_MAX,
+            segment_bytes_max: limits::COPY_SEGMENT_BYTES_MAX,
+            concurrent_copies_max: limits::CONCURRENT_COPIES_MAX,
+            granularity_exponent: match self.geometry.block_length {
+                BlockLength::B512 => 9,
+                BlockLength::B4096 => 12,
+            },
+        }
     }
 
     /// The Block Limits page: what is advertised here is what admission enforces.

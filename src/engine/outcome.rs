@@ -74,3 +74,24 @@ pub(crate) const fn of_error(error: BackstoreError, purpose: Purpose) -> Outcome
     };
     Outcome::check(Sense::new(key, asc))
 }
+
+/// How a copy ends when a part of its segment number `segment` ended with `part`, which is not GOOD.
+///
+/// SPC-4 has an EXTENDED COPY end with COPY ABORTED. Not so when the destination takes no writes: ESXi
+/// pauses a virtual machine on 07h/27h/07h, and on nothing else, until the pool has space again.
+pub(crate) fn of_copy_part(part: Outcome, segment: u16) -> Outcome {
+    let Some(sense) = part.sense else {
+        // A task set that is full may be another unit's, and is not about this command.
+        let full = part.status == Status::TaskSetFull;
+        return if full { Outcome::status(Status::Busy) } else { part };
+    };
+    if sense.key == SenseKey::DataProtect {
+        return Outcome::check(sense.with_segment(segment));
+    }
+    let unreachable = matches!(sense.key, SenseKey::NotReady | SenseKey::IllegalRequest);
+    let asc = match unreachable {
+        true => Asc::COPY_TARGET_DEVICE_NOT_REACHABLE,
+        false => Asc::THIRD_PARTY_DEVICE_FAILURE,
+    };
+    Outcome::check(Sense::copy_aborted(asc, segment))
+}

@@ -50,9 +50,7 @@ impl LogicalUnit {
         if does_without_medium(command) {
             return Ok(());
         }
-        if self.readiness.ejected {
-            return Err(Sense::new(SenseKey::NotReady, Asc::MEDIUM_NOT_PRESENT));
-        }
+        self.require_present()?;
         if let Some(failed) = self.failed
             && !goes_after_failure(command, failed)
         {
@@ -62,12 +60,41 @@ impl LogicalUnit {
             // Known, and not read from the medium.
             return Ok(());
         }
+        self.require_started()?;
+        if !matches!(command, Command::TestUnitReady) {
+            self.readiness.power = PowerCondition::Active;
+        }
+        Ok(())
+    }
+
+    /// The same for a part of a copy, which is about blocks alone, like a READ or a WRITE.
+    ///
+    /// # Errors
+    /// As [`Self::require_ready`].
+    pub(crate) fn require_ready_for_part(&mut self) -> Result<(), Sense> {
+        if let Some(background) = &self.background {
+            return Err(background.sense());
+        }
+        self.require_present()?;
+        if let Some(failed) = self.failed {
+            return Err(failed.failed());
+        }
+        self.require_started()?;
+        self.readiness.power = PowerCondition::Active;
+        Ok(())
+    }
+
+    const fn require_present(&self) -> Result<(), Sense> {
+        if self.readiness.ejected {
+            return Err(Sense::new(SenseKey::NotReady, Asc::MEDIUM_NOT_PRESENT));
+        }
+        Ok(())
+    }
+
+    fn require_started(&self) -> Result<(), Sense> {
         if self.readiness.power == PowerCondition::Stopped {
             let asc = Asc::LOGICAL_UNIT_NOT_READY_INITIALIZING_COMMAND_REQUIRED;
             return Err(Sense::new(SenseKey::NotReady, asc));
-        }
-        if !matches!(command, Command::TestUnitReady) {
-            self.readiness.power = PowerCondition::Active;
         }
         Ok(())
     }
@@ -169,6 +196,7 @@ const fn does_without_medium(command: &Command) -> bool {
             | Command::ReportSupportedOperationCodes(_)
             | Command::ReportSupportedTaskManagementFunctions(_)
             | Command::ReportTargetPortGroups(_)
+            | Command::ReceiveCopyResults(_)
             | Command::SetTargetPortGroups(_)
     )
 }

@@ -4,6 +4,7 @@ use pulsefield_data::Buffer;
 use pulsefield_units::{Instant, TaskId};
 
 use crate::event::{Event, Observer};
+use crate::exec::Exec;
 use crate::outcome::Outcome;
 use crate::range_lock::Holder;
 use crate::server::{Answer, DeviceServer};
@@ -19,9 +20,15 @@ impl<T, O: Observer> DeviceServer<T, O> {
         match task.phase {
             Phase::Running => self.lanes.finish(task.lane),
             Phase::Ready => self.lanes.withdraw(task.lane, at),
-            Phase::Parked | Phase::Asking => {}
+            Phase::Parked | Phase::Asking | Phase::Copying => {}
         }
-        let lane = (task.phase != Phase::Asking).then_some(task.lane);
+        let lane = match task.phase {
+            Phase::Parked | Phase::Ready | Phase::Running => Some(task.lane),
+            Phase::Asking | Phase::Copying => None,
+        };
+        if let Exec::ExtendedCopy(copy) = &task.exec {
+            self.note_end_of_copy(now, copy, &outcome);
+        }
         let Outcome { status, sense, data_in } = outcome;
         self.observer.observe(
             now,

@@ -11,7 +11,10 @@ use pulsefield_units::{BlockCount, Cdb, Instant, TaskId};
 use crate::admit::{Admission, admit};
 use crate::background;
 use crate::config::{AccessStateChange, Identity, LuConfig, PortGroup, target_port_group_support};
+use crate::copies::Copies;
 use crate::event::{Event, Observer};
+use crate::exec::copy_op::CopyOp;
+use crate::exec::extended_copy::CopyParty;
 use crate::exec::{Context, Exec, Input, Step, set_target_port_groups};
 use crate::lane::{Lane, Lanes};
 use crate::limits;
@@ -61,6 +64,9 @@ pub struct Answer<T> {
 pub enum Query {
     /// The unit serial number: [`DeviceServer::on_identity`].
     Identity,
+    /// The logical units that copies of this one may read and write besides itself:
+    /// [`DeviceServer::on_copy_peers`].
+    CopyPeers,
     /// The target port groups and their ALUA states: [`DeviceServer::on_port_groups`].
     PortGroups,
     /// How many initiators there may be: [`DeviceServer::on_initiators`].
@@ -83,6 +89,19 @@ pub enum Action<T> {
     },
     /// Answer this command.
     Answer(Answer<T>),
+    /// Hand this part of a copy to the unit it concerns ([`DeviceServer::on_copy_op`]), and its
+    /// answer to [`DeviceServer::on_copy_op_done`] of this one. There is an answer in any case: if
+    /// that unit is gone, 02h/04h/03h.
+    CopyOp {
+        /// Whom it concerns.
+        party: CopyParty,
+        /// What to do.
+        op: CopyOp,
+        /// The part's name.
+        tag: OpTag,
+        /// Its data.
+        buffer: Buffer,
+    },
     /// Find this out.
     Ask(Query),
     /// Change the states of target port groups; how that went comes back through
@@ -111,13 +130,15 @@ pub struct DeviceServer<T, O> {
     pub(crate) idle_since: Option<Instant>,
     pub(crate) submissions: VecDeque<(Holder, Op, Buffer)>,
     access_states: VecDeque<(Holder, Vec<AccessStateChange>)>,
-    queries: Vec<Query>,
+    /// Parts of copies that are to be handed on.
+    pub(crate) copy_ops: VecDeque<(OpTag, CopyParty, CopyOp, Buffer)>,
+    pub(crate) queries: Vec<Query>,
     /// What is to be saved.
     pub(crate) saves: VecDeque<SavedState>,
     /// What is being saved, and for whom.
     pub(crate) saving: VecDeque<(Holder, SavedState)>,
     /// Queries answered since the last poll: whoever asked goes on then.
-    answered: Vec<Query>,
+    pub(crate) answered: Vec<Query>,
     scratch: Scratch,
     next_task: TaskId,
 }
@@ -146,6 +167,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 background: None,
                 failed: None,
                 marked: MarkedBlocks::default(),
+                copies: Copies::default(),
+                copy_peers: Vec::new(),
             },
             tasks: Tasks::new(),
             locks: RangeLock::with_capacity(limits::TASKS_MAX),
@@ -155,6 +178,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
             idle_since: None,
             submissions: VecDeque::with_capacity(limits::BULK_SLOTS + limits::HEARTBEAT_SLOTS),
             access_states: VecDeque::new(),
+            copy_ops: VecDeque::new(),
             queries: Vec::new(),
             saves: VecDeque::new(),
             saving: VecDeque::new(),
@@ -166,8 +190,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
 
     /// Takes a command. It is answered, now or later, through [`Self::poll_action`].
     pub fn on_command(&mut self, now: Instant, incoming: Incoming<T>) {
-        let id = self.next_task;
-        self.next_task = id.next();
+        let id = self.take_task_id();
+        self.unit.copies.forget_old(now);
         let Incoming { token, tag, cdb, mut data } = incoming;
         self.count_idle(now);
         let opcode = cdb.opcode().unwrap_or_default();
@@ -197,6 +221,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 self.answer_at_once(now, id, opcode, token, data, outcome);
                 return;
             }
+            Admission::Copy(copy) => (Exec::ExtendedCopy(copy), Phase::Copying, None, Lane::Bulk),
             Admission::End(outcome) => {
                 self.answer_at_once(now, id, opcode, token, data, outcome);
                 return;
@@ -205,7 +230,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
         let task = Task {
             id,
             token,
-            tag,
+            tag: Some(tag),
             opcode,
             lane,
             phase,
@@ -220,8 +245,15 @@ impl<T, O: Observer> DeviceServer<T, O> {
         match claim {
             Some((range, access)) => self.claim(now, at, range, access),
             None if phase == Phase::Asking => {}
+            None if phase == Phase::Copying => self.start_copy(now, at),
             None => self.make_ready(at),
         }
+    }
+
+    pub(crate) fn take_task_id(&mut self) -> TaskId {
+        let id = self.next_task;
+        self.next_task = id.next();
+        id
     }
 
     /// Takes the end of an op that [`Action::Submit`] asked for.
@@ -310,6 +342,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
             self.unit.readiness.put_back();
         }
         self.unit.config = config;
+        // Whom copies may reach is a setting too.
+        self.unit.copy_peers.clear();
     }
 
     /// Takes a new number of blocks, and tells an initiator.
@@ -378,6 +412,9 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 let urgent = task.lane == Lane::Heartbeat;
                 return Some(Action::Submit { op, tag, buffer, urgent });
             }
+            if let Some((tag, party, op, buffer)) = self.copy_ops.pop_front() {
+                return Some(Action::CopyOp { party, op, tag, buffer });
+            }
             if let Some((at, changes)) = self.access_states.pop_front() {
                 let request = self.tasks.op_tag(at);
                 return Some(Action::SetAccessStates { request, changes });
@@ -411,7 +448,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
     }
 
     /// Claims a range for a task that has none, and starts or parks it.
-    fn claim(
+    pub(crate) fn claim(
         &mut self,
         now: Instant,
         at: Holder,
@@ -504,6 +541,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
         for at in self.tasks.find(waits) {
             self.step(now, at, Input::Go);
         }
+        self.resume_copies(now, answered);
     }
 }
 

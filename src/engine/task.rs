@@ -21,6 +21,8 @@ pub(crate) enum Phase {
     /// Waits for the answer to a query about the world outside, or for the end of a background
     /// operation.
     Asking,
+    /// Waits for a part of a copy, which is a task of its own, or for an answer that it needs.
+    Copying,
 }
 
 /// A command in flight.
@@ -29,8 +31,8 @@ pub(crate) struct Task<T> {
     pub(crate) id: TaskId,
     /// What the transport knows the command by, given back with the answer.
     pub(crate) token: T,
-    /// What a task management function names the command by.
-    pub(crate) tag: u16,
+    /// What a task management function names the command by, if it is one.
+    pub(crate) tag: Option<u16>,
     pub(crate) opcode: u8,
     pub(crate) lane: Lane,
     pub(crate) phase: Phase,
@@ -106,7 +108,7 @@ impl<T> Tasks<T> {
     /// The tag of an op of the task at `at`: its place, and the low bits of its name, so that an
     /// answer for a task that is long gone is recognised.
     pub(crate) fn op_tag(&mut self, at: Holder) -> OpTag {
-        OpTag((self.task(at).id.as_u64() << 32) | u64::from(at))
+        op_tag(self.task(at).id, at)
     }
 
     /// Where the task is that sent the op with `tag`.
@@ -118,6 +120,17 @@ impl<T> Tasks<T> {
         assert_eq!(self.op_tag(at), tag, "an op was answered twice");
         at
     }
+
+    /// Where the task is that has this tag of an op; `None` if it is gone.
+    pub(crate) fn find_op_tag(&self, tag: OpTag) -> Option<Holder> {
+        let at = Holder::try_from(tag.0 & u64::from(Holder::MAX)).expect("masked to its width");
+        let task = self.slots.get(index(at))?.as_ref()?;
+        (op_tag(task.id, at) == tag).then_some(at)
+    }
+}
+
+fn op_tag(id: TaskId, at: Holder) -> OpTag {
+    OpTag((id.as_u64() << 32) | u64::from(at))
 }
 
 fn index(at: Holder) -> usize {

@@ -15,11 +15,11 @@ use pulsefield_backstore::{
 };
 use pulsefield_data::Buffer;
 use pulsefield_scsi::{Asc, Sense, SenseKey, Status};
-use pulsefield_units::{BlockCount, BlockLength, Cdb, Instant, Lba, LbaRange};
+use pulsefield_units::{BlockCount, BlockLength, Cdb, Instant, Lba, LbaRange, LuId};
 
 use crate::{
-    AccessStateChange, Action, Answer, DeviceServer, Event, Incoming, Lane, LuConfig, Observer,
-    Query, SavedState,
+    AccessStateChange, Action, Answer, CopyOp, CopyParty, DeviceServer, Event, Incoming, Lane,
+    LuConfig, Observer, Outcome, Query, SavedState,
 };
 
 pub(crate) use shared::SharedMemory;
@@ -96,6 +96,18 @@ struct AtMedium {
     urgent: bool,
 }
 
+/// A part of a copy that concerns another logical unit.
+#[derive(Debug)]
+pub(crate) struct PeerOp {
+    pub(crate) unit: LuId,
+    pub(crate) op: CopyOp,
+    pub(crate) tag: OpTag,
+    pub(crate) buffer: Buffer,
+}
+
+/// Tokens of parts of copies, which the world itself hands on; commands have smaller ones.
+const FIRST_PART: u16 = 0x8000;
+
 /// How a command ended.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -148,6 +160,14 @@ pub(crate) struct World {
     /// What was last saved at once.
     pub(crate) stored: SavedState,
     next_tag: u16,
+    /// Who waits for the parts of copies that are tasks here: this unit, or somebody else.
+    parts: HashMap<u16, OpTag>,
+    next_part: u16,
+    /// The parts of copies that others are to do.
+    pub(crate) peer_ops: Vec<PeerOp>,
+    /// The parts that were done for others.
+    pub(crate) done_for_peers: Vec<(OpTag, Outcome, Buffer)>,
+    peer_parts: HashSet<u16>,
 }
 
 impl Default for World {
@@ -174,6 +194,11 @@ impl World {
             saves: Vec::new(),
             stored: SavedState::default(),
             next_tag: 0,
+            parts: HashMap::new(),
+            next_part: FIRST_PART,
+            peer_ops: Vec::new(),
+            done_for_peers: Vec::new(),
+            peer_parts: HashSet::new(),
         }
     }
 
@@ -217,6 +242,12 @@ impl World {
                     self.at_medium.push(op);
                 }
                 Action::Answer(answer) => self.keep(answer),
+                Action::CopyOp { party: CopyParty::This, op, tag, buffer } => {
+                    self.do_part(op, tag, buffer);
+                }
+                Action::CopyOp { party: CopyParty::Peer(unit), op, tag, buffer } => {
+                    self.peer_ops.push(PeerOp { unit, op, tag, buffer });
+                }
                 Action::Ask(query) => self.queries.push(query),
                 Action::SetAccessStates { request, changes } => {
                     self.access_states.push((request, changes));
@@ -230,8 +261,38 @@ impl World {
         }
     }
 
+    fn do_part(&mut self, op: CopyOp, tag: OpTag, buffer: Buffer) -> u16 {
+        let token = self.next_part;
+        self.next_part += 1;
+        self.parts.insert(token, tag);
+        self.server.on_copy_op(Instant::default(), token, op, buffer);
+        token
+    }
+
+    /// Takes a part of a copy of another logical unit.
+    pub(crate) fn do_for_peer(&mut self, op: CopyOp, tag: OpTag, buffer: Buffer) {
+        let token = self.do_part(op, tag, buffer);
+        self.peer_parts.insert(token);
+        self.poll();
+    }
+
+    /// Takes the end of a part that another logical unit did.
+    pub(crate) fn peer_did(&mut self, tag: OpTag, outcome: Outcome, buffer: Buffer) {
+        self.server.on_copy_op_done(Instant::default(), tag, outcome, buffer);
+        self.poll();
+    }
+
     fn keep(&mut self, answer: Answer<u16>) {
         let Answer { token, lane, status, sense, data_in, data } = answer;
+        if let Some(tag) = self.parts.remove(&token) {
+            let outcome = Outcome { status, sense, data_in };
+            if self.peer_parts.remove(&token) {
+                self.done_for_peers.push((tag, outcome, data));
+            } else {
+                self.server.on_copy_op_done(Instant::default(), tag, outcome, data);
+            }
+            return;
+        }
         let brought = self.brought.remove(&token).expect("answered once");
         assert_eq!(shape(&data), brought, "an answer brings its command's own buffer back");
         assert!(data_in.is_none_or(|valid| valid <= data.len()));
@@ -397,6 +458,7 @@ impl World {
         assert_eq!(self.server.in_flight(), 0);
         assert!(self.server.locks.is_empty());
         assert!(self.at_medium.is_empty() && self.brought.is_empty());
+        assert!(self.parts.is_empty() && self.peer_ops.is_empty());
         assert!(self.server.observer().live.is_empty());
     }
 }

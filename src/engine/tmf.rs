@@ -16,14 +16,16 @@ use crate::task::Phase;
 impl<T, O: Observer> DeviceServer<T, O> {
     /// Aborts the commands with these tags; tags of commands already answered are ignored.
     pub fn on_abort(&mut self, now: Instant, tags: &[u16]) {
-        for at in self.tasks.find(|task| tags.contains(&task.tag) && !task.aborted) {
+        for at in
+            self.tasks.find(|task| task.tag.is_some_and(|tag| tags.contains(&tag)) && !task.aborted)
+        {
             let task = self.tasks.task(at);
             task.aborted = true;
             let applied = task.exec.has_written();
             let (id, phase) = (task.id, task.phase);
             self.observer.observe(now, &Event::Aborted { task: id, applied });
             let idle = match phase {
-                Phase::Parked | Phase::Ready | Phase::Asking => true,
+                Phase::Parked | Phase::Ready | Phase::Asking | Phase::Copying => true,
                 Phase::Running => false,
             };
             if idle && !applied {

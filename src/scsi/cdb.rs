@@ -5,6 +5,7 @@
 
 pub(crate) mod compare_and_write;
 pub(crate) mod diagnostic;
+pub(crate) mod extended_copy;
 pub(crate) mod format_unit;
 pub(crate) mod get_lba_status;
 pub(crate) mod identifying_information;
@@ -18,6 +19,7 @@ pub(crate) mod prevent_allow_medium_removal;
 pub(crate) mod read;
 pub(crate) mod read_capacity;
 pub(crate) mod read_defect_data;
+pub(crate) mod receive_copy_results;
 pub(crate) mod report_supported_operation_codes;
 pub(crate) mod report_supported_task_management_functions;
 pub(crate) mod report_target_port_groups;

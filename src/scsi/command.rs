@@ -5,6 +5,7 @@ use pulsefield_units::{BlockCount, BlockLength};
 use crate::cdb::Extent;
 use crate::cdb::compare_and_write::CompareAndWrite;
 use crate::cdb::diagnostic::ReceiveDiagnosticResults;
+use crate::cdb::extended_copy::ExtendedCopy;
 use crate::cdb::format_unit::FormatUnit;
 use crate::cdb::get_lba_status::GetLbaStatus;
 use crate::cdb::identifying_information::{
@@ -20,6 +21,7 @@ use crate::cdb::prevent_allow_medium_removal::PreventAllowMediumRemoval;
 use crate::cdb::read::Read;
 use crate::cdb::read_capacity::ReadCapacity16;
 use crate::cdb::read_defect_data::ReadDefectData;
+use crate::cdb::receive_copy_results::ReceiveCopyResults;
 use crate::cdb::report_supported_operation_codes::ReportSupportedOperationCodes;
 use crate::cdb::report_supported_task_management_functions::ReportSupportedTaskManagementFunctions;
 use crate::cdb::report_target_port_groups::ReportTargetPortGroups;
@@ -102,6 +104,10 @@ pub enum Command {
     ReportIdentifyingInformation(ReportIdentifyingInformation),
     /// SET IDENTIFYING INFORMATION.
     SetIdentifyingInformation(SetIdentifyingInformation),
+    /// EXTENDED COPY (LID1) and (LID4).
+    ExtendedCopy(ExtendedCopy),
+    /// RECEIVE COPY RESULTS.
+    ReceiveCopyResults(ReceiveCopyResults),
     /// REPORT SUPPORTED OPERATION CODES.
     ReportSupportedOperationCodes(ReportSupportedOperationCodes),
     /// REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS.
@@ -190,6 +196,10 @@ impl Command {
             Self::SetIdentifyingInformation(command) => {
                 DataLength::ParameterList(command.parameter_list_length.into())
             }
+            Self::ExtendedCopy(command) => {
+                DataLength::ParameterList(command.parameter_list_length.into())
+            }
+            Self::ReceiveCopyResults(command) => in_up_to(command.allocation_length),
             Self::ReportSupportedOperationCodes(command) => in_up_to(command.allocation_length),
             Self::ReportSupportedTaskManagementFunctions(command) => {
                 in_up_to(command.allocation_length)

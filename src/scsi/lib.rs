@@ -33,6 +33,7 @@ pub mod vpd;
 pub use cdb::Extent;
 pub use cdb::compare_and_write::CompareAndWrite;
 pub use cdb::diagnostic::ReceiveDiagnosticResults;
+pub use cdb::extended_copy::{ExtendedCopy, ListIdentifierForm};
 pub use cdb::format_unit::{FormatList, FormatUnit};
 pub use cdb::get_lba_status::GetLbaStatus;
 pub use cdb::identifying_information::{
@@ -48,6 +49,7 @@ pub use cdb::prevent_allow_medium_removal::PreventAllowMediumRemoval;
 pub use cdb::read::Read;
 pub use cdb::read_capacity::ReadCapacity16;
 pub use cdb::read_defect_data::{DefectListHeader, ReadDefectData};
+pub use cdb::receive_copy_results::{CopyResults, ReceiveCopyResults};
 pub use cdb::report_supported_operation_codes::{ReportSupportedOperationCodes, Selection};
 pub use cdb::report_supported_task_management_functions::ReportSupportedTaskManagementFunctions;
 pub use cdb::report_target_port_groups::ReportTargetPortGroups;

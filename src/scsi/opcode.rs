@@ -30,6 +30,10 @@ pub const UNMAP: u8 = 0x42;
 pub const SANITIZE: u8 = 0x48;
 /// SERVICE ACTION of SANITIZE, BLOCK ERASE.
 pub const SANITIZE_BLOCK_ERASE: u16 = 0x02;
+/// OPERATION CODE of EXTENDED COPY and its like.
+pub(crate) const THIRD_PARTY_COPY_OUT: u8 = 0x83;
+/// OPERATION CODE of RECEIVE COPY RESULTS and its like.
+pub(crate) const THIRD_PARTY_COPY_IN: u8 = 0x84;
 /// OPERATION CODE of COMPARE AND WRITE.
 pub const COMPARE_AND_WRITE: u8 = 0x89;
 /// WRITE ATOMIC (16).

@@ -3,8 +3,10 @@
 //! VPD pages and mode pages have modules of their own.
 
 mod ascii;
+mod copy_results;
 mod defect_list;
 mod diagnostic_pages;
+mod extended_copy;
 mod format_parameters;
 mod identifying_information;
 mod inquiry;
@@ -18,8 +20,13 @@ mod task_management_functions;
 mod unmap;
 
 pub use ascii::Ascii;
+pub use copy_results::{CopyLimits, CopyState, CopyStatus};
 pub use defect_list::encode_empty_defect_list;
 pub use diagnostic_pages::encode_supported_diagnostic_pages;
+pub use extended_copy::{
+    COPY_DESCRIPTOR_TYPES, CSCD_ID_SELF, CopyAmount, CscdDescriptor, ExtendedCopyList, ListIdUsage,
+    SegmentDescriptor,
+};
 pub use format_parameters::FormatParameters;
 pub use identifying_information::encode_identifying_information;
 pub use inquiry::{InquiryData, TargetPortGroupSupport};

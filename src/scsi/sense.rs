@@ -46,6 +46,9 @@ pub struct Sense {
     /// PROGRESS INDICATION of NOT READY and NO SENSE: how much is done, in 65,536ths. It stands where
     /// the field pointer of other sense keys does.
     pub progress: Option<u16>,
+    /// The number of the segment descriptor at which an EXTENDED COPY ended: the third and fourth
+    /// byte of COMMAND-SPECIFIC INFORMATION.
+    pub segment: Option<u16>,
 }
 
 impl Sense {
@@ -54,7 +57,7 @@ impl Sense {
 
     /// Sense data with neither INFORMATION nor field pointer.
     pub const fn new(key: SenseKey, asc: Asc) -> Self {
-        Self { key, asc, information: None, field: None, progress: None }
+        Self { key, asc, information: None, field: None, progress: None, segment: None }
     }
 
     /// The same, with INFORMATION (and VALID) set.
@@ -73,6 +76,18 @@ impl Sense {
     #[must_use]
     pub const fn with_progress(self, progress: u16) -> Self {
         Self { progress: Some(progress), ..self }
+    }
+
+    /// The same, with the number of a segment descriptor in COMMAND-SPECIFIC INFORMATION.
+    #[must_use]
+    pub const fn with_segment(self, segment: u16) -> Self {
+        Self { segment: Some(segment), ..self }
+    }
+
+    /// Sense key COPY ABORTED: the copy ended at the segment descriptor with this number, and those
+    /// before it were carried out.
+    pub const fn copy_aborted(asc: Asc, segment: u16) -> Self {
+        Self::new(SenseKey::CopyAborted, asc).with_segment(segment)
     }
 
     /// The three sense-key specific bytes (SPC-4 4.5.2.4), if they mean something.
@@ -143,6 +158,9 @@ impl fmt::Display for Sense {
         }
         if let Some(progress) = self.progress {
             write!(f, ", {}% done", u32::from(progress).saturating_mul(100) >> 16)?;
+        }
+        if let Some(segment) = self.segment {
+            write!(f, ", segment descriptor {segment}")?;
         }
         if let Some(information) = self.information {
             write!(f, ", information {information:#x}")?;

@@ -11,6 +11,7 @@ mod extended_inquiry;
 mod logical_block_provisioning;
 mod power_condition;
 mod supported_pages;
+mod third_party_copy;
 mod unit_serial_number;
 
 pub use block_device_characteristics::BlockDeviceCharacteristics;
@@ -20,6 +21,7 @@ pub use extended_inquiry::ExtendedInquiryData;
 pub use logical_block_provisioning::{LogicalBlockProvisioning, ProvisioningType};
 pub use power_condition::PowerConditionPage;
 pub use supported_pages::SupportedVpdPages;
+pub use third_party_copy::ThirdPartyCopy;
 pub use unit_serial_number::UnitSerialNumber;
 
 use crate::encode::length_prefixed;
@@ -39,6 +41,8 @@ pub enum VpdPage {
     ExtendedInquiryData = 0x86,
     /// Power Condition: [`PowerConditionPage`].
     PowerCondition = 0x8a,
+    /// Third-party Copy: [`ThirdPartyCopy`].
+    ThirdPartyCopy = 0x8f,
     /// Block Limits: [`BlockLimits`].
     BlockLimits = 0xb0,
     /// Block Device Characteristics: [`BlockDeviceCharacteristics`].
@@ -49,12 +53,13 @@ pub enum VpdPage {
 
 impl VpdPage {
     /// All of them, in ascending order of their codes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SupportedVpdPages,
         Self::UnitSerialNumber,
         Self::DeviceIdentification,
         Self::ExtendedInquiryData,
         Self::PowerCondition,
+        Self::ThirdPartyCopy,
         Self::BlockLimits,
         Self::BlockDeviceCharacteristics,
         Self::LogicalBlockProvisioning,

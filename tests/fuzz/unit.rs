@@ -5,7 +5,8 @@ use anyhow::{Context, Result, bail};
 use pulsefield_backstore::{BackstoreError, Op, OpTag};
 use pulsefield_data::Buffer;
 use pulsefield_engine::{
-    Action, Answer, DeviceServer, Identity, Incoming, LuConfig, PortGroup, Query, UnitAttention,
+    Action, Answer, DeviceServer, Identity, Incoming, LuConfig, Outcome, PortGroup, Query,
+    UnitAttention,
 };
 use pulsefield_ring::simulated_kernel::{
     Data, Finished, Options, Refused, SimulatedKernel, Submitted,
@@ -30,11 +31,20 @@ struct AtMedium {
     buffer: Buffer,
 }
 
+/// Where a command came from.
+#[derive(Debug)]
+enum Origin {
+    /// The ring; it must be answered there.
+    Ring(CommandToken),
+    /// A copy of this unit, of which it is a part.
+    Part(OpTag),
+}
+
 /// A logical unit.
 pub(crate) struct Unit {
     kernel: SimulatedKernel,
     ring: Ring,
-    server: DeviceServer<CommandToken, ()>,
+    server: DeviceServer<Origin, ()>,
     medium: Medium,
     at_medium: Vec<AtMedium>,
     /// One op in so many fails; none if 0.
@@ -132,7 +142,8 @@ impl Unit {
                         bail!("the simulated kernel posted a malformed entry: {malformed}");
                     }
                     let tag = command.token.cmd_id();
-                    let (token, cdb, data) = (command.token, command.cdb, command.data);
+                    let (cdb, data) = (command.cdb, command.data);
+                    let token = Origin::Ring(command.token);
                     self.server.on_command(NOW, Incoming { token, tag, cdb, data });
                 }
                 Entry::Tmr(tmr) => self.server.on_abort(NOW, &tmr.command_ids),
@@ -141,7 +152,7 @@ impl Unit {
         Ok(())
     }
 
-    fn perform(&mut self, action: Action<CommandToken>) {
+    fn perform(&mut self, action: Action<Origin>) {
         match action {
             Action::Submit { op, tag, buffer, urgent: _ } => {
                 self.at_medium.push(AtMedium { op, tag, buffer });
@@ -160,6 +171,11 @@ impl Unit {
                 status_code: 0,
                 ports: vec![1, 2],
             }]),
+            // Copies stay within the unit.
+            Action::CopyOp { party: _, op, tag, buffer } => {
+                self.server.on_copy_op(NOW, Origin::Part(tag), op, buffer);
+            }
+            Action::Ask(Query::CopyPeers) => self.server.on_copy_peers(vec![]),
             Action::Ask(Query::Initiators) => self.server.on_initiators(2),
             Action::SetAccessStates { request, changes: _ } => {
                 self.server.on_access_states_set(NOW, request, true);
@@ -187,8 +203,16 @@ impl Unit {
     }
 
     /// Puts an answer on the ring as the daemon's conductor does.
-    fn answer(&mut self, answer: Answer<CommandToken>) {
+    fn answer(&mut self, answer: Answer<Origin>) {
         let Answer { token, lane: _, status, sense, data_in, data } = answer;
+        let token = match token {
+            Origin::Ring(token) => token,
+            Origin::Part(tag) => {
+                let outcome = Outcome { status, sense, data_in };
+                self.server.on_copy_op_done(NOW, tag, outcome, data);
+                return;
+            }
+        };
         let mut bytes = [0; 96];
         if let Some(sense) = &sense {
             sense.encode(self.server.sense_format(), &mut bytes);

@@ -6,11 +6,13 @@ const FULL: &str = r#"
 removable = true
 read_only = true
 metadata = ["43008..51200", "0..1"]
+copy_group = ""
 
 [defaults]
 compare_and_write_max_blocks = 8
 medium_rotation_rate = 0x1c20
 physical_block_bytes = 4096
+copy_group = "cluster"
 
 [daemon]
 log = "debug"
@@ -54,6 +56,8 @@ fn a_lun_overrides_the_defaults_wherever_they_stand() {
     let ranges: Vec<String> = ds1.metadata.iter().map(LbaRange::to_string).collect();
     assert_eq!(ranges, ["43008..51200", "0..1"]);
     assert_eq!(config.for_lun("a.b").compare_and_write_max_blocks.get(), 255);
+    assert_eq!(ds1.copy_group, None);
+    assert_eq!(config.for_lun("other").copy_group.as_deref(), Some("cluster"));
     assert_eq!(config.for_lun("other").compare_and_write_max_blocks.get(), 8);
     assert_eq!(config.for_lun("a.b").naa.as_ref().unwrap().as_bytes()[..2], [0x60, 0x01]);
     assert_eq!(config.for_lun("a.b").revision.as_str(), "2");
@@ -85,7 +89,8 @@ fn the_effective_configuration_reads_back_as_itself() {
         "[daemon]\nlog = \"info\"\ndbus = true\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
          medium_rotation_rate = 1\nphysical_block_bytes = 512\nremovable = false\n\
          read_only = false\nmetadata = []\n\
-         vendor = \"PULSEFLD\"\nproduct = \"PULSEFIELD LUN\"\nrevision = \"0001\"\n"
+         vendor = \"PULSEFLD\"\nproduct = \"PULSEFIELD LUN\"\nrevision = \"0001\"\n\
+         copy_group = \"\"\n"
     );
 }
 

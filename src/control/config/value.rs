@@ -137,6 +137,19 @@ pub(super) fn write_ranges<S: Serializer>(
     serializer.collect_seq(ranges.iter().map(LbaRange::to_string))
 }
 
+/// A name of the user's choice; the empty string names nothing.
+pub(super) fn name(key: &'static str, value: &DeValue<'_>) -> Result<Option<String>, Problem> {
+    let name = string(key, value)?;
+    Ok((!name.is_empty()).then(|| name.to_owned()))
+}
+
+pub(super) fn write_name<S: Serializer>(
+    name: &Option<String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name.as_deref().unwrap_or_default())
+}
+
 pub(super) fn boolean(key: &'static str, value: &DeValue<'_>) -> Result<bool, Problem> {
     value.as_bool().ok_or_else(|| wrong_type(key, "true or false", value))
 }

@@ -14,7 +14,7 @@ use pulsefield_ring::simulated_kernel::{Data, Finished, Options, Submitted};
 use pulsefield_ring::{Features, TmrKind};
 use pulsefield_scsi::mode_page::ModeSettings;
 use pulsefield_scsi::parameter::{AccessState, AccessStates};
-use pulsefield_units::Lba;
+use pulsefield_units::{Lba, LbaRange};
 
 use super::*;
 use crate::media::Media;
@@ -23,6 +23,7 @@ use crate::testing::{
     Asked, FnMedium, Listening, PATIENCE, STALE, SimulatedUio, block, geometry, held_medium,
 };
 
+mod copies;
 mod hostile;
 
 const GOOD: u8 = 0x00;
@@ -180,12 +181,22 @@ fn no_command_is_carried_out_before_the_unit_is_as_it_was_saved() {
     let second = uio.submit(&read(0, 1), Data::In(512));
     loads.recv_timeout(PATIENCE).unwrap();
     assert!(!uio.has_answer());
+    // A part of another unit's copy waits as well.
+    let asker = crate::testing::station();
+    let part = CopyRequest {
+        op: CopyOp::Write(LbaRange::new(Lba::new(0), BlockCount::new(1)).unwrap()),
+        buffer: Buffer::heap(512),
+        reply: CopyReply::new(asker.mailbox(), 1, OpTag(1)),
+    };
+    mailbox.send(Message::CopyRequest(part));
     // SWP.
     let modes = Some(ModeSettings { software_write_protect: true, ..ModeSettings::default() });
     mailbox.send(Message::Restored(SavedState { modes, ..SavedState::default() }));
     assert_eq!(uio.answer(first).status, CHECK_CONDITION);
     assert_eq!(uio.answer(second).data_in, block(0));
     assert!(loads.is_empty(), "asked once");
+    let Some(Message::CopyEnd(end)) = asker.message() else { panic!("answered before") };
+    assert_eq!(end.outcome.sense.unwrap().asc, Asc::WRITE_PROTECTED);
     mailbox.send(Message::Stop);
     mailbox.send(Message::Blocked);
     assert!(matches!(thread.join().unwrap(), End::Stopped));
@@ -506,7 +517,7 @@ fn a_worker_that_panics_fails_its_request_alone() {
 }
 
 fn range(lba: u64) -> pulsefield_units::LbaRange {
-    pulsefield_units::LbaRange::new(Lba::new(lba), BlockCount::new(1)).unwrap()
+    LbaRange::new(Lba::new(lba), BlockCount::new(1)).unwrap()
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, unbounded};
 use pulsefield_backstore::{OpOutput, Request};
+use pulsefield_control::config::Config;
 use pulsefield_ring::simulated_kernel::{Data, Options};
 use tempfile::TempDir;
 
@@ -68,6 +69,7 @@ impl Machine {
                 media: Arc::new(Media::new()),
                 errands: Errands::start().unwrap(),
                 states: StateFolder::new(self.directory.path().join("units")),
+                table: SharedTable::new(Config::default()),
             },
         }
     }

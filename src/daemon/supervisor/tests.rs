@@ -29,13 +29,15 @@ impl Bench {
     fn new() -> Self {
         let (sender, news) = unbounded();
         let (starting, started) = unbounded();
+        let table = SharedTable::new(Config::default());
         let supervisor = Supervisor {
-            table: SharedTable::new(Config::default()),
+            table: table.clone(),
             commons: Commons {
                 roots: Roots::under(std::path::Path::new("/nonexistent")),
                 media: Arc::new(Media::new()),
                 errands: Errands::start().unwrap(),
                 states: StateFolder::new("/nonexistent"),
+                table,
             },
             launch: Box::new(move |lun, _| {
                 starting.send(lun).unwrap();

@@ -10,11 +10,12 @@ use pulsefield_scsi::parameter::{
 use pulsefield_scsi::vpd::{
     BlockDeviceCharacteristics, DeviceIdentification, ExtendedInquiryData,
     LogicalBlockProvisioning, PowerConditionPage, ProvisioningType, SupportedVpdPages,
-    UnitSerialNumber, VpdPage,
+    ThirdPartyCopy, UnitSerialNumber, VpdPage,
 };
 use pulsefield_scsi::{Command, DataLength, Inquiry, SENSE_BUFFER_LENGTH, Sense, SenseFormat};
 
-use crate::config::{Identity, PortGroup, target_port_group_support};
+use super::receive_copy_results;
+use crate::config::{Designators, Identity, PortGroup, target_port_group_support};
 use crate::logical_unit::LogicalUnit;
 use crate::outcome::Outcome;
 use crate::server::Query;
@@ -117,6 +118,9 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
             let groups: Vec<_> = groups.collect();
             encode_target_port_groups(report.extended_header.then_some(0), &groups, out);
         }
+        Command::ReceiveCopyResults(receive) => {
+            receive_copy_results::describe(unit, *receive, out)?;
+        }
         Command::TestUnitReady
         | Command::SendNoDiagnostic
         | Command::DefaultSelfTest
@@ -139,6 +143,7 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         | Command::WriteSame(_)
         | Command::WriteLong(_)
         | Command::Unmap(_)
+        | Command::ExtendedCopy(_)
         | Command::GetLbaStatus(_)
         | Command::SetTargetPortGroups(_) => {}
     }
@@ -156,7 +161,7 @@ fn describe_unit(unit: &LogicalUnit, inquiry: Inquiry, out: &mut Vec<u8>) {
             revision: unit.config.revision,
             target_port_group_support: target_port_group_support(unit.known_port_groups()),
             removable: unit.config.removable,
-            third_party_copy: false,
+            third_party_copy: true,
         }
         .encode(out),
         Some(VpdPage::SupportedVpdPages) => SupportedVpdPages.encode(out),
@@ -164,17 +169,16 @@ fn describe_unit(unit: &LogicalUnit, inquiry: Inquiry, out: &mut Vec<u8>) {
             UnitSerialNumber { serial: identity.unit_serial() }.encode(out);
         }
         Some(VpdPage::DeviceIdentification) => DeviceIdentification {
-            naa: unit.config.naa.as_deref().unwrap_or(&identity.naa()),
-            vendor: unit.config.vendor,
-            serial: identity.unit_serial(),
             relative_target_port: only_port(unit.known_port_groups()),
             target_port_group: only_group(unit.known_port_groups()),
+            ..Designators::new(identity, &unit.config).page()
         }
         .encode(out),
         Some(VpdPage::ExtendedInquiryData) => {
             ExtendedInquiryData { volatile_cache: unit.capabilities.write_cache }.encode(out);
         }
         Some(VpdPage::PowerCondition) => PowerConditionPage.encode(out),
+        Some(VpdPage::ThirdPartyCopy) => ThirdPartyCopy { limits: unit.copy_limits() }.encode(out),
         Some(VpdPage::BlockLimits) => unit.block_limits().encode(out),
         Some(VpdPage::BlockDeviceCharacteristics) => {
             let medium_rotation_rate = unit.config.medium_rotation_rate;

@@ -4,6 +4,8 @@
 //! it holds its range and a slot, asks for one op at a time, and is resumed with the answer.
 
 pub(crate) mod compare_and_write;
+pub(crate) mod copy_op;
+pub(crate) mod extended_copy;
 pub(crate) mod format_unit;
 pub(crate) mod get_lba_status;
 pub(crate) mod identifying_information;
@@ -11,6 +13,7 @@ pub(crate) mod immediate;
 pub(crate) mod mode_select;
 pub(crate) mod or_write;
 pub(crate) mod read;
+pub(crate) mod receive_copy_results;
 pub(crate) mod sanitize;
 pub(crate) mod self_test;
 pub(crate) mod set_target_port_groups;
@@ -94,6 +97,9 @@ pub(crate) enum Exec {
     StartStopUnit(UnitChange),
     /// A SANITIZE or FORMAT UNIT with IMMED = 0, answered so if the background operation ends well.
     AwaitBackground(Outcome),
+    CopyPart(copy_op::CopyPart),
+    /// Holds no slot and is carried on by `copy.rs`.
+    ExtendedCopy(extended_copy::ExtendedCopy),
     /// A command without a medium that waits for an answer from the world outside.
     Ask(Query, Command),
     /// A SET TARGET PORT GROUPS whose states are being changed.
@@ -117,6 +123,8 @@ impl Exec {
             Self::Unmap(unmap) => unmap.step(cx, input),
             Self::SynchronizeCache => synchronize_cache::step(input),
             Self::GetLbaStatus(get_lba_status) => get_lba_status.step(cx, input),
+            Self::CopyPart(copy_part) => copy_part.step(cx, input),
+            Self::ExtendedCopy(_) => unreachable!("a copy has neither a slot nor ops"),
             Self::ModeSelect(mode_select) => mode_select.step(cx, input),
             Self::SetIdentifyingInformation(information) => {
                 identifying_information::step(information, cx)
@@ -156,6 +164,7 @@ impl Exec {
 
     /// Whether this command may already have changed the medium, the modes or the unit: an abort then lets it
     /// run to its end, so that nothing is applied after the abort was answered and nothing by half.
+    /// A copy is asked about the piece at hand: it ends with that.
     pub(crate) const fn has_written(&self) -> bool {
         match self {
             Self::Write(write) => write.has_written(),
@@ -163,6 +172,8 @@ impl Exec {
             Self::OrWrite(or_write) => or_write.has_written(),
             Self::WriteSame(write_same) => write_same.has_written(),
             Self::Unmap(unmap) => unmap.has_written(),
+            Self::CopyPart(copy_part) => copy_part.has_written(),
+            Self::ExtendedCopy(copy) => copy.has_written(),
             Self::ModeSelect(_)
             | Self::SetIdentifyingInformation(_)
             | Self::SetTargetPortGroups

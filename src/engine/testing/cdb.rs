@@ -92,6 +92,16 @@ pub(crate) const fn sanitize(byte_1: u8) -> [u8; 10] {
 
 pub(crate) const REPORT_TARGET_PORT_GROUPS: [u8; 12] = [0xa3, 0x0a, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0];
 
+/// EXTENDED COPY of either form: service action 0 or 1.
+pub(crate) fn extended_copy(service_action: u8, list: &[u8]) -> [u8; 16] {
+    form_16(0x83, service_action, 0, u32::try_from(list.len()).unwrap())
+}
+
+/// RECEIVE COPY RESULTS of any kind; LID1 takes only the first byte of the list identifier.
+pub(crate) fn receive_copy_results(service_action: u8, list_identifier: u32) -> [u8; 16] {
+    form_16(0x84, service_action, u64::from(list_identifier) << 32, 1024)
+}
+
 /// MODE SELECT (6).
 pub(crate) fn mode_select(list: &[u8]) -> [u8; 6] {
     [0x15, 0x10, 0, 0, u8::try_from(list.len()).unwrap(), 0]

@@ -67,6 +67,7 @@ fn round(server: &mut DeviceServer<usize, ()>, buffers: &mut [Option<Buffer>], n
                 assert_eq!(answer.status, Status::Good);
                 buffers[answer.token] = Some(answer.data);
             }
+            Action::CopyOp { op, .. } => unreachable!("{op:?}"),
             Action::Ask(_) | Action::SetAccessStates { .. } | Action::Save(_) => {
                 unreachable!("{action:?}")
             }

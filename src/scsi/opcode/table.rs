@@ -3,15 +3,15 @@
 use super::Executor::{Engine, Kernel};
 use super::{
     COMPARE_AND_WRITE, Executor, FORMAT_UNIT, INQUIRY, OperationCode, PREVENT_ALLOW_MEDIUM_REMOVAL,
-    SANITIZE, UNMAP, WRITE_ATOMIC_16,
+    SANITIZE, THIRD_PARTY_COPY_IN, THIRD_PARTY_COPY_OUT, UNMAP, WRITE_ATOMIC_16,
 };
 use crate::cdb::{
-    compare_and_write, diagnostic, format_unit, get_lba_status, identifying_information, inquiry,
-    log_sense, mode_select, mode_sense, or_write, pre_fetch, prevent_allow_medium_removal, read,
-    read_capacity, read_defect_data, report_supported_operation_codes,
-    report_supported_task_management_functions, report_target_port_groups, request_sense, sanitize,
-    set_target_port_groups, start_stop_unit, synchronize_cache, test_unit_ready, unmap, verify,
-    write, write_atomic, write_long, write_same,
+    compare_and_write, diagnostic, extended_copy, format_unit, get_lba_status,
+    identifying_information, inquiry, log_sense, mode_select, mode_sense, or_write, pre_fetch,
+    prevent_allow_medium_removal, read, read_capacity, read_defect_data, receive_copy_results,
+    report_supported_operation_codes, report_supported_task_management_functions,
+    report_target_port_groups, request_sense, sanitize, set_target_port_groups, start_stop_unit,
+    synchronize_cache, test_unit_ready, unmap, verify, write, write_atomic, write_long, write_same,
 };
 
 /// A row without service action.
@@ -121,6 +121,20 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "PERSISTENT RESERVE OUT, REGISTER AND IGNORE EXISTING KEY", Kernel),
     action(&[0x5f, 0x07, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff, 0],
         "PERSISTENT RESERVE OUT, REGISTER AND MOVE", Kernel),
+    action(&[THIRD_PARTY_COPY_OUT, 0x00, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
+        "EXTENDED COPY(LID1)", Engine(extended_copy::parse_lid1)),
+    action(&[THIRD_PARTY_COPY_OUT, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
+        "EXTENDED COPY(LID4)", Engine(extended_copy::parse_lid4)),
+    action(&[THIRD_PARTY_COPY_IN, 0x00, 0xff, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
+        "RECEIVE COPY STATUS(LID1)", Engine(receive_copy_results::parse_status_lid1)),
+    action(&[THIRD_PARTY_COPY_IN, 0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
+        "RECEIVE COPY OPERATING PARAMETERS",
+        Engine(receive_copy_results::parse_operating_parameters)),
+    action(&[THIRD_PARTY_COPY_IN, 0x04, 0xff, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
+        "RECEIVE COPY FAILURE DETAILS(LID1)",
+        Engine(receive_copy_results::parse_failure_details)),
+    action(&[THIRD_PARTY_COPY_IN, 0x05, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
+        "RECEIVE COPY STATUS(LID4)", Engine(receive_copy_results::parse_status_lid4)),
     command(&[0x88, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
               0xff, 0xff, 0xff, 0xff, 0, 0x04],
         "READ(16)", Engine(read::parse_16)),

@@ -125,7 +125,7 @@ fn an_unknown_service_action_is_pointed_at() {
 
 #[test]
 fn unknown_operation_codes_are_refused_in_every_group() {
-    for opcode in [0x01, 0x3e, 0x7f, 0x60, 0x83, 0xc0, 0xe5, 0xff] {
+    for opcode in [0x01, 0x3e, 0x7f, 0x60, 0x8d, 0xc0, 0xe5, 0xff] {
         let cdb = Cdb::new(&[opcode; 32]);
         assert_eq!(parse(&cdb), Err(Sense::invalid_opcode()));
         assert_eq!((cdb_length(opcode), name_of(&cdb)), (None, None));

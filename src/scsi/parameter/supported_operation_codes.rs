@@ -152,9 +152,9 @@ mod tests {
     #[test]
     fn what_is_not_there_is_said_not_to_be() {
         for selection in [
-            Selection::One(0x83),
+            Selection::One(0x8d),
             Selection::OneServiceAction(0x9e, 0x1f),
-            Selection::OneServiceAction(0x83, 0),
+            Selection::OneServiceAction(0x8d, 0),
             Selection::OneMaybe(0x9e, 0x1f),
             Selection::OneMaybe(0x42, 1),
         ] {

@@ -18,6 +18,9 @@ pub(super) fn encode(sense: &Sense, out: &mut [u8; SENSE_BUFFER_LENGTH]) -> usiz
         out[0] |= VALID;
         [out[3], out[4], out[5], out[6]] = information.to_be_bytes();
     }
+    if let Some(segment) = sense.segment {
+        [out[8], out[9], out[10], out[11]] = u32::from(segment).to_be_bytes();
+    }
     out[7] = ADDITIONAL_LENGTH;
     [out[12], out[13]] = sense.asc.to_be_bytes();
     if let Some(specific) = sense.sense_key_specific() {

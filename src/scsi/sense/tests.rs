@@ -76,6 +76,21 @@ fn both_descriptors_fit_one_after_the_other() {
 }
 
 #[test]
+fn an_aborted_copy_tells_its_segment() {
+    let sense = Sense::copy_aborted(Asc::COPY_TARGET_DEVICE_NOT_REACHABLE, 0x0102);
+    assert_eq!(
+        encoded(sense, SenseFormat::Fixed),
+        [0x70, 0, 0x0a, 0, 0, 0, 0, 10, 0, 0, 1, 2, 0x0d, 0x02, 0, 0, 0, 0]
+    );
+    assert_eq!(
+        encoded(sense, SenseFormat::Descriptor),
+        [0x72, 0x0a, 0x0d, 0x02, 0, 0, 0, 12, 0x01, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2]
+    );
+    let all = sense.with_information(1).with_field(FieldPointer::in_parameter_list(4, None));
+    assert_eq!(encoded(all, SenseFormat::Descriptor)[7], 12 + 12 + 8);
+}
+
+#[test]
 fn nothing_to_report_is_a_form_too() {
     assert_eq!(encoded(Sense::NO_SENSE, SenseFormat::Descriptor), [0x72, 0, 0, 0, 0, 0, 0, 0]);
 }

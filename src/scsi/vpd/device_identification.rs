@@ -28,6 +28,9 @@ const BINARY: u8 = 0x01;
 /// CODE SET: the designator is printable ASCII.
 const ASCII: u8 = 0x02;
 
+/// The bytes before the first designation descriptor.
+const HEADER_LENGTH: usize = 4;
+
 /// What the one-byte DESIGNATOR LENGTH leaves for the serial number after the vendor.
 const SERIAL_ROOM: usize = 247;
 
@@ -58,6 +61,29 @@ impl DeviceIdentification<'_> {
                 descriptor(BINARY, Designator::TargetPortGroup, &group, out);
             }
         });
+    }
+
+    /// Whether the page has this designator, which is how an initiator names a logical unit to
+    /// EXTENDED COPY.
+    pub fn has(
+        &self,
+        code_set: u8,
+        association: u8,
+        designator_type: u8,
+        designator: &[u8],
+    ) -> bool {
+        let mut page = Vec::new();
+        self.encode(&mut page);
+        let mut rest = page.get(HEADER_LENGTH..).unwrap_or_default();
+        while let [set, kind, _, length, after @ ..] = rest {
+            let (bytes, after) = after.split_at_checked((*length).into()).unwrap_or((after, &[]));
+            let kind_matches = *kind == (association << 4) | designator_type;
+            if *set == code_set && kind_matches && bytes == designator {
+                return true;
+            }
+            rest = after;
+        }
+        false
     }
 }
 
@@ -91,6 +117,17 @@ mod tests {
         let mut out = Vec::new();
         PAGE.encode(&mut out);
         assert_eq!(out, [b"\x00\x83\x00\x24", LOGICAL_UNIT].concat());
+    }
+
+    #[test]
+    fn a_designator_is_found_only_as_it_stands_in_the_page() {
+        assert!(PAGE.has(1, 0, 3, &NAA));
+        assert!(PAGE.has(2, 0, 1, b"LIO-ORG 7c2f"));
+        assert!(!PAGE.has(1, 0, 3, &NAA[..15]));
+        assert!(!PAGE.has(1, 1, 3, &NAA), "a port's");
+        assert!(!PAGE.has(2, 0, 3, &NAA), "in ASCII");
+        assert!(!PAGE.has(1, 0, 1, &NAA), "of another type");
+        assert!(!PAGE.has(1, 0, 3, &[]));
     }
 
     #[test]

@@ -11,6 +11,10 @@ use crate::standard::{Role, blocks_of, form_of, number};
 /// FORMAT UNIT and SANITIZE: afterwards another unit takes this one's place.
 const WHOLE_MEDIUM: [u8; 2] = [0x04, 0x48];
 
+/// EXTENDED COPY: what its list names is not followed here, and what was copied before it failed
+/// stays copied.
+const COPY: u8 = 0x83;
+
 /// The blocks before the command.
 pub(crate) struct Oracle {
     before: Vec<u8>,
@@ -37,6 +41,9 @@ impl Oracle {
         }
         let Some(form) = form_of(sent.cdb()) else { return self.unchanged(medium) };
         if WHOLE_MEDIUM.contains(&form.opcode) && finished.status == GOOD {
+            return Ok(());
+        }
+        if form.opcode == COPY {
             return Ok(());
         }
         if matches!(form.role, Role::Other | Role::ParameterList | Role::DataIn(..)) {

@@ -46,7 +46,7 @@ fn standard_inquiry_data() {
     };
     assert_eq!(data(&[0]).len(), 96);
     for (implicit, explicit, groups) in
-        [(false, false, 0x00), (true, false, 0x10), (false, true, 0x20), (true, true, 0x30)]
+        [(false, false, 0x08), (true, false, 0x18), (false, true, 0x28), (true, true, 0x38)]
     {
         let mut world = World::default();
         let inquiry = world.send(&cdb::inquiry(None), room(512));
@@ -174,7 +174,7 @@ fn a_serial_of_any_length_makes_a_page() {
 
 #[test]
 fn the_pages_that_there_are() {
-    let pages = [0, 0, 0, 8, 0x00, 0x80, 0x83, 0x86, 0x8a, 0xb0, 0xb1, 0xb2];
+    let pages = [0, 0, 0, 9, 0x00, 0x80, 0x83, 0x86, 0x8a, 0x8f, 0xb0, 0xb1, 0xb2];
     assert_eq!(page(&mut World::default(), 0x00), pages);
     let unknown = World::default().execute(&cdb::inquiry(Some(0x84)), room(512));
     unknown.check(Sense::invalid_field_in_cdb(2, None));
