@@ -140,6 +140,10 @@ impl Backstore for OpenFile {
         }
     }
 
+    fn allocated_bytes(&self) -> Option<u64> {
+        self.medium.allocated_bytes()
+    }
+
     fn resize(&self, blocks: BlockCount) -> Result<(), OpenError> {
         self.medium.resize(blocks)
     }

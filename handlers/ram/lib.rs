@@ -71,6 +71,10 @@ impl Backstore for RamMedium {
         self.0.execute(request);
     }
 
+    fn allocated_bytes(&self) -> Option<u64> {
+        self.0.allocated_bytes()
+    }
+
     fn resize(&self, blocks: BlockCount) -> Result<(), OpenError> {
         self.0.resize(blocks)
     }

@@ -67,6 +67,7 @@ macro_rules! conformance_tests {
             zeroed_blocks_read_as_zeros
             unmapped_blocks_read_as_zeros
             provisioning_covers_every_block
+            space_that_is_told_of_follows_what_is_written
             durable_writes_and_flushes_are_answered
             requests_side_by_side_are_each_answered_once
             closing_answers_what_is_queued

@@ -11,6 +11,7 @@ mod zeroing;
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pulsefield_data::Buffer;
@@ -170,6 +171,14 @@ impl FileMedium {
             atomic_write: false,
             topology: self.topology,
         }
+    }
+
+    /// As [`Backstore::allocated_bytes`](crate::Backstore::allocated_bytes): what the file system
+    /// counts, delayed allocation included.
+    pub fn allocated_bytes(&self) -> Option<u64> {
+        /// The unit of `st_blocks`, whatever the file system's own (stat(3type)).
+        const STAT_BLOCK_BYTES: u64 = 512;
+        self.file.metadata().ok().map(|metadata| metadata.blocks() * STAT_BLOCK_BYTES)
     }
 
     /// As [`Backstore::resize`](crate::Backstore::resize).

@@ -23,6 +23,12 @@ pub trait Backstore: Send + Sync {
     /// returns at once and completes it from a thread of its own. Never waits for the medium.
     fn submit(&self, request: Request);
 
+    /// How many bytes of space the medium takes now, data that is still to be written back included;
+    /// `None` if it cannot tell. Asked between commands: never waits for the medium.
+    fn allocated_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Sets a new number of blocks. Blocks that are new read as zeros, or hold what a device held
     /// there; blocks that are cut off are out of reach, and no request to them is in flight. May wait
     /// for the medium.

@@ -140,6 +140,26 @@ pub fn provisioning_covers_every_block(subject: &Subject) {
     }
 }
 
+/// A medium that says how much space it takes counts what was written, once it is on stable storage,
+/// and no longer what was unmapped, if it is thin.
+pub fn space_that_is_told_of_follows_what_is_written(subject: &Subject) {
+    // Far more than a file system's own records of it.
+    const MIB: u64 = 1 << 20;
+    for block_length in BLOCK_LENGTHS {
+        let mib = block_length.blocks_in(MIB).as_u64();
+        let mut bench = Bench::open(subject, block_length, 8 * mib);
+        let Some(fresh) = bench.medium().allocated_bytes() else { return };
+        bench.write(range(mib, 4 * mib), true);
+        let written = bench.medium().allocated_bytes().expect("it could tell before");
+        assert!(written >= fresh + 4 * MIB, "{fresh} bytes, and with 4 MiB more {written}");
+        bench.unmap(range(mib, 4 * mib));
+        let unmapped = bench.medium().allocated_bytes().expect("it could tell before");
+        if bench.medium().capabilities().thin {
+            assert!(unmapped + 3 * MIB <= written, "{unmapped} bytes left of {written}");
+        }
+    }
+}
+
 /// Durable writes and flushes succeed. (That they reach stable storage, no test in one process
 /// sees.)
 pub fn durable_writes_and_flushes_are_answered(subject: &Subject) {
