@@ -20,6 +20,12 @@
 //! revision = "0001"                 # and 4 characters
 //! copy_group = ""                   # EXTENDED COPY reaches the units of the same group; "": no other
 //!
+//! pool = ""                         # the pool of space its medium takes part in; "": none
+//!
+//! [pool.gold]                       # what the media of several units may take together
+//! limit = "200GiB"                  # beyond it only blocks with space are written
+//! thresholds = ["80%", "95%"]       # where initiators are warned
+//!
 //! [lun.ds1]                         # … but for this one
 //! metadata = ["43008..51200"]       # from LBA 43008 up to, not including, 51200
 //! naa = "60014050ab8b6e11c4a4d0a9f0ec2b1b"  # instead of the one derived from LIO's serial number
@@ -28,6 +34,7 @@
 mod changes;
 mod diagnostic;
 mod names;
+mod pool;
 mod section;
 mod value;
 
@@ -45,6 +52,7 @@ use section::Section;
 
 pub use diagnostic::{ConfigError, Diagnostic};
 pub use names::{InquiryText, Naa};
+pub use pool::{ByteSize, Percentage, PoolConfig};
 pub use value::{LogLevel, PhysicalBlock, RotationRate};
 
 /// The whole configuration.
@@ -53,6 +61,9 @@ pub struct Config {
     /// What concerns the daemon as a whole.
     pub daemon: DaemonConfig,
     defaults: LunConfig,
+    /// The pools of space, by name.
+    #[serde(rename = "pool", skip_serializing_if = "BTreeMap::is_empty")]
+    pub pools: BTreeMap<String, PoolConfig>,
     #[serde(rename = "lun", skip_serializing_if = "BTreeMap::is_empty")]
     luns: BTreeMap<String, LunConfig>,
 }
@@ -102,6 +113,9 @@ pub struct LunConfig {
     /// no other. To be shared by units that are shown to the same initiators.
     #[serde(serialize_with = "value::write_name")]
     pub copy_group: Option<String>,
+    /// The pool of space that its medium takes part in.
+    #[serde(serialize_with = "value::write_name")]
+    pub pool: Option<String>,
 }
 
 impl Default for LunConfig {
@@ -118,6 +132,7 @@ impl Default for LunConfig {
             revision: InquiryText::of("0001"),
             naa: None,
             copy_group: None,
+            pool: None,
         }
     }
 }
@@ -155,23 +170,33 @@ impl Config {
     pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
         let mut root = Section::parse(file, text)?;
         let daemon = DaemonConfig::read(root.section("daemon")?)?;
+        let mut pools = BTreeMap::new();
+        for (name, section) in root.section("pool")?.into_sections()? {
+            pools.insert(name, PoolConfig::read(section)?);
+        }
         let defaults = root.section("defaults")?;
-        let defaults = LunConfig::read(defaults, &LunConfig::default(), |_| Ok(None))?;
+        let defaults = LunConfig::read(defaults, &LunConfig::default(), &pools, |_| Ok(None))?;
         let mut luns = BTreeMap::new();
         let mut designators = BTreeSet::new();
         for (name, section) in root.section("lun")?.into_sections()? {
             let naa = |section: &mut Section<'_>| {
                 section.value("naa", |key, value| own_naa(key, value, &mut designators))
             };
-            luns.insert(name, LunConfig::read(section, &defaults, naa)?);
+            luns.insert(name, LunConfig::read(section, &defaults, &pools, naa)?);
         }
         root.finish()?;
-        Ok(Self { daemon, defaults, luns })
+        Ok(Self { daemon, defaults, pools, luns })
     }
 
     /// How the logical unit `name` behaves: its own table over the defaults.
     pub fn for_lun(&self, name: &str) -> &LunConfig {
         self.luns.get(name).unwrap_or(&self.defaults)
+    }
+
+    /// The pool of the logical unit `name`, and that pool's name.
+    pub fn pool_of(&self, name: &str) -> Option<(&str, &PoolConfig)> {
+        let pool = self.for_lun(name).pool.as_deref()?;
+        Some((pool, self.pools.get(pool)?))
     }
 
     /// The configuration as a file that says everything, defaults included.
@@ -214,6 +239,7 @@ impl LunConfig {
     fn read<'a>(
         mut section: Section<'a>,
         default: &Self,
+        pools: &BTreeMap<String, PoolConfig>,
         naa: impl FnOnce(&mut Section<'a>) -> Result<Option<Naa>, Box<Diagnostic>>,
     ) -> Result<Self, Box<Diagnostic>> {
         let compare_and_write_max_blocks = section
@@ -235,6 +261,9 @@ impl LunConfig {
         let naa = naa(&mut section)?;
         let copy_group =
             section.value("copy_group", value::name)?.unwrap_or_else(|| default.copy_group.clone());
+        let pool = section
+            .value("pool", |key, value| pool::name_of_one(pools, key, value))?
+            .unwrap_or_else(|| default.pool.clone());
         section.finish()?;
         Ok(Self {
             compare_and_write_max_blocks,
@@ -248,6 +277,7 @@ impl LunConfig {
             removable,
             read_only,
             copy_group,
+            pool,
         })
     }
 }

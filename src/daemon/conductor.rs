@@ -16,7 +16,7 @@ use pulsefield_backstore::{Backstore, Completion, Geometry, OpTag, Request};
 use pulsefield_data::Buffer;
 use pulsefield_engine::{
     AccessStateChange, Action, Answer, CopyOp, CopyParty, DeviceServer, Incoming, Lane, Outcome,
-    Query, SavedState, UnitAttention,
+    Query, SavedState, SpaceReport, UnitAttention,
 };
 use pulsefield_kernel::UioError;
 use pulsefield_ring::{self as ring, CommandToken, DataIn, Entry, Ring, RingCommand, RingError};
@@ -27,6 +27,7 @@ use tracing::{debug, error, info, trace};
 use crate::clock;
 use crate::copying::{CopyEnd, CopyReply, CopyRequest, Reachable};
 use crate::counters::{Counters, CountingObserver};
+use crate::pool::Share;
 use crate::station::{Awake, Mailbox, Message, Station};
 use crate::uio::Uio;
 
@@ -84,6 +85,8 @@ pub(crate) trait Surroundings {
     fn load(&self);
     /// Puts this on stable storage; [`Message::Saved`] with the same number says how that went.
     fn save(&self, number: u64, state: SavedState);
+    /// A share of the pool of space `name`.
+    fn join_pool(&self, name: &str) -> Share;
     /// Keeps new commands off the ring from now on; [`Message::Blocked`] says when that is so.
     fn block(&self);
 }
@@ -117,6 +120,8 @@ pub(crate) struct Conductor<'a> {
     stopping: Option<Stopping>,
     /// Which of the unit's conductors this is.
     number: u64,
+    /// What it takes of its pool of space, if it is in one.
+    share: Option<Share>,
     /// How other units are reached that copies of this one may touch.
     peers: BTreeMap<LuId, Mailbox>,
 }
@@ -200,6 +205,7 @@ impl<'a> Conductor<'a> {
             resizes: Vec::new(),
             stopping: None,
             number,
+            share: None,
             peers: BTreeMap::new(),
         }
     }
@@ -231,6 +237,9 @@ impl<'a> Conductor<'a> {
             }
             if self.unannounced.due.is_some_and(|due| due <= self.now) {
                 self.ring_doorbell()?;
+            }
+            if self.server.wants_space_report() {
+                self.report_space();
             }
             match self.server.poll_action(self.now) {
                 Some(action) => self.perform(action)?,
@@ -276,6 +285,9 @@ impl<'a> Conductor<'a> {
                     }
                 }
                 Message::Reconfigure(config) => {
+                    if config.pool.is_none() {
+                        self.share = None;
+                    }
                     self.station.orders.config = config.clone();
                     self.server.reconfigure(config);
                 }
@@ -441,6 +453,20 @@ impl<'a> Conductor<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Tells the device server what its medium and the whole pool take. A medium that cannot tell
+    /// takes nothing of a pool.
+    fn report_space(&mut self) {
+        let pool = self.station.orders.config.pool.as_ref();
+        let Some(name) = pool.map(|pool| pool.name.as_str()) else { return };
+        let share = match self.share.take() {
+            Some(share) if share.pool() == name => share,
+            _ => self.surroundings.join_pool(name),
+        };
+        let allocated = self.backstore.allocated_bytes().unwrap_or(0);
+        let used = self.share.insert(share).publish(allocated);
+        self.server.on_space(SpaceReport { allocated, used });
     }
 
     fn ask_peer(&self, unit: LuId, op: CopyOp, tag: OpTag, buffer: Buffer) {

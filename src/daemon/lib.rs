@@ -23,6 +23,7 @@ mod lun;
 mod media;
 mod notice;
 mod plane;
+mod pool;
 mod port_groups;
 mod resize;
 mod saved_state;

@@ -29,6 +29,7 @@ use crate::conductor::{Conductor, End, Surroundings};
 use crate::counters::Counters;
 use crate::errand::Errands;
 use crate::media::{self, Media, MediumError};
+use crate::pool::Pools;
 use crate::saved_state::StateFolder;
 use crate::station::Station;
 use crate::surroundings::Configfs;
@@ -146,6 +147,7 @@ pub(crate) struct Commons {
     pub(crate) errands: Errands,
     pub(crate) states: StateFolder,
     pub(crate) table: SharedTable,
+    pub(crate) pools: Pools,
 }
 
 /// All a unit's thread needs to know.

@@ -21,6 +21,7 @@ use crate::logging::Logging;
 use crate::lun::Commons;
 use crate::media::Media;
 use crate::plane::Plane;
+use crate::pool::Pools;
 use crate::saved_state::StateFolder;
 use crate::supervisor::{News, Supervisor, launch};
 use crate::table::SharedTable;
@@ -123,6 +124,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), StartError> {
             roots,
             media,
             table,
+            pools: Pools::default(),
             errands: Errands::start().map_err(io_error("start a thread"))?,
             states: StateFolder::new(options.state.join("units")),
         },

@@ -14,6 +14,7 @@ use tracing::{error, warn};
 
 use crate::conductor::Surroundings;
 use crate::lun::Commons;
+use crate::pool::Share;
 use crate::saved_state::StateError;
 use crate::station::{Mailbox, Message};
 use crate::{copying, port_groups};
@@ -86,6 +87,10 @@ impl Surroundings for Configfs {
         });
     }
 
+    fn join_pool(&self, name: &str) -> Share {
+        self.commons.pools.join(name)
+    }
+
     fn block(&self) {
         let (device, mailbox) = (self.device.clone(), self.mailbox.clone());
         let blocked = self.blocked.clone();
@@ -135,6 +140,7 @@ mod tests {
     use super::*;
     use crate::errand::Errands;
     use crate::media::Media;
+    use crate::pool::Pools;
     use crate::saved_state::StateFolder;
     use crate::station::Station;
     use crate::table::SharedTable;
@@ -158,6 +164,7 @@ mod tests {
             errands: Errands::start().unwrap(),
             states: StateFolder::new(root.join("units")),
             table: SharedTable::new(Config::default()),
+            pools: Pools::default(),
         }
     }
 

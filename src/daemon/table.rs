@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use pulsefield_backstore::{Backstore, Geometry};
 use pulsefield_control::config::{Config, LunConfig};
 use pulsefield_control::protocol::LunState;
-use pulsefield_engine::LuConfig;
+use pulsefield_engine::{LuConfig, PoolLimits};
 use pulsefield_kernel::UioName;
 use pulsefield_scsi::parameter::Ascii;
 use pulsefield_units::LuId;
@@ -88,7 +88,13 @@ impl Table {
             read_only,
             // Asked for when a copy wants to reach another unit.
             copy_group: _,
+            pool: _,
         } = self.config.for_lun(name);
+        let pool = self.config.pool_of(name).map(|(name, pool)| PoolLimits {
+            name: name.to_owned(),
+            limit: pool.limit.bytes(),
+            thresholds: pool.thresholds_in_bytes().collect(),
+        });
         LuConfig {
             compare_and_write_blocks_max: *compare_and_write_max_blocks,
             removable: *removable,
@@ -100,6 +106,7 @@ impl Table {
             product: Ascii::new(product.as_str()),
             revision: Ascii::new(revision.as_str()),
             naa: naa.as_ref().map(|naa| naa.as_bytes().to_vec()),
+            pool,
         }
     }
 

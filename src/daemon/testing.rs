@@ -25,6 +25,7 @@ use pulsefield_units::{BlockCount, BlockLength};
 
 use crate::clock;
 use crate::conductor::Surroundings;
+use crate::pool::{Pools, Share};
 use crate::station::{Mailbox, Message, Station};
 use crate::table::Service;
 use crate::uio::{MapError, Uio};
@@ -233,6 +234,10 @@ impl Surroundings for Listening {
 
     fn set_access_states(&self, request: OpTag, changes: Vec<AccessStateChange>) {
         let _ = self.asked.send(Asked::SetAccessStates(request, changes));
+    }
+
+    fn join_pool(&self, name: &str) -> Share {
+        Pools::default().join(name)
     }
 
     fn block(&self) {

@@ -5,6 +5,9 @@
 //! starts when all that was admitted before is over; what comes meanwhile is refused with a progress
 //! indication (`readiness.rs`). It sends one op at a time, in a slot of the bulk lane.
 //!
+//! A pool of space does not hold it up: most of these give space back, and overwriting is told that all
+//! blocks are to be written, whatever that takes. What the medium takes is asked for at its end.
+//!
 //! That it goes on is saved before the first op, and that it is over before that is answered. It does
 //! not go on after the end of the device server: the next one then knows that the operation was not
 //! finished, and treats it as one that has failed. (A unit that cannot save anything is sanitized all
@@ -279,6 +282,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
     fn end_background(&mut self, now: Instant, failed: Option<Operation>) {
         self.unit.background = None;
         self.unit.failed = failed;
+        self.unit.space.relieve();
         self.lanes.finish(Lane::Bulk);
         self.release_claim(now, HOLDER);
         for at in self.tasks.find(|task| matches!(task.exec, Exec::AwaitBackground(_))) {

@@ -8,6 +8,8 @@ use pulsefield_scsi::parameter::{
 use pulsefield_scsi::vpd::DeviceIdentification;
 use pulsefield_units::LbaRange;
 
+use crate::space::PoolLimits;
+
 /// Settings of one logical unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LuConfig {
@@ -34,6 +36,8 @@ pub struct LuConfig {
     /// The NAA designator (VPD page 83h) if it is not to follow from the serial number; 8 or 16
     /// bytes.
     pub naa: Option<Vec<u8>>,
+    /// The limits of the pool of space it belongs to, if it does.
+    pub pool: Option<PoolLimits>,
 }
 
 impl Default for LuConfig {
@@ -49,6 +53,7 @@ impl Default for LuConfig {
             product: Ascii::new("PULSEFIELD LUN"),
             revision: Ascii::new("0001"),
             naa: None,
+            pool: None,
         }
     }
 }

@@ -49,6 +49,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
             claim: None,
             exec: Exec::CopyPart(CopyPart::new(op)),
             data,
+            gate: None,
+            reserved: 0,
             aborted: false,
             arrived: now,
             started: None,

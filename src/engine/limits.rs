@@ -95,6 +95,13 @@ pub const COPY_RECORDS_MAX: usize = 2 * CONCURRENT_COPIES_MAX as usize;
 /// nobody takes the copy for one of its own (see `copies.rs`).
 pub const COPY_RECORD_HELD: Duration = Duration::from_secs(5);
 
+/// Bytes that are written into a pool of space before the medium is asked again what it takes; near
+/// the pool's limit it is asked after every write. Other units of the pool do not see them until then.
+pub const SPACE_REPORT_BYTES: u64 = 64 << 20;
+
+/// The resources that thresholds are counted in (VPD page B2h), in bytes.
+pub const THRESHOLD_SET_BYTES: u32 = 1 << 20;
+
 /// Most LBA STATUS DESCRIPTORs returned by one GET LBA STATUS: each costs a question to the medium.
 pub const LBA_STATUS_DESCRIPTORS_MAX: usize = 64;
 

@@ -16,6 +16,7 @@ use crate::limits;
 use crate::marked_blocks::MarkedBlocks;
 use crate::readiness::Readiness;
 use crate::saved_state::SavedState;
+use crate::space::Space;
 use crate::unit_attention::UnitAttentions;
 
 #[derive(Debug)]
@@ -41,6 +42,7 @@ pub(crate) struct LogicalUnit {
     /// What last did, if it did not get through.
     pub(crate) failed: Option<Operation>,
     pub(crate) marked: MarkedBlocks,
+    pub(crate) space: Space,
     pub(crate) copies: Copies,
     /// The other units that copies may reach, as far as anybody asked; empty once that may have
     /// changed.
@@ -99,6 +101,15 @@ impl LogicalUnit {
     /// Never: the geometry was checked when the medium was opened, and `range` lies inside it.
     pub(crate) fn bytes_in(&self, range: LbaRange) -> u64 {
         self.geometry.block_length.bytes_in(range).expect("a range on the medium")
+    }
+
+    /// The most space that writing `range` may allocate, in bytes: media allocate in larger pieces
+    /// than blocks.
+    pub(crate) fn space_of(&self, range: LbaRange) -> u64 {
+        let granularity = u64::from(limits::UNMAP_GRANULARITY_BYTES);
+        let byte = |lba| self.geometry.block_length.offset_of(lba).expect("on the medium");
+        let start = byte(range.start()) / granularity * granularity;
+        byte(range.end()).next_multiple_of(granularity) - start
     }
 
     /// A limit given in bytes, in blocks of this unit.
@@ -186,6 +197,14 @@ impl LogicalUnit {
     /// there is.
     pub(crate) const fn write_same_non_zero(&self) -> bool {
         self.capabilities.thin
+    }
+
+    /// THRESHOLD EXPONENT: thresholds are counted in 2^n blocks; 0 if there are none.
+    pub(crate) fn threshold_exponent(&self) -> u8 {
+        let has_thresholds = self.space.pool().is_some_and(|pool| !pool.thresholds.is_empty());
+        let set = limits::THRESHOLD_SET_BYTES / self.geometry.block_length.bytes();
+        let exponent = u8::try_from(set.ilog2()).expect("below 32");
+        if has_thresholds { exponent } else { 0 }
     }
 
     /// What RECEIVE COPY OPERATING PARAMETERS and the Third-party Copy page advertise, and what is

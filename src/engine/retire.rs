@@ -26,6 +26,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
             Phase::Parked | Phase::Ready | Phase::Running => Some(task.lane),
             Phase::Asking | Phase::Copying => None,
         };
+        self.note_space(&task);
         if let Exec::ExtendedCopy(copy) = &task.exec {
             self.note_end_of_copy(now, copy, &outcome);
         }

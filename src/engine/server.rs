@@ -25,6 +25,7 @@ use crate::range_lock::{Access, Holder, RangeLock};
 use crate::readiness::Readiness;
 use crate::saved_state::SavedState;
 use crate::scratch::Scratch;
+use crate::space::Space;
 use crate::task::{Phase, Task, Tasks};
 use crate::unit_attention::{UnitAttention, UnitAttentions};
 
@@ -71,6 +72,17 @@ pub enum Query {
     PortGroups,
     /// How many initiators there may be: [`DeviceServer::on_initiators`].
     Initiators,
+}
+
+/// What a command may do to the space of the medium.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SpaceNeeds {
+    /// Nothing.
+    None,
+    /// Allocate space for these blocks.
+    Allocates(pulsefield_units::LbaRange),
+    /// Give some back.
+    Relieves,
 }
 
 /// What the conductor must do.
@@ -153,6 +165,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
     ) -> Self {
         Self {
             unit: LogicalUnit {
+                space: Space::new(config.pool.clone()),
                 config,
                 geometry,
                 capabilities,
@@ -237,6 +250,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
             claim: None,
             exec,
             data,
+            gate: None,
+            reserved: 0,
             aborted: false,
             arrived: now,
             started: None,
@@ -274,6 +289,10 @@ impl<T, O: Observer> DeviceServer<T, O> {
         let at = self.tasks.by_op_tag(tag);
         let task = self.tasks.task(at);
         self.observer.observe(now, &Event::OpDone { task: task.id, result });
+        if let Some(gate) = task.gate {
+            self.look_on_at_gate(now, at, gate, result);
+            return;
+        }
         self.step(now, at, Input::Done(result, buffer));
     }
 
@@ -318,15 +337,18 @@ impl<T, O: Observer> DeviceServer<T, O> {
     /// Takes new settings; commands already admitted keep theirs. If VPD pages differ from now on,
     /// an initiator is told.
     pub fn reconfigure(&mut self, config: LuConfig) {
-        // All but what only decides about lanes, and what has words of its own.
+        // All but what only decides about lanes, and what has words of its own; of a pool, that there
+        // is one.
         let told = |config: &LuConfig| {
             let physical_block_bytes = 512;
-            LuConfig {
+            let settings = LuConfig {
                 metadata: Vec::new(),
                 read_only: false,
                 physical_block_bytes,
+                pool: None,
                 ..config.clone()
-            }
+            };
+            (settings, config.pool.is_some())
         };
         if told(&config) != told(&self.unit.config) {
             self.raise(UnitAttention::InquiryDataHasChanged);
@@ -341,6 +363,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
         if !config.removable {
             self.unit.readiness.put_back();
         }
+        self.unit.space.set_pool(config.pool.clone());
         self.unit.config = config;
         // Whom copies may reach is a setting too.
         self.unit.copy_peers.clear();
@@ -443,7 +466,9 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 task.started = Some(now);
                 self.observer.observe(now, &Event::Started { task: task.id, lane: task.lane });
             }
-            self.step(now, at, Input::Go);
+            if !self.stops_at_gate(at) {
+                self.go(now, at);
+            }
         }
     }
 
@@ -494,6 +519,11 @@ impl<T, O: Observer> DeviceServer<T, O> {
             task.phase = Phase::Ready;
             lanes.enqueue(task.lane, granted);
         });
+    }
+
+    /// Starts a task that holds its range and its slot, or goes on with one that holds its next range.
+    pub(crate) fn go(&mut self, now: Instant, at: Holder) {
+        self.step(now, at, Input::Go);
     }
 
     /// Carries a running task one step further.

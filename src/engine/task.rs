@@ -5,6 +5,7 @@ use pulsefield_data::Buffer;
 use pulsefield_units::{Instant, LbaRange, TaskId};
 
 use crate::exec::Exec;
+use crate::gate::Gate;
 use crate::lane::Lane;
 use crate::limits;
 use crate::range_lock::{Access, Holder};
@@ -41,6 +42,10 @@ pub(crate) struct Task<T> {
     pub(crate) exec: Exec,
     /// The command's data, here or with an op.
     pub(crate) data: Buffer,
+    /// Where it stands if the pool may be full.
+    pub(crate) gate: Option<Gate>,
+    /// Bytes of the pool that are reserved for it.
+    pub(crate) reserved: u64,
     pub(crate) aborted: bool,
     pub(crate) arrived: Instant,
     pub(crate) started: Option<Instant>,

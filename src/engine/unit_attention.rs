@@ -20,6 +20,8 @@ pub enum UnitAttention {
     ModeParametersChanged,
     /// 3Fh/03h: INQUIRY data, such as a page of vital product data, is other data now.
     InquiryDataHasChanged,
+    /// 38h/07h: the pool of space has reached a threshold.
+    ThinProvisioningSoftThresholdReached,
 }
 
 impl UnitAttention {
@@ -28,6 +30,9 @@ impl UnitAttention {
             Self::CapacityDataHasChanged => Asc::CAPACITY_DATA_HAS_CHANGED,
             Self::ModeParametersChanged => Asc::MODE_PARAMETERS_CHANGED,
             Self::InquiryDataHasChanged => Asc::INQUIRY_DATA_HAS_CHANGED,
+            Self::ThinProvisioningSoftThresholdReached => {
+                Asc::THIN_PROVISIONING_SOFT_THRESHOLD_REACHED
+            }
         };
         Sense::new(SenseKey::UnitAttention, asc)
     }

@@ -65,6 +65,16 @@ pub(super) enum Problem {
         /// What it is, in TOML's words.
         found: &'static str,
     },
+    /// A key that is not there and has no default.
+    #[error("[{section}] has no {key}, which must be {expected}")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// The table it is missing in.
+        section: String,
+        /// What it must be.
+        expected: &'static str,
+    },
     /// A value of the right type that cannot be meant.
     #[error("{key} must be {expected}, not {found}")]
     Value {

@@ -16,6 +16,8 @@ pub(super) struct Section<'a> {
     /// The table's name as in its header; empty for the file itself.
     name: String,
     table: DeTable<'a>,
+    /// Where it stands.
+    span: Range<usize>,
     known: Vec<&'static str>,
 }
 
@@ -41,7 +43,9 @@ impl<'a> Section<'a> {
             let span = error.span().unwrap_or(text.len()..text.len());
             source.diagnostic(span, Problem::Syntax(error.message().to_owned()))
         })?;
-        Ok(Self { source, name: String::new(), table: table.into_inner(), known: Vec::new() })
+        let span = 0..0;
+        let (name, table) = (String::new(), table.into_inner());
+        Ok(Self { source, name, table, span, known: Vec::new() })
     }
 
     fn take(&mut self, key: &'static str) -> Option<Spanned<DeValue<'a>>> {
@@ -57,6 +61,7 @@ impl<'a> Section<'a> {
                 source: self.source,
                 name: key.to_owned(),
                 table: DeTable::new(),
+                span: 0..0,
                 known: Vec::new(),
             }),
         }
@@ -80,7 +85,7 @@ impl<'a> Section<'a> {
         let span = value.span();
         let found = value.get_ref().type_str();
         if let DeValue::Table(table) = value.into_inner() {
-            Ok(Self { source: self.source, name, table, known: Vec::new() })
+            Ok(Self { source: self.source, name, table, span, known: Vec::new() })
         } else {
             let problem = Problem::Type { key: name, expected: "a table", found };
             Err(self.source.diagnostic(span, problem))
@@ -95,6 +100,20 @@ impl<'a> Section<'a> {
     ) -> Result<Option<T>, Box<Diagnostic>> {
         let source = self.source;
         self.take(key).map(|value| read_at(source, key, &value, read)).transpose()
+    }
+
+    /// What `read` makes of the value of `key`, which must be there and be what `expected` says.
+    pub(super) fn required<T>(
+        &mut self,
+        key: &'static str,
+        expected: &'static str,
+        read: impl FnOnce(&'static str, &DeValue<'_>) -> Result<T, Problem>,
+    ) -> Result<T, Box<Diagnostic>> {
+        let value = self.value(key, read)?;
+        value.ok_or_else(|| {
+            let problem = Problem::Missing { key, section: self.name.clone(), expected };
+            self.source.diagnostic(self.span.clone(), problem)
+        })
     }
 
     /// What `read` makes of each element of the array at `key`; `None` if the key is not there.

@@ -90,7 +90,7 @@ fn the_effective_configuration_reads_back_as_itself() {
          medium_rotation_rate = 1\nphysical_block_bytes = 512\nremovable = false\n\
          read_only = false\nmetadata = []\n\
          vendor = \"PULSEFLD\"\nproduct = \"PULSEFIELD LUN\"\nrevision = \"0001\"\n\
-         copy_group = \"\"\n"
+         copy_group = \"\"\npool = \"\"\n"
     );
 }
 
@@ -106,7 +106,7 @@ fn a_mistyped_key_is_shown_with_the_one_that_was_meant() {
     );
     refuses(
         "zzz = 1\n",
-        "p.toml:1:1: unknown key \"zzz\" at the top level; valid are daemon, defaults, lun\n  \
+        "p.toml:1:1: unknown key \"zzz\" at the top level; valid are daemon, pool, defaults, lun\n  \
          |\n\
          1 | zzz = 1\n  \
          | ^^^",
@@ -241,5 +241,6 @@ fn the_file_that_is_shipped_says_what_holds_without_it() {
         .collect();
     let mut everything = parse(&uncommented.join("\n")).unwrap();
     assert!(everything.luns.remove("ds1").is_some());
+    assert!(everything.pools.remove("gold").is_some());
     assert_eq!(everything, Config::default());
 }

@@ -158,7 +158,7 @@ pub(super) fn string<'v>(key: &'static str, value: &'v DeValue<'_>) -> Result<&'
     value.as_str().ok_or_else(|| wrong_type(key, "a string", value))
 }
 
-fn integer(key: &'static str, value: &DeValue<'_>) -> Result<i64, Problem> {
+pub(super) fn integer(key: &'static str, value: &DeValue<'_>) -> Result<i64, Problem> {
     let integer = value.as_integer().ok_or_else(|| wrong_type(key, "an integer", value))?;
     i64::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| Problem::Value {
         key,

@@ -18,6 +18,7 @@ use pulsefield_units::{Lba, LbaRange};
 
 use super::*;
 use crate::media::Media;
+use crate::pool::{Pools, Share};
 use crate::station::Mailbox;
 use crate::testing::{
     Asked, FnMedium, Listening, PATIENCE, STALE, SimulatedUio, block, geometry, held_medium,
@@ -25,6 +26,7 @@ use crate::testing::{
 
 mod copies;
 mod hostile;
+mod pools;
 
 const GOOD: u8 = 0x00;
 const CHECK_CONDITION: u8 = 0x02;
@@ -162,6 +164,9 @@ fn no_command_is_carried_out_before_the_unit_is_as_it_was_saved() {
         }
         fn save(&self, _number: u64, _state: SavedState) {}
         fn set_access_states(&self, _request: OpTag, _changes: Vec<AccessStateChange>) {}
+        fn join_pool(&self, name: &str) -> Share {
+            Pools::default().join(name)
+        }
         fn block(&self) {}
     }
     let uio = SimulatedUio::new(Options::default());

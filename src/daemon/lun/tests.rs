@@ -70,6 +70,7 @@ impl Machine {
                 errands: Errands::start().unwrap(),
                 states: StateFolder::new(self.directory.path().join("units")),
                 table: SharedTable::new(Config::default()),
+                pools: Pools::default(),
             },
         }
     }

@@ -38,6 +38,7 @@ impl Bench {
                 errands: Errands::start().unwrap(),
                 states: StateFolder::new("/nonexistent"),
                 table,
+                pools: crate::pool::Pools::default(),
             },
             launch: Box::new(move |lun, _| {
                 starting.send(lun).unwrap();

@@ -37,6 +37,10 @@ impl CompareAndWrite {
         Self { range, fua, phase: Phase::New }
     }
 
+    pub(crate) const fn range(&self) -> LbaRange {
+        self.range
+    }
+
     pub(crate) const fn has_written(&self) -> bool {
         matches!(self.phase, Phase::Writing | Phase::Native)
     }

@@ -7,6 +7,7 @@ use pulsefield_units::{Cdb, LbaRange};
 use super::{Context, Input, Step};
 use crate::logical_unit::LogicalUnit;
 use crate::outcome::{Outcome, Purpose};
+use crate::server::SpaceNeeds;
 
 /// What a copy asks of its source or of its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,15 @@ pub(crate) struct CopyPart {
 impl CopyPart {
     pub(crate) const fn new(op: CopyOp) -> Self {
         Self { op, started: false }
+    }
+
+    pub(crate) const fn space_needs(&self) -> SpaceNeeds {
+        match self.op {
+            CopyOp::Read(_) => SpaceNeeds::None,
+            CopyOp::Write(range) => SpaceNeeds::Allocates(range),
+            // A pool counts media that are thin, where zeros take no space.
+            CopyOp::WriteZeroes(_) => SpaceNeeds::Relieves,
+        }
     }
 
     pub(crate) const fn has_written(&self) -> bool {

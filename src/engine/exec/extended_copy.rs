@@ -16,6 +16,7 @@ use pulsefield_scsi::{self as scsi, Asc, Sense, Status};
 use pulsefield_units::{BlockCount, BlockLength, Lba, LbaRange, LuId};
 
 use super::copy_op::CopyOp;
+use super::is_zero;
 use crate::config::Designators;
 use crate::copies::CopyId;
 use crate::limits;
@@ -228,7 +229,8 @@ impl ExtendedCopy {
         let bytes = run.piece_bytes();
         let range = run.destination.range(bytes).expect("a run is not empty");
         self.phase = Phase::Writing(run);
-        let (op, buffer) = if is_zero(&self.buffer, bytes) {
+        let len = usize::try_from(bytes).expect("at most COPY_PIECE_BYTES");
+        let (op, buffer) = if is_zero(&self.buffer, len) {
             (CopyOp::WriteZeroes(range), Buffer::empty())
         } else {
             (CopyOp::Write(range), std::mem::take(&mut self.buffer))
@@ -351,15 +353,6 @@ const DISK: u8 = 0x00;
 fn names(cscd: &CscdDescriptor, designators: &Designators) -> bool {
     let CscdDescriptor { code_set, association, designator_type, .. } = *cscd;
     designators.page().has(code_set, association, designator_type, cscd.designator())
-}
-
-fn is_zero(buffer: &Buffer, bytes: u64) -> bool {
-    static ZEROS: [u8; 4096] = [0; 4096];
-    let bytes = usize::try_from(bytes).expect("at most COPY_PIECE_BYTES");
-    (0..bytes).step_by(ZEROS.len()).all(|at| {
-        let window = &ZEROS[..ZEROS.len().min(bytes - at)];
-        buffer.first_difference(at, window).is_none()
-    })
 }
 
 #[cfg(test)]

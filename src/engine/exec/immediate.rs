@@ -188,7 +188,7 @@ fn describe_unit(unit: &LogicalUnit, inquiry: Inquiry, out: &mut Vec<u8>) {
         Some(VpdPage::LogicalBlockProvisioning) => {
             let thin = unit.capabilities.thin;
             LogicalBlockProvisioning {
-                threshold_exponent: 0,
+                threshold_exponent: unit.threshold_exponent(),
                 unmap: thin,
                 write_same_16: thin,
                 write_same_10: thin,

@@ -34,7 +34,7 @@ use crate::logical_unit::LogicalUnit;
 use crate::outcome::{Outcome, Purpose, of_error};
 use crate::saved_state::SavedState;
 use crate::scratch::Scratch;
-use crate::server::Query;
+use crate::server::{Query, SpaceNeeds};
 
 /// What a command in execution may use.
 pub(crate) struct Context<'a> {
@@ -162,6 +162,35 @@ impl Exec {
         }
     }
 
+    /// What this command may do to the space of the medium; `data` is its own data.
+    pub(crate) fn space_needs(&self, data: &Buffer) -> SpaceNeeds {
+        match self {
+            Self::Write(write) => SpaceNeeds::Allocates(write.range()),
+            Self::CompareAndWrite(compare_and_write) => {
+                SpaceNeeds::Allocates(compare_and_write.range())
+            }
+            Self::OrWrite(or_write) => SpaceNeeds::Allocates(or_write.range()),
+            Self::WriteSame(write_same) => write_same.space_needs(data),
+            Self::CopyPart(copy_part) => copy_part.space_needs(),
+            Self::Unmap(_) => SpaceNeeds::Relieves,
+            Self::Read(_)
+            | Self::Verify(_)
+            | Self::SynchronizeCache
+            | Self::GetLbaStatus(_)
+            | Self::WriteLong(_)
+            | Self::ModeSelect(_)
+            | Self::SetIdentifyingInformation(_)
+            | Self::SetTargetPortGroups
+            | Self::ExitSanitizeFailureMode
+            | Self::SelfTest(_)
+            | Self::StartStopUnit(_)
+            // The operation looks at no pool (`background.rs`).
+            | Self::AwaitBackground(_)
+            | Self::ExtendedCopy(_)
+            | Self::Ask(..) => SpaceNeeds::None,
+        }
+    }
+
     /// Whether this command may already have changed the medium, the modes or the unit: an abort then lets it
     /// run to its end, so that nothing is applied after the abort was answered and nothing by half.
     /// A copy is asked about the piece at hand: it ends with that.
@@ -190,4 +219,13 @@ impl Exec {
             | Self::Ask(..) => false,
         }
     }
+}
+
+/// Whether the first `len` bytes are all zero.
+fn is_zero(buffer: &Buffer, len: usize) -> bool {
+    static ZEROS: [u8; 4096] = [0; 4096];
+    (0..len).step_by(ZEROS.len()).all(|at| {
+        let window = &ZEROS[..ZEROS.len().min(len - at)];
+        buffer.first_difference(at, window).is_none()
+    })
 }

@@ -13,6 +13,7 @@ use crate::outcome::{Outcome, Purpose};
 
 #[derive(Debug)]
 pub(crate) struct OrWrite {
+    range: LbaRange,
     fua: bool,
     /// What is being worked on, or is next.
     piece: LbaRange,
@@ -35,7 +36,11 @@ impl OrWrite {
     /// `fua` if the result must be on stable storage before the answer, whatever WCE says.
     pub(crate) const fn new(range: LbaRange, fua: bool, piece_blocks: BlockCount) -> Self {
         let (piece, rest) = range.split_first(piece_blocks);
-        Self { fua, piece, rest, done: 0, phase: Phase::ReadingFirst }
+        Self { range, fua, piece, rest, done: 0, phase: Phase::ReadingFirst }
+    }
+
+    pub(crate) const fn range(&self) -> LbaRange {
+        self.range
     }
 
     pub(crate) const fn has_written(&self) -> bool {

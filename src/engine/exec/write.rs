@@ -43,6 +43,10 @@ impl Write {
         Self { range, fua: true, atomic: false, verify: Some(verify), phase: Phase::New }
     }
 
+    pub(crate) const fn range(&self) -> LbaRange {
+        self.range
+    }
+
     pub(crate) const fn has_written(&self) -> bool {
         !matches!(self.phase, Phase::New)
     }

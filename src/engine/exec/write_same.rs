@@ -1,11 +1,14 @@
 //! WRITE SAME (10), (16) (SBC-4 5.52 ff.): one block, written many times; zeros may give space back.
 
 use pulsefield_backstore::Op;
+use pulsefield_data::Buffer;
 use pulsefield_units::LbaRange;
 
+use super::is_zero;
 use super::{Context, Input, Step};
 use crate::limits::PIECE_BYTES;
 use crate::outcome::{Outcome, Purpose};
+use crate::server::SpaceNeeds;
 
 #[derive(Debug)]
 pub(crate) struct WriteSame {
@@ -21,6 +24,16 @@ pub(crate) struct WriteSame {
 impl WriteSame {
     pub(crate) const fn new(range: LbaRange, may_unmap: bool, no_data_out: bool) -> Self {
         Self { range, may_unmap, no_data_out, rest: None, started: false }
+    }
+
+    /// Zeros that may be unmapped take no space.
+    pub(crate) fn space_needs(&self, data: &Buffer) -> SpaceNeeds {
+        let zeros = || self.no_data_out || is_zero(data, data.len());
+        if self.may_unmap && zeros() {
+            SpaceNeeds::Relieves
+        } else {
+            SpaceNeeds::Allocates(self.range)
+        }
     }
 
     pub(crate) const fn has_written(&self) -> bool {
