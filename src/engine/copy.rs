@@ -25,7 +25,7 @@ use crate::task::{Phase, Task};
 
 impl<T, O: Observer> DeviceServer<T, O> {
     /// Takes a part of a copy that concerns this unit. It is answered like a command, with `token`,
-    /// through [`Self::poll_action`](Self::poll_action); no unit attention condition ends it, since no
+    /// through [`Self::poll_action`]; no unit attention condition ends it, since no
     /// initiator would hear of that.
     pub fn on_copy_op(&mut self, now: Instant, token: T, op: CopyOp, data: Buffer) {
         let id = self.take_task_id();

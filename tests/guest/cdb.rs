@@ -51,6 +51,20 @@ pub const fn write_same_16(lba: u64, blocks: u32) -> [u8; 16] {
     with_length(0x93, lba, blocks)
 }
 
+/// EXTENDED COPY, LID1 (0) or LID4 (1), with a parameter list of `length` bytes.
+pub const fn extended_copy(service_action: u8, length: u32) -> [u8; 16] {
+    let mut cdb = with_length(0x83, 0, length);
+    cdb[1] = service_action;
+    cdb
+}
+
+/// RECEIVE COPY RESULTS about the copy with a list identifier of one byte, 64 bytes.
+pub const fn receive_copy_results(service_action: u8, list_identifier: u8) -> [u8; 16] {
+    let mut cdb = with_length(0x84, 0, 64);
+    (cdb[1], cdb[2]) = (service_action, list_identifier);
+    cdb
+}
+
 /// SYNCHRONIZE CACHE (16).
 pub const fn synchronize_cache_16(lba: u64, blocks: u32) -> [u8; 16] {
     with_length(0x91, lba, blocks)

@@ -113,6 +113,10 @@ impl Side {
     }
 }
 
+/// What is looked at of a parameter list: the longer of the two headers, and as many descriptors as
+/// there may be. What follows has no meaning.
+const LIST_BYTES_MAX: usize = 48 + limits::COPY_DESCRIPTOR_LIST_BYTES_MAX as usize;
+
 /// How a copy is admitted.
 ///
 /// # Errors
@@ -124,7 +128,7 @@ pub(crate) fn admit(
     command: scsi::ExtendedCopy,
 ) -> Result<ExtendedCopy, Outcome> {
     let length = usize::try_from(command.parameter_list_length).unwrap_or(usize::MAX);
-    let mut list = vec![0; length.min(data.len())];
+    let mut list = vec![0; length.min(LIST_BYTES_MAX)];
     data.read_at(0, &mut list);
     let list = ExtendedCopyList::parse(command.form, &list, &unit.copy_limits())?;
     let list_identifier = match list.list_id_usage {

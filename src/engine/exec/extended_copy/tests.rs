@@ -295,6 +295,10 @@ fn a_list_that_is_wrong_copies_nothing() {
     }
     let short = world.send(&cdb::extended_copy(0, &good), out(&good[..40]));
     world.answer(short).check(Sense::parameter_list_length_error());
+    let oversized = [good.clone(), vec![0xff; 100_000]].concat();
+    let copy = send(&mut world, &oversized);
+    world.finish_all();
+    world.answer(copy).good();
     let many = vec![segment(0, 0, 1, 0, 8); usize::from(limits::SEGMENT_DESCRIPTORS_MAX) + 1];
     let copy = send(&mut world, &within(&many));
     let field = FieldPointer::in_parameter_list(8, None);

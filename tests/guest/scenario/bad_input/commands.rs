@@ -19,6 +19,8 @@ const CANARY: u8 = 0x5c;
 /// 05h/0Eh/03h INVALID FIELD IN COMMAND INFORMATION UNIT: the transfer length contradicts the CDB.
 const LENGTH_CONTRADICTS: Answer = Answer::Check(0x05, 0x0e, 0x03);
 const PARAMETER_LIST_LENGTH: Answer = Answer::Check(0x05, 0x1a, 0x00);
+/// 05h/26h/00h INVALID FIELD IN PARAMETER LIST.
+const PARAMETER_LIST: Answer = Answer::Check(0x05, 0x26, 0x00);
 
 /// The data phase, and its length in bytes.
 #[derive(Clone, Copy)]
@@ -160,6 +162,15 @@ fn cases(blocks: u64) -> Vec<Case> {
         case("MODE SELECT with less than it says", &[0x15, 0x10, 0, 0, 24, 0], Out(4), PARAMETER_LIST_LENGTH),
         case("SANITIZE with less than it says", &[0x48, 1, 0, 0, 0, 0, 0, 0, 8, 0], Out(4), PARAMETER_LIST_LENGTH),
         case("UNMAP with half a header", &cdb::unmap(4), Out(4), PARAMETER_LIST_LENGTH),
+        // Copies.
+        case("unknown service action of 83h", &with(opcode(0x83, 16), 1, 0x1f), None, Answer::INVALID_FIELD),
+        case("EXTENDED COPY without a list", &cdb::extended_copy(0, 0), None, Answer::Good),
+        case("EXTENDED COPY with less than it says", &cdb::extended_copy(0, 4096), Out(512), PARAMETER_LIST_LENGTH),
+        case("EXTENDED COPY with half a header", &cdb::extended_copy(0, 8), Out(8), PARAMETER_LIST_LENGTH),
+        case("EXTENDED COPY(LID1) of garbage", &cdb::extended_copy(0, 512), Out(512), PARAMETER_LIST_LENGTH),
+        case("EXTENDED COPY(LID4) of garbage", &cdb::extended_copy(1, 512), Out(512), PARAMETER_LIST),
+        case("RECEIVE COPY DATA", &cdb::receive_copy_results(1, 0xee), In(64), Answer::INVALID_FIELD),
+        case("RECEIVE COPY STATUS of no copy", &cdb::receive_copy_results(0, 0xee), In(64), Answer::INVALID_FIELD),
     ]
 }
 
