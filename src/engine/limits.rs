@@ -83,8 +83,8 @@ pub const SEGMENT_DESCRIPTORS_MAX: u16 = 8;
 /// 05h/1Ah/00h.
 pub const COPY_DESCRIPTOR_LIST_BYTES_MAX: u32 = 1024;
 
-/// TOTAL CONCURRENT COPIES: a further one is answered BUSY. As many as fit into the depth that LIO
-/// offers to one fabric port, at half of its memory.
+/// TOTAL CONCURRENT COPIES: a further one is answered BUSY. Half of the depth that LIO offers to a
+/// fabric port, and 16 MiB of memory when all are in progress.
 pub const CONCURRENT_COPIES_MAX: u16 = 64;
 
 /// Copies of which something is known, those in progress included; of more, the oldest that ended is
