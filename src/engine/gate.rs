@@ -7,11 +7,9 @@
 use pulsefield_backstore::{BackstoreError, Mapping, Op, OpOutput};
 use pulsefield_data::Buffer;
 use pulsefield_scsi::Status;
-use pulsefield_scsi::parameter::ProvisioningResources;
 use pulsefield_units::{Instant, LbaRange};
 
 use crate::event::Observer;
-use crate::limits;
 use crate::outcome::{Outcome, Purpose, of_error};
 use crate::range_lock::Holder;
 use crate::server::{DeviceServer, SpaceNeeds};
@@ -40,18 +38,6 @@ impl<T, O: Observer> DeviceServer<T, O> {
         if self.unit.space.take(report) {
             self.raise(UnitAttention::ThinProvisioningSoftThresholdReached);
         }
-    }
-
-    /// The resources that the Logical Block Provisioning log page (0Ch) tells of, as they were last
-    /// reported; `None` without a pool.
-    pub fn provisioning_resources(&self) -> Option<ProvisioningResources> {
-        let space = &self.unit.space;
-        let (pool, report) = (space.pool()?, space.report()?);
-        let sets = |bytes: u64| bytes / u64::from(limits::THRESHOLD_SET_BYTES);
-        Some(ProvisioningResources {
-            available: sets(pool.limit.saturating_sub(report.used)),
-            used: sets(report.allocated),
-        })
     }
 
     /// Reserves what a task that is about to run may allocate. If the pool may be too full for that,

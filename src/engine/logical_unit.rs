@@ -1,7 +1,7 @@
 //! The logical unit apart from its tasks: shape, names, settings and modes.
 
 use pulsefield_backstore::{Capabilities, Geometry};
-use pulsefield_scsi::log_page::Statistics;
+use pulsefield_scsi::log_page::{ProvisioningResources, Statistics};
 use pulsefield_scsi::mode_page::{ModeParameters, ModeSettings};
 use pulsefield_scsi::parameter::CopyLimits;
 use pulsefield_scsi::vpd::BlockLimits;
@@ -197,6 +197,18 @@ impl LogicalUnit {
     /// there is.
     pub(crate) const fn write_same_non_zero(&self) -> bool {
         self.capabilities.thin
+    }
+
+    /// The resources that the Logical Block Provisioning log page (0Ch) tells of, as they were last
+    /// reported; `None` without thresholds, in whose sets they are counted.
+    pub(crate) fn provisioning_resources(&self) -> Option<ProvisioningResources> {
+        let pool = self.space.pool().filter(|pool| !pool.thresholds.is_empty())?;
+        let report = self.space.report()?;
+        let sets = |bytes: u64| bytes / u64::from(limits::THRESHOLD_SET_BYTES);
+        Some(ProvisioningResources {
+            available: sets(pool.limit.saturating_sub(report.used)),
+            used: sets(report.allocated),
+        })
     }
 
     /// THRESHOLD EXPONENT: thresholds are counted in 2^n blocks; 0 if there are none.

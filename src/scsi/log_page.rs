@@ -4,20 +4,25 @@
 
 mod general_statistics;
 mod informational_exceptions;
+mod logical_block_provisioning;
 mod temperature;
 
 pub use general_statistics::Statistics;
+pub use logical_block_provisioning::ProvisioningResources;
 
-use crate::LogSense;
+use crate::cdb::log_sense::unknown_page;
 use crate::encode::length_prefixed;
+use crate::{LogSense, Sense};
 
-/// The pages that are served; LOG SENSE of any other is refused.
+/// The pages that there are; LOG SENSE of any other is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogPage {
     /// Supported Log Pages (00h).
     SupportedPages,
     /// Supported Log Pages and Subpages (00h/FFh).
     SupportedPagesAndSubpages,
+    /// Logical Block Provisioning (0Ch), of a unit whose resources are limited.
+    LogicalBlockProvisioning,
     /// Temperature (0Dh).
     Temperature,
     /// General Statistics and Performance (19h).
@@ -35,9 +40,10 @@ const NO_TEMPERATURE: u8 = 0xff;
 
 impl LogPage {
     /// All of them, in ascending order of their codes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::SupportedPages,
         Self::SupportedPagesAndSubpages,
+        Self::LogicalBlockProvisioning,
         Self::Temperature,
         Self::GeneralStatisticsAndPerformance,
         Self::InformationalExceptions,
@@ -47,6 +53,7 @@ impl LogPage {
     pub const fn code(self) -> u8 {
         match self {
             Self::SupportedPages | Self::SupportedPagesAndSubpages => 0x00,
+            Self::LogicalBlockProvisioning => 0x0c,
             Self::Temperature => 0x0d,
             Self::GeneralStatisticsAndPerformance => 0x19,
             Self::InformationalExceptions => 0x2f,
@@ -58,6 +65,7 @@ impl LogPage {
         match self {
             Self::SupportedPagesAndSubpages => 0xff,
             Self::SupportedPages
+            | Self::LogicalBlockProvisioning
             | Self::Temperature
             | Self::GeneralStatisticsAndPerformance
             | Self::InformationalExceptions => 0x00,
@@ -73,6 +81,7 @@ impl LogPage {
     pub const fn last_parameter(self) -> Option<u16> {
         match self {
             Self::SupportedPages | Self::SupportedPagesAndSubpages => None,
+            Self::LogicalBlockProvisioning => Some(logical_block_provisioning::USED),
             Self::Temperature => Some(temperature::TEMPERATURE),
             Self::GeneralStatisticsAndPerformance => Some(general_statistics::TIME_INTERVAL),
             Self::InformationalExceptions => Some(informational_exceptions::GENERAL),
@@ -80,29 +89,46 @@ impl LogPage {
     }
 }
 
-/// Appends to `out` the page that `command` asks for, with the counts of `statistics`.
-pub fn encode_log_page(command: &LogSense, statistics: &Statistics, out: &mut Vec<u8>) {
+/// Appends to `out` the page that `command` asks for, with the counts of `statistics` and those of
+/// `resources`, if the unit has such.
+///
+/// # Errors
+/// 05h/24h/00h for the Logical Block Provisioning page without resources.
+pub fn encode_log_page(
+    command: &LogSense,
+    statistics: &Statistics,
+    resources: Option<&ProvisioningResources>,
+    out: &mut Vec<u8>,
+) -> Result<(), Sense> {
     let page = command.page;
+    let is_served =
+        |page: &LogPage| *page != LogPage::LogicalBlockProvisioning || resources.is_some();
+    if !is_served(&page) {
+        return Err(unknown_page());
+    }
     let spf = if page.subpage() == 0 { 0 } else { SPF };
     out.extend_from_slice(&[page.code() | spf, page.subpage()]);
+    let served = LogPage::ALL.into_iter().filter(is_served);
+    let from = command.parameter_pointer;
     length_prefixed::<2>(out, |out| match page {
         LogPage::SupportedPages => {
-            let pages = LogPage::ALL.into_iter().filter(|page| page.subpage() == 0);
-            out.extend(pages.map(LogPage::code));
+            out.extend(served.filter(|page| page.subpage() == 0).map(LogPage::code));
         }
         LogPage::SupportedPagesAndSubpages => {
-            out.extend(LogPage::ALL.into_iter().flat_map(|page| [page.code(), page.subpage()]));
+            out.extend(served.flat_map(|page| [page.code(), page.subpage()]));
         }
-        LogPage::Temperature => {
-            Parameters { from: command.parameter_pointer, out }.temperature();
+        LogPage::LogicalBlockProvisioning => {
+            if let Some(resources) = resources {
+                Parameters { from, out }.logical_block_provisioning(resources);
+            }
         }
+        LogPage::Temperature => Parameters { from, out }.temperature(),
         LogPage::GeneralStatisticsAndPerformance => {
-            Parameters { from: command.parameter_pointer, out }.general_statistics(statistics);
+            Parameters { from, out }.general_statistics(statistics);
         }
-        LogPage::InformationalExceptions => {
-            Parameters { from: command.parameter_pointer, out }.informational_exceptions();
-        }
+        LogPage::InformationalExceptions => Parameters { from, out }.informational_exceptions(),
     });
+    Ok(())
 }
 
 /// The parameters of a page, from a code on.

@@ -100,7 +100,10 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         Command::ModeSense(mode_sense) => unit.mode_parameters().encode(mode_sense, out)?,
         Command::ReadDefectData(command) => encode_empty_defect_list(*command, out),
         Command::ReceiveDiagnosticResults(_) => encode_supported_diagnostic_pages(out),
-        Command::LogSense(log_sense) => encode_log_page(log_sense, &unit.statistics, out),
+        Command::LogSense(log_sense) => {
+            let resources = unit.provisioning_resources();
+            encode_log_page(log_sense, &unit.statistics, resources.as_ref(), out)?;
+        }
         Command::ReportIdentifyingInformation(report) => {
             let information = &unit.saved.identifying_information;
             encode_identifying_information(report.information, information, out);

@@ -1,5 +1,5 @@
 use pulsefield_backstore::{BackstoreError, Op};
-use pulsefield_scsi::{Asc, SenseKey, Status};
+use pulsefield_scsi::{Asc, Sense, SenseKey, Status};
 use pulsefield_units::BlockLength;
 
 use super::*;
@@ -144,9 +144,15 @@ fn the_log_page_tells_what_is_left_and_what_is_taken() {
     const MIB: u64 = 1 << 20;
     let mut world = pool(1000 * MIB / BLOCK, 0);
     world.server.on_space(SpaceReport { allocated: 100 * MIB + 1, used: 300 * MIB });
-    let resources = world.server.provisioning_resources().unwrap();
-    assert_eq!((resources.available, resources.used), (700, 100));
-    assert_eq!(World::default().server.provisioning_resources(), None);
+    let log_sense = [0x4d, 0, 0x40 | 0x0c, 0, 0, 0, 0, 0, 255, 0];
+    let page = [
+        [0x0c, 0, 0, 24].as_slice(),
+        &[0, 1, 0x03, 8, 0, 0, 0x02, 0xbc, 2, 0, 0, 0],
+        &[0, 2, 0x03, 8, 0, 0, 0, 100, 1, 0, 0, 0],
+    ];
+    world.execute(&log_sense, room(255)).good_with(&page.concat());
+    let refused = World::default().execute(&log_sense, room(255));
+    refused.check(Sense::invalid_field_in_cdb(2, Some(5)));
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(crate) fn parse(cdb: &[u8]) -> Result<Command, Sense> {
         None if LogPage::ALL.iter().any(|page| page.code() == code) => {
             return Err(SUBPAGE_CODE.invalid_in_cdb());
         }
-        None => return Err(PAGE_CODE.invalid_in_cdb()),
+        None => return Err(unknown_page()),
     };
     let parameter_pointer = PARAMETER_POINTER.read(cdb);
     if page.last_parameter().is_some_and(|last| parameter_pointer > last) {
@@ -42,6 +42,11 @@ pub(crate) fn parse(cdb: &[u8]) -> Result<Command, Sense> {
     }
     let allocation_length = ALLOCATION_LENGTH.read(cdb).into();
     Ok(Command::LogSense(LogSense { page, parameter_pointer, allocation_length }))
+}
+
+/// What LOG SENSE of a page that is not served ends with.
+pub(crate) fn unknown_page() -> Sense {
+    PAGE_CODE.invalid_in_cdb()
 }
 
 #[cfg(test)]
