@@ -156,6 +156,17 @@ fn the_log_page_tells_what_is_left_and_what_is_taken() {
 }
 
 #[test]
+fn formatting_asks_what_the_medium_takes_afterwards() {
+    let mut world = pool(16, 4);
+    assert!(!world.server.wants_space_report());
+    let format = world.send(&[0x04, 0x10, 0, 0, 0, 0], out(&[0; 4]));
+    world.finish_all();
+    world.answer(format).good();
+    assert!(world.server.wants_space_report());
+    world.assert_idle();
+}
+
+#[test]
 fn a_short_write_counts_with_all_that_it_may_allocate() {
     let short = World::default();
     assert_eq!(short.server.unit.space_of(range(7, 1)), 4096);
