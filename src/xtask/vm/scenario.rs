@@ -34,8 +34,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("restart", "kill -9 under load, ten times", 12),
     scenario("removal", "LUNs removed, resized and reconfigured under load", 12),
     scenario("examples", "targetcli-examples as they stand", 8),
-    scenario("tools", "sg3_utils, mkfs and fstrim", 10),
-    scenario("bad-input", "commands and configurations that are wrong", 8),
+    scenario("tools", "sg3_utils, mkfs and fstrim, EXTENDED COPY", 10),
+    scenario("bad-input", "commands and configurations that are wrong", 12),
     scenario("block", "block devices as media: loop, scsi_debug", 8),
     scenario("demo", "the main job, step by step", 8),
 ];

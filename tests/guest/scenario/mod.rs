@@ -33,7 +33,7 @@ pub enum Scenario {
     Removal,
     /// The scripts of targetcli-examples as they stand.
     Examples,
-    /// sg3_utils, file systems with discard.
+    /// sg3_utils, file systems with discard, EXTENDED COPY.
     Tools,
     /// The main job, step by step, for a person to watch.
     Demo,

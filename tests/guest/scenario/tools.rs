@@ -1,12 +1,15 @@
-//! What administrators run on a disk: every query of sg3_utils, and file systems with discard.
+//! What administrators run on a disk: every query of sg3_utils, file systems with discard, and a copy from
+//! one logical unit to another by the target itself.
 
 use std::env;
 use std::fs;
+use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::backstore::{Backstore, Kind};
 use crate::command::run as command;
+use crate::daemon;
 use crate::disk::Disk;
 use crate::fabric::{self, Loopback};
 use crate::report::Report;
@@ -30,7 +33,7 @@ type Query = (&'static str, &'static [&'static str]);
 /// Questions that change nothing.
 #[rustfmt::skip]
 const QUERIES: [Query; 25] = [
-    ("sg_inq", &["PULSEFLD", "PULSEFIELD LUN"]),
+    ("sg_inq", &["PULSEFLD", "PULSEFIELD LUN", "3PC=1"]),
     ("sg_inq --page=di", &["NAA", "0x6001405"]),
     ("sg_vpd --all", &["Block limits", "Logical block provisioning"]),
     ("sg_vpd --page=bl", &["Maximum compare and write length: 1 block"]),
@@ -39,7 +42,7 @@ const QUERIES: [Query; 25] = [
     ("sg_modes --all --control=1", &["Caching"]),
     ("sg_modes --all --control=2", &["Caching"]),
     ("sg_logs --all", &["Supported log pages"]),
-    ("sg_opcodes", &["Compare and write", "Write same(16)"]),
+    ("sg_opcodes", &["Compare and write", "Extended copy", "Write same(16)"]),
     ("sg_opcodes --rctd", &["Compare and write"]),
     ("sg_opcodes --opcode=0x89 --rctd", &["Compare and write"]),
     ("sg_opcodes --tmf", &["Abort task", "Logical unit reset"]),
@@ -64,7 +67,7 @@ const CHANGES: [Query; 13] = [
     ("sg_write_same --lba=4096 --num=64 --xferlen=512 --in=/dev/zero", &[]),
     ("sg_write_same --16 --unmap --lba=4096 --num=64 --xferlen=512 --in=/dev/zero", &[]),
     ("sg_write_same --16 --ndob --lba=4096 --num=64", &[]),
-    ("sg_compare_and_write --lba=9 --num=1 --xferlen=1024 --in=/dev/zero", &[]),
+    ("sg_compare_and_write --lba=300000 --num=1 --xferlen=1024 --in=/dev/zero", &[]),
     ("sg_sync", &[]),
     ("sg_wr_mode --page=0x0a --contents=0a,0a,04,00,00,00,00,00,00,00,00,00 --mask=00,00,04,00,00,00,00,00,00,00,00,00", &[]),
     ("sg_start --stop", &[]),
@@ -75,18 +78,25 @@ const CHANGES: [Query; 13] = [
     ("sg_format --format --quick --wait --size=512", &[]),
 ];
 
-const DISCARDED_BYTES: u64 = 64 << 20;
+const COPIED_BYTES: u64 = 64 << 20;
 
 pub(super) fn run(report: &mut Report) -> Result<()> {
-    let unit = Backstore::new(Kind::Pulsefield, "tools", "512M");
-    let disk = fabric::over_loopback(&unit)?;
+    let tables = ["source", "target"].map(|name| format!("[lun.{name}]\ncopy_group = \"lab\"\n"));
+    daemon::configure(&tables.concat())?;
+    let [source, target] =
+        ["source", "target"].map(|name| Backstore::new(Kind::Pulsefield, name, "512M"));
+    let [from, to] = [fabric::over_loopback(&source)?, fabric::over_loopback(&target)?];
+    // Takes the kernel's unit attention: there is a LUN more than when the first path came up.
+    from.open()?.capacity()?;
     report.step("sg3_utils: queries");
-    ask(report, &disk, &QUERIES);
-    file_systems(report, &disk)?;
+    ask(report, &from, &QUERIES);
+    copy(report, &from, &to)?;
+    file_systems(report, &to)?;
     report.step("sg3_utils: commands that change the unit");
-    ask(report, &disk, &CHANGES);
+    ask(report, &from, &CHANGES);
     fabric::unexport(&Loopback)?;
-    unit.delete()
+    source.delete()?;
+    target.delete()
 }
 
 fn ask(report: &mut Report, disk: &Disk, queries: &[Query]) {
@@ -116,6 +126,60 @@ fn ask(report: &mut Report, disk: &Disk, queries: &[Query]) {
     }
 }
 
+/// 64 MiB from one unit to another by EXTENDED COPY, against reading and writing them.
+fn copy(report: &mut Report, from: &Disk, to: &Disk) -> Result<()> {
+    report.step("EXTENDED COPY of 64 MiB from one unit to another");
+    let blocks = (COPIED_BYTES / 512).to_string();
+    let [source, target] = [from, to].map(|disk| disk.block.to_string_lossy().into_owned());
+    // Data that does not repeat itself, written as any program would.
+    let fill = ["if=/dev/urandom", &format!("of={source}"), "bs=1M", "count=64", "oflag=direct"];
+    command("dd", fill).output()?;
+    let sum = |path: &str| {
+        let bytes = COPIED_BYTES.to_string();
+        let line = format!("head -c {bytes} {path} | sha256sum");
+        command("sh", ["-c", &line]).output()
+    };
+    let wanted = sum(&source)?;
+
+    let started = Instant::now();
+    let arguments = [
+        format!("if={}", from.generic.display()),
+        format!("of={}", to.generic.display()),
+        "bs=512".to_owned(),
+        format!("count={blocks}"),
+    ];
+    let copied = command("sg_xcopy", arguments).output();
+    let by_target = started.elapsed();
+    report.works("sg_xcopy", copied);
+    drop_caches()?;
+    report.equal("the copy's checksum", wanted.clone(), sum(&target)?);
+
+    let started = Instant::now();
+    let moved = [
+        &format!("if={source}"),
+        &format!("of={target}"),
+        "bs=1M",
+        "count=64",
+        "iflag=direct",
+        "oflag=direct",
+    ];
+    command("dd", moved).output()?;
+    let by_initiator = started.elapsed();
+    report.figure("copy_ms.extended_copy", u64::try_from(by_target.as_millis())?);
+    report.figure("copy_ms.read_and_write", u64::try_from(by_initiator.as_millis())?);
+    report.step(format!(
+        "EXTENDED COPY {} ms; reading and writing {} ms",
+        by_target.as_millis(),
+        by_initiator.as_millis()
+    ));
+    Ok(())
+}
+
+/// What was read before a copy is not what lies there now.
+fn drop_caches() -> Result<()> {
+    fs::write("/proc/sys/vm/drop_caches", "1").context("dropping caches")
+}
+
 /// mkfs with discard, fstrim, blkdiscard.
 fn file_systems(report: &mut Report, disk: &Disk) -> Result<()> {
     report.step("file systems with discard");
@@ -139,7 +203,7 @@ fn file_systems(report: &mut Report, disk: &Disk) -> Result<()> {
         command("blkdiscard", ["-f", "--zeroout", &device]).output(),
     );
     report.works("blkdiscard", command("blkdiscard", ["-f", &device]).output());
-    let line = format!("cmp --bytes={DISCARDED_BYTES} {device} /dev/zero");
+    let line = format!("cmp --bytes={COPIED_BYTES} {device} /dev/zero");
     report.works("it reads as zeros", command("sh", ["-c", &line]).output());
     Ok(())
 }
