@@ -10,16 +10,14 @@ mod device;
 mod holders;
 mod limits;
 
-use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
 use pulsefield_backstore::{
-    Backstore, Capabilities, Cfgstring, ConfigError, DeviceAccess, FileMedium, Geometry, Handler,
-    MediumAccess, OpenError, OpenSpec, Request, Workers,
+    Backstore, Cfgstring, ConfigError, DeviceAccess, FileMedium, Geometry, Handler, MediumAccess,
+    OpenError, OpenSpec, WorkedMedium,
 };
-use pulsefield_units::BlockCount;
 
 use crate::device::Device;
 use crate::limits::Limits;
@@ -63,10 +61,7 @@ impl Handler for BlockHandler {
         let device = Device::open(Path::new(path), options.read_only, direct)?;
         device.limits.require_block_length(path, spec.geometry.block_length)?;
         let medium = options.medium(device, path, spec.geometry)?;
-        let opened = OpenDevice::start(medium, &spec.name, options.workers).map_err(|source| {
-            OpenError::Io { action: "start the workers of", path: path.to_owned(), source }
-        })?;
-        Ok(Arc::new(opened))
+        Ok(Arc::new(WorkedMedium::start(medium, &spec.name, options.workers, |_, _| {})?))
     }
 }
 
@@ -124,43 +119,6 @@ impl Options {
             MediumAccess { read_only: self.read_only, write_cache },
             DeviceAccess { direct: self.cache == Cache::None, punches, topology },
         )
-    }
-}
-
-/// A device that is served.
-struct OpenDevice {
-    workers: Workers,
-    medium: Arc<FileMedium>,
-}
-
-impl OpenDevice {
-    fn start(medium: FileMedium, name: &str, workers: NonZeroUsize) -> io::Result<Self> {
-        let medium = Arc::new(medium);
-        let work = {
-            let medium = Arc::clone(&medium);
-            move |request| medium.execute(request)
-        };
-        Ok(Self { workers: Workers::start(name, workers, work)?, medium })
-    }
-}
-
-impl Backstore for OpenDevice {
-    fn geometry(&self) -> Geometry {
-        self.medium.geometry()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.medium.capabilities()
-    }
-
-    fn submit(&self, request: Request) {
-        if let Some(request) = self.medium.execute_if_cached(request) {
-            self.workers.submit(request);
-        }
-    }
-
-    fn resize(&self, blocks: BlockCount) -> Result<(), OpenError> {
-        self.medium.resize(blocks)
     }
 }
 

@@ -11,10 +11,10 @@ use std::sync::mpsc;
 use nix::fcntl::OFlag;
 use pulsefield_backstore::conformance::{self, Origin, Retains, Subject};
 use pulsefield_backstore::{
-    BackstoreError, Completion, CompletionSink, Op, OpOutput, OpTag, Topology,
+    BackstoreError, Completion, CompletionSink, Op, OpOutput, OpTag, Request, Topology,
 };
 use pulsefield_data::Buffer;
-use pulsefield_units::{BlockLength, Lba, LbaRange};
+use pulsefield_units::{BlockCount, BlockLength, Lba, LbaRange};
 use tempfile::{TempDir, tempdir};
 
 use super::*;
@@ -59,7 +59,7 @@ impl Handler for ImageHandler {
             topology: Topology::default(),
         };
         let medium = options.medium(Device { file, limits }, path, spec.geometry)?;
-        Ok(Arc::new(OpenDevice::start(medium, &spec.name, options.workers).unwrap()))
+        Ok(Arc::new(WorkedMedium::start(medium, &spec.name, options.workers, |_, _| {}).unwrap()))
     }
 }
 

@@ -9,7 +9,6 @@
 mod image;
 
 use std::fs::File;
-use std::io;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -17,10 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pulsefield_backstore::{
-    Backstore, Capabilities, Cfgstring, ConfigError, FileMedium, Geometry, Handler, MediumAccess,
-    Op, OpenError, OpenSpec, Request, Workers,
+    Backstore, Cfgstring, ConfigError, FileMedium, Handler, MediumAccess, Op, OpenError, OpenSpec,
+    WorkedMedium,
 };
-use pulsefield_units::BlockCount;
 
 use crate::image::Image;
 
@@ -63,16 +61,17 @@ impl Handler for FileHandler {
             Image::open(Path::new(path), spec.geometry.bytes()?, options.read_only)?;
         let access =
             MediumAccess { read_only: options.read_only, write_cache: options.write_cache };
-        let opened = OpenFile::start(
-            FileMedium::new(file, path.to_owned(), spec.geometry, access)?,
-            &spec.name,
-            options.workers,
-        )
-        .map_err(|source| OpenError::Io {
-            action: "start the workers of",
-            path: path.to_owned(),
-            source,
-        })?;
+        let medium = FileMedium::new(file, path.to_owned(), spec.geometry, access)?;
+        let deletion = DeletionWatch::default();
+        let watch = move |medium: &FileMedium, op| {
+            if op == Op::Flush && deletion.notices(medium.file()) {
+                tracing::warn!(
+                    medium = medium.name(),
+                    "the file was deleted; its logical unit serves it until closed, then all is lost",
+                );
+            }
+        };
+        let opened = WorkedMedium::start(medium, &spec.name, options.workers, watch)?;
         draft.keep();
         Ok(Arc::new(opened))
     }
@@ -94,58 +93,6 @@ impl Options {
             write_cache: config.choice("cache", &write_cache)?.unwrap_or(true),
             workers: workers.and_then(NonZeroUsize::new).unwrap_or(WORKERS_DEFAULT),
         })
-    }
-}
-
-/// A file that is served.
-struct OpenFile {
-    workers: Workers,
-    medium: Arc<FileMedium>,
-}
-
-impl OpenFile {
-    fn start(medium: FileMedium, name: &str, workers: NonZeroUsize) -> io::Result<Self> {
-        let medium = Arc::new(medium);
-        let deletion = DeletionWatch::default();
-        let work = {
-            let medium = Arc::clone(&medium);
-            move |request: Request| {
-                let flushed = request.op() == Op::Flush;
-                medium.execute(request);
-                if flushed && deletion.notices(medium.file()) {
-                    tracing::warn!(
-                        medium = medium.name(),
-                        "the file was deleted; its logical unit serves it until closed, then all \
-                         is lost",
-                    );
-                }
-            }
-        };
-        Ok(Self { workers: Workers::start(name, workers, work)?, medium })
-    }
-}
-
-impl Backstore for OpenFile {
-    fn geometry(&self) -> Geometry {
-        self.medium.geometry()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.medium.capabilities()
-    }
-
-    fn submit(&self, request: Request) {
-        if let Some(request) = self.medium.execute_if_cached(request) {
-            self.workers.submit(request);
-        }
-    }
-
-    fn allocated_bytes(&self) -> Option<u64> {
-        self.medium.allocated_bytes()
-    }
-
-    fn resize(&self, blocks: BlockCount) -> Result<(), OpenError> {
-        self.medium.resize(blocks)
     }
 }
 

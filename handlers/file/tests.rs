@@ -4,9 +4,11 @@ use std::sync::mpsc;
 use std::{env, fs};
 
 use pulsefield_backstore::conformance::{Origin, Retains, Subject};
-use pulsefield_backstore::{BackstoreError, Completion, CompletionSink, OpOutput, OpTag};
+use pulsefield_backstore::{
+    BackstoreError, Completion, CompletionSink, Geometry, OpOutput, OpTag, Request,
+};
 use pulsefield_data::Buffer;
-use pulsefield_units::{BlockLength, Lba, LbaRange};
+use pulsefield_units::{BlockCount, BlockLength, Lba, LbaRange};
 use tempfile::{TempDir, tempdir};
 
 use super::*;

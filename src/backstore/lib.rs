@@ -6,7 +6,7 @@
 //!
 //! Beside the contract lives what handlers share: [`cfgstring`], the language in which a user names
 //! a medium; [`Registry`], which finds the handler for one; [`FileMedium`], every op on a file
-//! descriptor; [`Workers`], threads for handlers that block. `conformance` (feature of the same
+//! descriptor; [`Workers`], threads for handlers that block; [`WorkedMedium`], both. `conformance` (feature of the same
 //! name) is the test kit that every handler passes; `handlers/template` is the one to copy.
 
 pub mod cfgstring;
@@ -17,6 +17,7 @@ mod handler;
 mod medium;
 mod registry;
 mod request;
+mod worked_medium;
 mod workers;
 
 pub use cfgstring::{Cfgstring, ConfigError};
@@ -28,4 +29,5 @@ pub use request::{
     Backstore, Capabilities, Completion, CompletionSink, Extent, Geometry, Mapping, Op, OpOutput,
     OpTag, Request, Topology,
 };
+pub use worked_medium::WorkedMedium;
 pub use workers::Workers;

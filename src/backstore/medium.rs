@@ -11,7 +11,7 @@ mod zeroing;
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pulsefield_data::Buffer;
@@ -174,11 +174,13 @@ impl FileMedium {
     }
 
     /// As [`Backstore::allocated_bytes`](crate::Backstore::allocated_bytes): what the file system
-    /// counts, delayed allocation included.
+    /// counts, delayed allocation included. A device does not say.
     pub fn allocated_bytes(&self) -> Option<u64> {
         /// The unit of `st_blocks`, whatever the file system's own (stat(3type)).
         const STAT_BLOCK_BYTES: u64 = 512;
-        self.file.metadata().ok().map(|metadata| metadata.blocks() * STAT_BLOCK_BYTES)
+        let metadata = self.file.metadata().ok()?;
+        let device = metadata.file_type().is_block_device();
+        (!device).then(|| metadata.blocks() * STAT_BLOCK_BYTES)
     }
 
     /// As [`Backstore::resize`](crate::Backstore::resize).
