@@ -553,6 +553,12 @@ impl<T, O: Observer> DeviceServer<T, O> {
             Step::SetAccessStates(changes) => self.access_states.push_back((at, changes)),
             Step::Save(state) => self.save(at, state),
             Step::Claim(range) => {
+                if let Some(background) = &self.unit.background {
+                    // It has the medium next, and nothing of before may be done to it after that.
+                    let outcome = Outcome::check(background.sense());
+                    self.retire(now, at, outcome);
+                    return;
+                }
                 // The slot goes back too: whoever holds the range may be waiting for one.
                 self.lanes.finish(lane);
                 self.release(now, at);

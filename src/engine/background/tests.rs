@@ -120,6 +120,21 @@ fn it_waits_for_what_came_before() {
 }
 
 #[test]
+fn what_has_not_claimed_its_next_range_comes_too_late() {
+    let mut world = World::default();
+    let (unmap, list) = cdb::unmap(&[(0, 8), (16, 8)]);
+    let unmap = world.send(&unmap, out(&list));
+    let sanitize = overwrite(&mut world, 0, 1, &[7]);
+    assert_eq!(world.ops(), [Op::Unmap { range: range(0, 8) }]);
+    world.finish(0);
+    sanitizing(&world.answer(unmap), 0);
+    world.finish_all();
+    world.answer(sanitize).good();
+    assert_eq!(world.block(16), [7; 512]);
+    world.assert_idle();
+}
+
+#[test]
 fn neither_an_abort_nor_a_reset_ends_it() {
     let mut world = mebibytes(4);
     let sanitize = overwrite(&mut world, 0, 1, &[1]);
