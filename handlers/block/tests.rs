@@ -6,13 +6,10 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, symlink};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::mpsc;
 
 use nix::fcntl::OFlag;
-use pulsefield_backstore::conformance::{self, Origin, Retains, Subject};
-use pulsefield_backstore::{
-    BackstoreError, Completion, CompletionSink, Op, OpOutput, OpTag, Request, Topology,
-};
+use pulsefield_backstore::conformance::{self, Origin, Retains, Subject, execute as run};
+use pulsefield_backstore::{BackstoreError, Op, OpOutput, Topology};
 use pulsefield_data::Buffer;
 use pulsefield_units::{BlockCount, BlockLength, Lba, LbaRange};
 use tempfile::{TempDir, tempdir};
@@ -142,20 +139,6 @@ fn spec(locator_and_options: &str) -> OpenSpec {
         config: format!("block/{locator_and_options}").parse().unwrap(),
         geometry: Geometry { block_length: BlockLength::B512, blocks: BlockCount::new(BLOCKS) },
     }
-}
-
-struct Inbox(mpsc::SyncSender<Completion>);
-
-impl CompletionSink for Inbox {
-    fn complete(&self, completion: Completion) {
-        drop(self.0.send(completion));
-    }
-}
-
-fn run(medium: &dyn Backstore, op: Op, buffer: Buffer) -> Result<OpOutput, BackstoreError> {
-    let (sender, answers) = mpsc::sync_channel(1);
-    medium.submit(Request::new(op, OpTag(0), buffer, false, Arc::new(Inbox(sender))));
-    answers.recv().unwrap().result
 }
 
 fn blocks(start: u64, blocks: u64) -> LbaRange {

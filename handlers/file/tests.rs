@@ -1,12 +1,9 @@
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::process::Command;
-use std::sync::mpsc;
 use std::{env, fs};
 
-use pulsefield_backstore::conformance::{Origin, Retains, Subject};
-use pulsefield_backstore::{
-    BackstoreError, Completion, CompletionSink, Geometry, OpOutput, OpTag, Request,
-};
+use pulsefield_backstore::conformance::{Origin, Retains, Subject, execute as run};
+use pulsefield_backstore::{BackstoreError, Geometry, OpOutput};
 use pulsefield_data::Buffer;
 use pulsefield_units::{BlockCount, BlockLength, Lba, LbaRange};
 use tempfile::{TempDir, tempdir};
@@ -95,20 +92,6 @@ fn spec(locator_and_options: &str) -> OpenSpec {
         config: format!("file/{locator_and_options}").parse().unwrap(),
         geometry: Geometry { block_length: BlockLength::B512, blocks: BlockCount::new(BLOCKS) },
     }
-}
-
-struct Inbox(mpsc::SyncSender<Completion>);
-
-impl CompletionSink for Inbox {
-    fn complete(&self, completion: Completion) {
-        drop(self.0.send(completion));
-    }
-}
-
-fn run(medium: &dyn Backstore, op: Op, buffer: Buffer) -> Result<OpOutput, BackstoreError> {
-    let (sender, answers) = mpsc::sync_channel(1);
-    medium.submit(Request::new(op, OpTag(0), buffer, false, Arc::new(Inbox(sender))));
-    answers.recv().unwrap().result
 }
 
 fn everything() -> LbaRange {

@@ -14,6 +14,7 @@ mod scattered;
 
 use std::path::Path;
 
+pub use bench::execute;
 pub use promises::*;
 pub use random::random_ops_agree_with_an_array;
 

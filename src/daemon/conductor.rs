@@ -417,7 +417,8 @@ impl<'a> Conductor<'a> {
             error!(cmd_id = token.cmd_id(), %malformed, "a ring entry makes no sense");
             self.counters.count_malformed();
             let sense = Sense::new(SenseKey::HardwareError, Asc::INTERNAL_TARGET_FAILURE);
-            self.answer_ring(token, Status::CheckCondition, Some(sense), None, data);
+            let (status, sense) = (Status::CheckCondition, Some(sense));
+            self.answer_ring(token, Outcome { status, sense, data_in: None }, data);
             return;
         }
         let tag = token.cmd_id();
@@ -479,14 +480,12 @@ impl<'a> Conductor<'a> {
 
     fn answer(&mut self, answer: Answer<Origin>) -> Result<(), Interruption> {
         let Answer { token, lane, status, sense, data_in, data } = answer;
+        let outcome = Outcome { status, sense, data_in };
         match token {
-            Origin::Ring(token) => self.answer_ring(token, status, sense, data_in, data),
+            Origin::Ring(token) => self.answer_ring(token, outcome, data),
             Origin::Probe(number) => self.station.pass_probe(number),
-            Origin::Part(tag) => {
-                let outcome = Outcome { status, sense, data_in };
-                self.server.on_copy_op_done(self.now, tag, outcome, data);
-            }
-            Origin::PeerPart(reply) => reply.tell(Outcome { status, sense, data_in }, data),
+            Origin::Part(tag) => self.server.on_copy_op_done(self.now, tag, outcome, data),
+            Origin::PeerPart(reply) => reply.tell(outcome, data),
         }
         if lane == Some(Lane::Heartbeat) || self.unannounced.count >= ANSWERS_PER_DOORBELL {
             self.ring_doorbell()?;
@@ -494,26 +493,13 @@ impl<'a> Conductor<'a> {
         Ok(())
     }
 
-    fn answer_ring(
-        &mut self,
-        token: CommandToken,
-        status: Status,
-        sense: Option<Sense>,
-        data_in: Option<usize>,
-        data: Buffer,
-    ) {
+    fn answer_ring(&mut self, token: CommandToken, outcome: Outcome, data: Buffer) {
+        let Outcome { status, sense, .. } = outcome;
         let mut bytes = [0; 96];
         if let Some(sense) = &sense {
             sense.encode(self.server.sense_format(), &mut bytes);
         }
-        let valid = match (data_in, status) {
-            (Some(valid), _) => valid,
-            // Data-Out; or Data-In, which the kernel does not copy with CHECK CONDITION.
-            (None, Status::Good | Status::CheckCondition) => data.len(),
-            // With any other status it does copy Data-In, over loopback into the initiator's own
-            // memory; and in there is what another command left.
-            (None, _) => 0,
-        };
+        let valid = outcome.valid_bytes(data.len());
         let data_in = if valid < data.len() {
             DataIn::Short(u32::try_from(valid).expect("shorter than a transfer"))
         } else {

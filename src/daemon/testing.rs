@@ -15,6 +15,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use pulsefield_backstore::{
     Backstore, Capabilities, Cfgstring, Geometry, Handler, OpTag, OpenError, OpenSpec, Request,
 };
+use pulsefield_control::protocol::LunState;
 use pulsefield_engine::{AccessStateChange, LuConfig, Query, SavedState};
 use pulsefield_kernel::UioError;
 use pulsefield_ring::simulated_kernel::{
@@ -25,9 +26,10 @@ use pulsefield_units::{BlockCount, BlockLength};
 
 use crate::clock;
 use crate::conductor::Surroundings;
+use crate::lun::Arrival;
 use crate::pool::{Pools, Share};
 use crate::station::{Mailbox, Message, Station};
-use crate::table::Service;
+use crate::table::{Service, Unit};
 use crate::uio::{MapError, Uio};
 
 /// Longer than anything takes that happens at all.
@@ -331,6 +333,20 @@ pub(crate) fn service(station: &Station, medium: &Arc<dyn Backstore>) -> Service
         geometry: medium.geometry(),
         emulate_write_cache: false,
         probed: 0,
+    }
+}
+
+/// A unit `name` that serves `medium`; what it is told lands at `station`.
+pub(crate) fn serving_unit(name: &str, station: &Station, medium: &Arc<dyn Backstore>) -> Unit {
+    Unit {
+        name: format!("tcm-user/0/{name}/pulsefield/ram/").parse().unwrap(),
+        arrival: Arrival::Announced,
+        counters: Arc::default(),
+        state: LunState::Serving,
+        thread: None,
+        service: Some(service(station, medium)),
+        unanswered: None,
+        doomed: false,
     }
 }
 

@@ -16,6 +16,18 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// How many bytes of a buffer of `len` may reach the initiator; the rest must read as zeros there.
+    pub fn valid_bytes(&self, len: usize) -> usize {
+        match (self.data_in, self.status) {
+            (Some(valid), _) => valid,
+            // Data-Out; or Data-In, which the kernel does not copy with CHECK CONDITION.
+            (None, Status::Good | Status::CheckCondition) => len,
+            // With any other status it does copy Data-In, over loopback into the initiator's own
+            // memory; and in there is what another command left.
+            (None, _) => 0,
+        }
+    }
+
     /// GOOD, for a command with Data-Out: its buffer is not Data-In and stays as it is.
     pub(crate) const GOOD: Self = Self { status: Status::Good, sense: None, data_in: None };
 

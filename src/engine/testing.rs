@@ -209,6 +209,13 @@ impl World {
         Self::new(setup)
     }
 
+    /// A medium of three pieces and a half (`limits::PIECE_BYTES`), without two blocks alike.
+    pub(crate) fn in_pieces() -> Self {
+        let mut world = Self::with(|setup| setup.geometry.blocks = BlockCount::new(1792));
+        world.medium = (0..251).cycle().take(world.medium.len()).collect();
+        world
+    }
+
     /// Sends a command and lets the device server act; returns the command's tag. Tags count up
     /// from 0, as the device server's tasks do.
     pub(crate) fn send(&mut self, cdb: &[u8], data: Buffer) -> u16 {

@@ -12,7 +12,6 @@ use pulsefield_ring::simulated_kernel::{
     Data, Finished, Options, Refused, SimulatedKernel, Submitted,
 };
 use pulsefield_ring::{CommandToken, DataIn, Entry, Ring, TmrKind};
-use pulsefield_scsi::Status;
 use pulsefield_scsi::parameter::{AccessState, AccessStates};
 use pulsefield_units::Instant;
 
@@ -205,10 +204,10 @@ impl Unit {
     /// Puts an answer on the ring as the daemon's conductor does.
     fn answer(&mut self, answer: Answer<Origin>) {
         let Answer { token, lane: _, status, sense, data_in, data } = answer;
+        let outcome = Outcome { status, sense, data_in };
         let token = match token {
             Origin::Ring(token) => token,
             Origin::Part(tag) => {
-                let outcome = Outcome { status, sense, data_in };
                 self.server.on_copy_op_done(NOW, tag, outcome, data);
                 return;
             }
@@ -217,11 +216,7 @@ impl Unit {
         if let Some(sense) = &sense {
             sense.encode(self.server.sense_format(), &mut bytes);
         }
-        let valid = match (data_in, status) {
-            (Some(valid), _) => valid,
-            (None, Status::Good | Status::CheckCondition) => data.len(),
-            (None, _) => 0,
-        };
+        let valid = outcome.valid_bytes(data.len());
         let data_in = match valid < data.len() {
             true => DataIn::Short(u32::try_from(valid).expect("shorter than a transfer")),
             false => DataIn::All,

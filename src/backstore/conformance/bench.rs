@@ -42,6 +42,16 @@ impl CompletionSink for Inbox {
     }
 }
 
+/// Has `medium` carry out one op, with nothing beside it, and waits for the answer.
+///
+/// # Panics
+/// If none comes within a minute.
+pub fn execute(medium: &dyn Backstore, op: Op, buffer: Buffer) -> Result<OpOutput, BackstoreError> {
+    let (sender, answers) = mpsc::channel();
+    medium.submit(Request::new(op, OpTag(0), buffer, false, Arc::new(Inbox(sender))));
+    answers.recv_timeout(LOST_AFTER).expect("an answer").result
+}
+
 /// `blocks` blocks from `start` on.
 pub(super) fn range(start: u64, blocks: u64) -> LbaRange {
     LbaRange::new(Lba::new(start), BlockCount::new(blocks)).expect("not empty")

@@ -3,14 +3,11 @@ use std::sync::Arc;
 
 use pulsefield_backstore::Backstore;
 use pulsefield_control::config::Config;
-use pulsefield_control::protocol::LunState;
 use pulsefield_units::{BlockCount, Lba, LbaRange};
 
 use super::*;
-use crate::lun::Arrival;
 use crate::station::Station;
-use crate::table::Unit;
-use crate::testing::{held_medium, service, station};
+use crate::testing::{held_medium, serving_unit, station};
 
 /// The tags of the parts that have ended, and whether they ended well.
 fn ends(station: &Station) -> Vec<(u64, u64, Status)> {
@@ -58,16 +55,7 @@ fn only_units_of_one_group_reach_one_another() {
     for (id, name) in (0..).map(LuId::new).zip(names) {
         let station = station();
         let medium = held_medium(64).0 as Arc<dyn Backstore>;
-        let unit = Unit {
-            name: format!("tcm-user/0/{name}/pulsefield/ram/").parse().unwrap(),
-            arrival: Arrival::Announced,
-            counters: Arc::default(),
-            state: LunState::Serving,
-            thread: None,
-            service: Some(service(&station, &medium)),
-            unanswered: None,
-            doomed: false,
-        };
+        let unit = serving_unit(name, &station, &medium);
         let device = format!("sys/kernel/config/target/core/user_0/{name}");
         let wwn = directory.path().join(device).join("wwn");
         fs::create_dir_all(&wwn).unwrap();

@@ -2,29 +2,17 @@ use std::sync::Arc;
 
 use pulsefield_backstore::Backstore;
 use pulsefield_control::config::Config;
-use pulsefield_control::protocol::LunState;
 use pulsefield_units::LuId;
 
 use super::*;
-use crate::lun::Arrival;
-use crate::table::Unit;
-use crate::testing::{held_medium, service, station};
+use crate::testing::{held_medium, serving_unit, station};
 
 #[test]
 fn a_unit_at_work_must_pass_its_probe_and_any_other_need_not() {
     let (medium, _) = held_medium(64);
     let medium: Arc<dyn Backstore> = medium;
     let station = station();
-    let unit = Unit {
-        name: "tcm-user/0/ds1/pulsefield/ram/".parse().unwrap(),
-        arrival: Arrival::Announced,
-        counters: Arc::default(),
-        state: LunState::Serving,
-        thread: None,
-        service: Some(service(&station, &medium)),
-        unanswered: None,
-        doomed: false,
-    };
+    let unit = serving_unit("ds1", &station, &medium);
     let table = SharedTable::new(Config::default());
     table.lock().units.insert(LuId::new(0), unit);
     let mut watchdog = Watchdog::new();

@@ -5,14 +5,6 @@ use pulsefield_units::BlockCount;
 
 use crate::testing::{World, cdb, filled, none, out, range};
 
-/// A medium of three pieces and a half, without two blocks alike.
-fn world() -> World {
-    let mut world = World::with(|setup| setup.geometry.blocks = BlockCount::new(1792));
-    let bytes = (0..251).cycle().take(world.medium.len());
-    world.medium = bytes.collect();
-    world
-}
-
 #[test]
 fn ones_are_added_and_none_is_taken_away() {
     let mut world = World::default();
@@ -25,7 +17,7 @@ fn ones_are_added_and_none_is_taken_away() {
 
 #[test]
 fn a_long_range_is_worked_through_in_pieces() {
-    let mut world = world();
+    let mut world = World::in_pieces();
     let or_write = world.send(&cdb::or_write(1, 1300), out(&filled(0x80, 1300)));
     for piece in [range(1, 512), range(513, 512), range(1025, 276)] {
         assert_eq!(world.ops(), [Op::Read { range: piece }]);
@@ -51,7 +43,7 @@ fn two_of_one_block_lose_no_bit() {
 
 #[test]
 fn an_abort_drops_it_until_it_has_written() {
-    let mut world = world();
+    let mut world = World::in_pieces();
     let before = world.medium.clone();
     let reading = world.send(&cdb::or_write(0, 1024), out(&filled(0xff, 1024)));
     world.abort(&[reading]);
@@ -95,7 +87,7 @@ fn limits_and_protection_hold() {
 
 #[test]
 fn a_failing_medium_ends_it() {
-    let mut world = world();
+    let mut world = World::in_pieces();
     let unreadable = world.send(&cdb::or_write(0, 1), out(&filled(1, 1)));
     world.fail(0, BackstoreError::Medium);
     world.answer(unreadable).check_codes(SenseKey::MediumError, Asc::new(0x11, 0x00));

@@ -7,17 +7,9 @@ use crate::testing::{World, cdb, filled, none, out, range};
 /// Blocks in one piece.
 const PIECE: usize = 512;
 
-/// A medium of three pieces and a half.
-fn world() -> World {
-    let mut world = World::with(|setup| setup.geometry.blocks = BlockCount::new(1792));
-    let bytes = (0..251).cycle().take(world.medium.len());
-    world.medium = bytes.collect();
-    world
-}
-
 #[test]
 fn without_a_byte_check_the_medium_is_read_in_pieces() {
-    let mut world = world();
+    let mut world = World::in_pieces();
     let verify = world.send(&cdb::verify(1, 1300, 0), none());
     for piece in [range(1, 512), range(513, 512), range(1025, 276)] {
         assert_eq!(world.ops(), [Op::Read { range: piece }]);
@@ -29,7 +21,7 @@ fn without_a_byte_check_the_medium_is_read_in_pieces() {
 
 #[test]
 fn the_whole_range_is_its_own_until_the_last_piece() {
-    let mut world = world();
+    let mut world = World::in_pieces();
     let verify = world.send(&cdb::verify(0, 1024, 0), none());
     let write = world.send(&cdb::write(0, 1), out(&filled(b'A', 1)));
     world.finish(0);
@@ -41,7 +33,7 @@ fn the_whole_range_is_its_own_until_the_last_piece() {
 
 #[test]
 fn every_block_is_compared_with_its_own() {
-    let mut world = world();
+    let mut world = World::in_pieces();
     let data = world.medium[512..512 * 1301].to_vec();
     world.execute(&cdb::verify(1, 1300, 1), out(&data)).good();
     let last_of_a_piece = PIECE * 512 - 1;
@@ -57,7 +49,7 @@ fn every_block_is_compared_with_its_own() {
 
 #[test]
 fn all_blocks_are_compared_with_one() {
-    let mut world = world();
+    let mut world = World::in_pieces();
     world.put(0, &filled(b'A', 1792));
     world.execute(&cdb::verify(0, 1792, 3), out(&filled(b'A', 1))).good();
     world.medium[1500 * 512 + 77] = b'B';
@@ -68,7 +60,7 @@ fn all_blocks_are_compared_with_one() {
 
 #[test]
 fn zero_blocks_verify_nothing() {
-    let mut world = world();
+    let mut world = World::in_pieces();
     for byte_check in [0, 1, 3] {
         world.execute(&cdb::verify(1791, 0, byte_check), none()).good();
         let beyond = world.execute(&cdb::verify(1792, 0, byte_check), none());
@@ -78,7 +70,7 @@ fn zero_blocks_verify_nothing() {
 
 #[test]
 fn an_unreadable_piece_ends_it() {
-    let mut world = world();
+    let mut world = World::in_pieces();
     let verify = world.send(&cdb::verify(0, 1024, 0), none());
     world.finish(0);
     world.fail(0, BackstoreError::Medium);
@@ -88,7 +80,7 @@ fn an_unreadable_piece_ends_it() {
 
 #[test]
 fn pre_fetch_reads_what_it_names() {
-    let mut world = world();
+    let mut world = World::in_pieces();
     let pre_fetch = world.send(&cdb::pre_fetch(1, 600), none());
     for piece in [range(1, 512), range(513, 88)] {
         assert_eq!(world.ops(), [Op::Read { range: piece }]);
@@ -114,6 +106,6 @@ fn pre_fetch_of_more_than_fits_reads_the_start_of_it() {
         assert_eq!(read, 16_384, "8 MiB");
         world.answer(pre_fetch).good();
     }
-    let end = world().execute(&cdb::pre_fetch(1792, 0), none());
+    let end = World::in_pieces().execute(&cdb::pre_fetch(1792, 0), none());
     end.check(Sense::lba_out_of_range());
 }
