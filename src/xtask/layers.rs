@@ -60,6 +60,7 @@ const HOUSE: &[Room] = &[
             "tracing",
         ]),
     ),
+    room("vmfs", &[], Only(&[])),
     // Floor 2: the device server.
     room("engine", &["units", "data", "scsi", "backstore"], Only(&[])),
     // Beside the house: handlers know only the trait and what it speaks in.
@@ -68,7 +69,8 @@ const HOUSE: &[Room] = &[
     room("file", HANDLER, Only(&["nix", "tracing"])),
     room("null", HANDLER, Only(&[])),
     room("template", HANDLER, Only(&[])),
-    // Floor 3: what an operator's tools speak.
+    // Floor 3: what breaks on purpose, and what an operator's tools speak.
+    room("faults", &["units", "data", "scsi", "backstore", "vmfs", "engine"], Any),
     room("control", &["units"], Any),
     // Floor 4: the process, and the command line.
     room(

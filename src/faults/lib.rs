@@ -1,0 +1,15 @@
+//! Faults on purpose: what to break, where and when, and what must follow.
+//!
+//! Floor 3: `units`, `scsi`, `vmfs` and `engine`. A [`Plan`] is a seed and rules; a [`Rule`] says
+//! which commands it is for ([`Where`]), which of those it hits ([`When`]), what then happens
+//! ([`Fault`]), and what must follow ([`Verdict`]).
+
+mod fault;
+mod place;
+mod plan;
+mod when;
+
+pub use fault::{BitFlipSide, Delay, Fault, Phase};
+pub use place::{CommandSelector, Family, LunPattern, VmfsSelector, Where};
+pub use plan::{Plan, Rule, Verdict};
+pub use when::{Chance, Select, When};
