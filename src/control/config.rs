@@ -32,10 +32,9 @@
 //! ```
 
 mod changes;
-mod diagnostic;
+mod error;
 mod names;
 mod pool;
-mod section;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,16 +42,14 @@ use std::num::NonZeroU8;
 use std::path::Path;
 use std::{fs, io};
 
+use pulsefield_settings::value::{boolean, name, range};
+use pulsefield_settings::{DeValue, Diagnostic, Problem, Section};
 use pulsefield_units::LbaRange;
 use serde::Serialize;
-use toml::de::DeValue;
 
-use diagnostic::Problem;
-use section::Section;
-
-pub use diagnostic::{ConfigError, Diagnostic};
+pub use error::ConfigError;
 pub use names::{InquiryText, Naa};
-pub use pool::{ByteSize, Percentage, PoolConfig};
+pub use pool::PoolConfig;
 pub use value::{LogLevel, PhysicalBlock, RotationRate};
 
 /// The whole configuration.
@@ -212,7 +209,7 @@ impl DaemonConfig {
     fn read(mut section: Section<'_>) -> Result<Self, Box<Diagnostic>> {
         let default = Self::default();
         let log = section.value("log", LogLevel::read)?.unwrap_or(default.log);
-        let dbus = section.value("dbus", value::boolean)?.unwrap_or(default.dbus);
+        let dbus = section.value("dbus", boolean)?.unwrap_or(default.dbus);
         section.finish()?;
         Ok(Self { log, dbus })
     }
@@ -251,16 +248,16 @@ impl LunConfig {
         let physical_block_bytes = section
             .value("physical_block_bytes", PhysicalBlock::read)?
             .unwrap_or(default.physical_block_bytes);
-        let removable = section.value("removable", value::boolean)?.unwrap_or(default.removable);
-        let read_only = section.value("read_only", value::boolean)?.unwrap_or(default.read_only);
+        let removable = section.value("removable", boolean)?.unwrap_or(default.removable);
+        let read_only = section.value("read_only", boolean)?.unwrap_or(default.read_only);
         let metadata =
-            section.values("metadata", value::range)?.unwrap_or_else(|| default.metadata.clone());
+            section.values("metadata", range)?.unwrap_or_else(|| default.metadata.clone());
         let vendor = section.value("vendor", InquiryText::read)?;
         let product = section.value("product", InquiryText::read)?;
         let revision = section.value("revision", InquiryText::read)?;
         let naa = naa(&mut section)?;
         let copy_group =
-            section.value("copy_group", value::name)?.unwrap_or_else(|| default.copy_group.clone());
+            section.value("copy_group", name)?.unwrap_or_else(|| default.copy_group.clone());
         let pool = section
             .value("pool", |key, value| pool::name_of_one(pools, key, value))?
             .unwrap_or_else(|| default.pool.clone());

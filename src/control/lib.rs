@@ -1,6 +1,6 @@
 //! How the daemon is told what to do, and asked how it is: configuration, control socket, D-Bus.
 //!
-//! Floor 3: `units`, and the crates that read TOML and JSON and speak D-Bus. What the daemon can be
+//! Floor 3: `units`, `settings`, and the crates that read JSON and speak D-Bus. What the daemon can be
 //! asked for is one trait, [`ControlPlane`]; [`Server`] answers it on a Unix socket in the words of
 //! [`protocol`], [`Client`] asks there, and [`dbus`] offers targetcli its share of it on the system
 //! bus. Nothing here knows a ring, a command or a medium, so all of it is tested against a plane
@@ -12,7 +12,6 @@ pub mod dbus;
 mod plane;
 pub mod protocol;
 mod server;
-mod suggest;
 #[cfg(test)]
 mod testing;
 

@@ -61,6 +61,7 @@ const HOUSE: &[Room] = &[
         ]),
     ),
     room("vmfs", &[], Only(&[])),
+    room("settings", &["units"], Only(&["serde", "strsim", "toml"])),
     // Floor 2: the device server.
     room("engine", &["units", "data", "scsi", "backstore"], Only(&[])),
     // Beside the house: handlers know only the trait and what it speaks in.
@@ -70,8 +71,8 @@ const HOUSE: &[Room] = &[
     room("null", HANDLER, Only(&[])),
     room("template", HANDLER, Only(&[])),
     // Floor 3: what breaks on purpose, and what an operator's tools speak.
-    room("faults", &["units", "data", "scsi", "backstore", "vmfs", "engine"], Any),
-    room("control", &["units"], Any),
+    room("faults", &["units", "data", "scsi", "backstore", "vmfs", "settings", "engine"], Any),
+    room("control", &["units", "settings"], Any),
     // Floor 4: the process, and the command line.
     room(
         "daemon",

@@ -2,11 +2,9 @@
 
 use std::fmt;
 
+use pulsefield_settings::value::string;
+use pulsefield_settings::{DeValue, Problem};
 use serde::{Serialize, Serializer};
-use toml::de::DeValue;
-
-use super::diagnostic::Problem;
-use super::value::string;
 
 /// A text of standard INQUIRY data: printable ASCII, at most `N` characters.
 ///

@@ -1,4 +1,3 @@
-use super::diagnostic::Problem;
 use super::*;
 
 const FULL: &str = r#"
@@ -113,7 +112,7 @@ fn a_mistyped_key_is_shown_with_the_one_that_was_meant() {
     );
     // The first in the file, not in the alphabet.
     let both = parse("[deamon]\n[colour]\n").unwrap_err();
-    assert_eq!((both.line, both.column), (1, 2));
+    assert_eq!((both.line(), both.column()), (1, 2));
 }
 
 #[test]
@@ -164,13 +163,13 @@ fn every_wrong_type_and_value_is_refused() {
         ("defaults.medium_rotation_rate = 65535", "not 65535"),
         ("defaults.medium_rotation_rate = 0xffffffffffffffffff", "an integer of 64 bits"),
     ] {
-        let message = parse(text).unwrap_err().problem.to_string();
+        let message = parse(text).unwrap_err().problem().to_string();
         assert!(message.contains(problem), "{text}: {message}");
     }
     for range in ["", "..", "1..", "..8", "8", "8..8", "9..8", "-1..8", "+0..8", "0 .. 8", "0..=7"]
     {
         let text = format!("defaults.metadata = [\"{range}\"]");
-        assert!(matches!(parse(&text).unwrap_err().problem, Problem::Value { .. }), "{range}");
+        assert!(matches!(parse(&text).unwrap_err().problem(), Problem::Value { .. }), "{range}");
     }
     let last = "defaults.metadata = [\"0..18446744073709551615\"]";
     assert_eq!(parse(last).unwrap().for_lun("x").metadata.len(), 1);
@@ -182,8 +181,8 @@ fn broken_toml_has_a_place_too() {
         ["[daemon", "a = ", "a = \"", "[a]\n[a]\n", "\u{0}", "é = 1\n= 2", "\"\\ud800\" = 1"]
     {
         let diagnostic = parse(text).unwrap_err();
-        assert!(matches!(diagnostic.problem, Problem::Syntax(_)), "{text:?}: {diagnostic}");
-        assert!(diagnostic.line >= 1 && diagnostic.column >= 1);
+        assert!(matches!(diagnostic.problem(), Problem::Syntax(_)), "{text:?}: {diagnostic}");
+        assert!(diagnostic.line() >= 1 && diagnostic.column() >= 1);
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::num::NonZeroU8;
 
-use pulsefield_units::{Lba, LbaRange};
+use pulsefield_settings::value::{integer, string};
+use pulsefield_settings::{DeValue, Problem};
+use pulsefield_units::LbaRange;
 use serde::{Serialize, Serializer};
-use toml::de::DeValue;
-
-use super::diagnostic::Problem;
 
 /// The least important message that is still logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -34,7 +33,7 @@ impl LogLevel {
             .iter()
             .zip(Self::ALL)
             .find_map(|(name, level)| (*name == word).then_some(level))
-            .ok_or_else(|| Problem::word(key, word, Self::NAMES))
+            .ok_or_else(|| Problem::word(key, word, Self::NAMES.to_vec()))
     }
 }
 
@@ -108,28 +107,6 @@ pub(super) fn compare_and_write_max_blocks(
     })
 }
 
-/// A half-open range of blocks, written `"first..end"`.
-pub(super) fn range(key: &'static str, value: &DeValue<'_>) -> Result<LbaRange, Problem> {
-    let text = string(key, value)?;
-    parse_range(text).ok_or_else(|| Problem::Value {
-        key,
-        expected: "ranges of LBAs, each \"first..end\" with first below end",
-        found: format!("\"{text}\""),
-    })
-}
-
-fn parse_range(text: &str) -> Option<LbaRange> {
-    let (first, end) = text.split_once("..")?;
-    let first = Lba::new(lba(first)?);
-    let blocks = Lba::new(lba(end)?).checked_sub(first)?;
-    LbaRange::new(first, blocks)
-}
-
-fn lba(digits: &str) -> Option<u64> {
-    // `parse` alone would also take a sign.
-    digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
-}
-
 pub(super) fn write_ranges<S: Serializer>(
     ranges: &[LbaRange],
     serializer: S,
@@ -137,36 +114,9 @@ pub(super) fn write_ranges<S: Serializer>(
     serializer.collect_seq(ranges.iter().map(LbaRange::to_string))
 }
 
-/// A name of the user's choice; the empty string names nothing.
-pub(super) fn name(key: &'static str, value: &DeValue<'_>) -> Result<Option<String>, Problem> {
-    let name = string(key, value)?;
-    Ok((!name.is_empty()).then(|| name.to_owned()))
-}
-
 pub(super) fn write_name<S: Serializer>(
     name: &Option<String>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(name.as_deref().unwrap_or_default())
-}
-
-pub(super) fn boolean(key: &'static str, value: &DeValue<'_>) -> Result<bool, Problem> {
-    value.as_bool().ok_or_else(|| wrong_type(key, "true or false", value))
-}
-
-pub(super) fn string<'v>(key: &'static str, value: &'v DeValue<'_>) -> Result<&'v str, Problem> {
-    value.as_str().ok_or_else(|| wrong_type(key, "a string", value))
-}
-
-pub(super) fn integer(key: &'static str, value: &DeValue<'_>) -> Result<i64, Problem> {
-    let integer = value.as_integer().ok_or_else(|| wrong_type(key, "an integer", value))?;
-    i64::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| Problem::Value {
-        key,
-        expected: "an integer of 64 bits",
-        found: integer.to_string(),
-    })
-}
-
-fn wrong_type(key: &str, expected: &'static str, value: &DeValue<'_>) -> Problem {
-    Problem::Type { key: key.to_owned(), expected, found: value.type_str() }
 }

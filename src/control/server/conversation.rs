@@ -3,11 +3,11 @@
 use std::io::{self, Read, Write};
 
 use mio::net::UnixStream;
+use pulsefield_settings::nearest;
 use serde::Deserialize;
 
 use crate::ControlPlane;
 use crate::protocol::{Envelope, MAX_REQUEST_BYTES, Request, Response, VERSION};
-use crate::suggest::nearest;
 
 /// A connection on its way from request to answer.
 #[derive(Debug)]

@@ -1,45 +1,27 @@
-//! What is wrong with a configuration file, where, and what was probably meant.
+//! What is wrong with a file, where, and what was probably meant.
 
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
 
 use thiserror::Error;
 
 use crate::suggest::nearest;
-
-/// Why there is no configuration.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// The file could not be read.
-    #[error("cannot read {path}", path = path.display())]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
-    /// Something in the file is wrong.
-    #[error(transparent)]
-    Invalid(#[from] Box<Diagnostic>),
-}
 
 /// One thing that is wrong in a file, with its place. Displayed as compilers do: the place, the
 /// problem, then the line with the piece underlined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     file: String,
-    /// Counted from 1, as is the column, which counts characters.
-    pub(super) line: usize,
-    pub(super) column: usize,
-    pub(super) problem: Problem,
+    line: usize,
+    column: usize,
+    problem: Problem,
     snippet: String,
     underlined: usize,
 }
 
 /// What can be wrong with a piece of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum Problem {
+pub enum Problem {
     /// Not TOML.
     #[error("{0}")]
     Syntax(String),
@@ -95,12 +77,19 @@ pub(super) enum Problem {
         /// The allowed word most like it.
         nearest: Option<&'static str>,
         /// All allowed words.
-        known: &'static [&'static str],
+        known: Vec<&'static str>,
+    },
+    /// A value that is possible by itself and makes no sense with the rest of the file.
+    #[error("{reason}")]
+    Senseless {
+        /// Why not: the words of an error of whoever reads the file.
+        reason: String,
     },
 }
 
 impl Problem {
-    pub(super) fn unknown_key(key: &str, section: &str, known: Vec<&'static str>) -> Self {
+    /// `key` is none of those `known` in `section`.
+    pub(crate) fn unknown_key(key: &str, section: &str, known: Vec<&'static str>) -> Self {
         Self::UnknownKey {
             key: key.to_owned(),
             section: section.to_owned(),
@@ -109,9 +98,15 @@ impl Problem {
         }
     }
 
-    pub(super) fn word(key: &'static str, found: &str, known: &'static [&'static str]) -> Self {
+    /// `found` is none of the words that `key` may be.
+    pub fn word(key: &'static str, found: &str, known: Vec<&'static str>) -> Self {
         let nearest = nearest(found, known.iter().copied());
         Self::Word { key, found: found.to_owned(), nearest, known }
+    }
+
+    /// A value that `error` says makes no sense with the rest of the file.
+    pub fn senseless(error: &dyn std::error::Error) -> Self {
+        Self::Senseless { reason: error.to_string() }
     }
 }
 
@@ -138,7 +133,7 @@ fn article(noun: &str) -> &'static str {
 
 impl Diagnostic {
     /// A problem with the bytes `span` of `text`.
-    pub(super) fn new(file: &str, text: &str, span: Range<usize>, problem: Problem) -> Self {
+    pub(crate) fn new(file: &str, text: &str, span: Range<usize>, problem: Problem) -> Self {
         let start = text.floor_char_boundary(span.start);
         let end = text.floor_char_boundary(span.end).max(start);
         let before = &text[..start];
@@ -153,6 +148,23 @@ impl Diagnostic {
             snippet: text[line_start..line_end].trim_end().replace('\t', " "),
             underlined: text[start..end.min(line_end)].chars().count().max(1),
         }
+    }
+}
+
+impl Diagnostic {
+    /// The line it is on, counted from 1.
+    pub const fn line(&self) -> usize {
+        self.line
+    }
+
+    /// The character of the line it begins with, counted from 1.
+    pub const fn column(&self) -> usize {
+        self.column
+    }
+
+    /// What is wrong.
+    pub const fn problem(&self) -> &Problem {
+        &self.problem
     }
 }
 

@@ -8,10 +8,10 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::{Diagnostic, Problem};
+use crate::diagnostic::{Diagnostic, Problem};
 
 /// A table being read.
-pub(super) struct Section<'a> {
+pub struct Section<'a> {
     source: Source<'a>,
     /// The table's name as in its header; empty for the file itself.
     name: String,
@@ -36,7 +36,7 @@ impl Source<'_> {
 
 impl<'a> Section<'a> {
     /// The whole file as a table.
-    pub(super) fn parse(file: &'a str, text: &'a str) -> Result<Self, Box<Diagnostic>> {
+    pub fn parse(file: &'a str, text: &'a str) -> Result<Self, Box<Diagnostic>> {
         let source = Source { file, text };
         let table = DeTable::parse(text).map_err(|error| {
             // An error without a place is about the text as a whole: point at its end.
@@ -53,8 +53,35 @@ impl<'a> Section<'a> {
         self.table.remove(key)
     }
 
+    /// The value of `key`, to be read as whatever it turns out to be.
+    pub fn entry(&mut self, key: &'static str) -> Option<Entry<'a>> {
+        let source = self.source;
+        self.take(key).map(|value| Entry { source, key, value })
+    }
+
+    /// The tables of the array at `key`, as of `[[key]]`; none if it is not there.
+    ///
+    /// # Errors
+    /// If it is no array, or something in it is no table.
+    pub fn sections(&mut self, key: &'static str) -> Result<Vec<Self>, Box<Diagnostic>> {
+        let Some(value) = self.take(key) else {
+            return Ok(Vec::new());
+        };
+        let (span, found) = (value.span(), value.get_ref().type_str());
+        let DeValue::Array(elements) = value.into_inner() else {
+            let problem = Problem::Type { key: key.to_owned(), expected: "an array", found };
+            return Err(self.source.diagnostic(span, problem));
+        };
+        elements.into_iter().map(|element| self.enter(key, element)).collect()
+    }
+
+    /// Something that is wrong with the table as a whole.
+    pub fn diagnostic(&self, problem: Problem) -> Box<Diagnostic> {
+        self.source.diagnostic(self.span.clone(), problem)
+    }
+
     /// The table `key` in this one; an empty one if it is not there.
-    pub(super) fn section(&mut self, key: &'static str) -> Result<Self, Box<Diagnostic>> {
+    pub fn section(&mut self, key: &'static str) -> Result<Self, Box<Diagnostic>> {
         match self.take(key) {
             Some(value) => self.enter(key, value),
             None => Ok(Self {
@@ -68,7 +95,7 @@ impl<'a> Section<'a> {
     }
 
     /// All of this table, whose keys are names of the user's and whose values must be tables.
-    pub(super) fn into_sections(mut self) -> Result<Vec<(String, Self)>, Box<Diagnostic>> {
+    pub fn into_sections(mut self) -> Result<Vec<(String, Self)>, Box<Diagnostic>> {
         std::mem::take(&mut self.table)
             .into_iter()
             .map(|(key, value)| {
@@ -93,7 +120,7 @@ impl<'a> Section<'a> {
     }
 
     /// What `read` makes of the value of `key`; `None` if the key is not there.
-    pub(super) fn value<T>(
+    pub fn value<T>(
         &mut self,
         key: &'static str,
         read: impl FnOnce(&'static str, &DeValue<'_>) -> Result<T, Problem>,
@@ -103,7 +130,7 @@ impl<'a> Section<'a> {
     }
 
     /// What `read` makes of the value of `key`, which must be there and be what `expected` says.
-    pub(super) fn required<T>(
+    pub fn required<T>(
         &mut self,
         key: &'static str,
         expected: &'static str,
@@ -117,7 +144,7 @@ impl<'a> Section<'a> {
     }
 
     /// What `read` makes of each element of the array at `key`; `None` if the key is not there.
-    pub(super) fn values<T>(
+    pub fn values<T>(
         &mut self,
         key: &'static str,
         read: fn(&'static str, &DeValue<'_>) -> Result<T, Problem>,
@@ -139,7 +166,7 @@ impl<'a> Section<'a> {
     }
 
     /// Checks that nothing is left that nobody asked for.
-    pub(super) fn finish(self) -> Result<(), Box<Diagnostic>> {
+    pub fn finish(self) -> Result<(), Box<Diagnostic>> {
         // The table is sorted by name; the user reads from the top.
         match self.table.into_iter().min_by_key(|(key, _)| key.span().start) {
             None => Ok(()),
@@ -148,6 +175,73 @@ impl<'a> Section<'a> {
                 let problem = Problem::unknown_key(key.get_ref(), &self.name, self.known);
                 Err(self.source.diagnostic(span, problem))
             }
+        }
+    }
+}
+
+/// The value of a key, wherever it stands.
+pub struct Entry<'a> {
+    source: Source<'a>,
+    key: &'static str,
+    value: Spanned<DeValue<'a>>,
+}
+
+impl<'a> Entry<'a> {
+    /// The value.
+    pub fn value(&self) -> &DeValue<'a> {
+        self.value.get_ref()
+    }
+
+    /// What `read` makes of it.
+    ///
+    /// # Errors
+    /// What `read` says.
+    pub fn read<T>(
+        &self,
+        read: impl FnOnce(&'static str, &DeValue<'_>) -> Result<T, Problem>,
+    ) -> Result<T, Box<Diagnostic>> {
+        read_at(self.source, self.key, &self.value, read)
+    }
+
+    /// What `read` makes of it, or of each element if it is an array.
+    ///
+    /// # Errors
+    /// What `read` says of the first that is wrong.
+    pub fn read_each<T>(
+        &self,
+        read: impl Fn(&'static str, &DeValue<'_>) -> Result<T, Problem>,
+    ) -> Result<Vec<T>, Box<Diagnostic>> {
+        match self.value.get_ref().as_array() {
+            Some(elements) => elements
+                .iter()
+                .map(|element| read_at(self.source, self.key, element, &read))
+                .collect(),
+            None => Ok(vec![self.read(read)?]),
+        }
+    }
+
+    /// Something that is wrong with the value.
+    pub fn diagnostic(&self, problem: Problem) -> Box<Diagnostic> {
+        self.source.diagnostic(self.value.span(), problem)
+    }
+
+    /// The value as a table.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn into_section(self) -> Result<Section<'a>, Box<Diagnostic>> {
+        let found = self.value.get_ref().type_str();
+        let problem = Problem::Type { key: self.key.to_owned(), expected: "a table", found };
+        let span = self.value.span();
+        match self.value.into_inner() {
+            DeValue::Table(table) => Ok(Section {
+                source: self.source,
+                name: self.key.to_owned(),
+                table,
+                span,
+                known: Vec::new(),
+            }),
+            _ => Err(self.source.diagnostic(span, problem)),
         }
     }
 }
