@@ -50,7 +50,6 @@ pub enum Verdict {
 impl Plan {
     /// The plan without the rules that are not for the logical unit `name`. The others draw as they
     /// would have.
-    #[must_use]
     pub fn rules_for<'p>(&'p self, name: &'p str) -> impl Iterator<Item = (usize, &'p Rule)> {
         self.rules.iter().enumerate().filter(move |(_, rule)| rule.place.is_for_lun(name))
     }

@@ -13,7 +13,7 @@ mod time;
 pub mod value;
 
 pub use diagnostic::{Diagnostic, Problem};
-pub use section::{Entry, Section};
+pub use section::{Item, Section};
 pub use size::{ByteSize, Percentage};
 pub use suggest::nearest;
 pub use time::Time;

@@ -54,9 +54,9 @@ impl<'a> Section<'a> {
     }
 
     /// The value of `key`, to be read as whatever it turns out to be.
-    pub fn entry(&mut self, key: &'static str) -> Option<Entry<'a>> {
+    pub fn item(&mut self, key: &'static str) -> Option<Item<'a>> {
         let source = self.source;
-        self.take(key).map(|value| Entry { source, key, value })
+        self.take(key).map(|value| Item { source, key, value })
     }
 
     /// The tables of the array at `key`, as of `[[key]]`; none if it is not there.
@@ -180,13 +180,13 @@ impl<'a> Section<'a> {
 }
 
 /// The value of a key, wherever it stands.
-pub struct Entry<'a> {
+pub struct Item<'a> {
     source: Source<'a>,
     key: &'static str,
     value: Spanned<DeValue<'a>>,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> Item<'a> {
     /// The value.
     pub fn value(&self) -> &DeValue<'a> {
         self.value.get_ref()
@@ -233,16 +233,11 @@ impl<'a> Entry<'a> {
         let found = self.value.get_ref().type_str();
         let problem = Problem::Type { key: self.key.to_owned(), expected: "a table", found };
         let span = self.value.span();
-        match self.value.into_inner() {
-            DeValue::Table(table) => Ok(Section {
-                source: self.source,
-                name: self.key.to_owned(),
-                table,
-                span,
-                known: Vec::new(),
-            }),
-            _ => Err(self.source.diagnostic(span, problem)),
-        }
+        let DeValue::Table(table) = self.value.into_inner() else {
+            return Err(self.source.diagnostic(span, problem));
+        };
+        let name = self.key.to_owned();
+        Ok(Section { source: self.source, name, table, span, known: Vec::new() })
     }
 }
 

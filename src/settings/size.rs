@@ -53,6 +53,12 @@ fn is_short(unit: &str, known: &str) -> bool {
     unit.len() == 1 && known.strip_suffix("iB") == Some(unit)
 }
 
+impl From<u64> for ByteSize {
+    fn from(bytes: u64) -> Self {
+        Self(bytes)
+    }
+}
+
 impl fmt::Display for ByteSize {
     /// With the largest unit of which it is a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

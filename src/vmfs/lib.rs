@@ -17,6 +17,8 @@ pub use host_uuid::{HostUuid, HostUuidError};
 pub use lock::{DiskLock, LockHolder, LockKind, LockMode};
 
 /// What a sector is.
+// It is looked at once and not kept: a box would be an allocation for every command.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Object {
     /// The heartbeat slot of a host.

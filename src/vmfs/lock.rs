@@ -48,6 +48,19 @@ pub enum LockMode {
 }
 
 impl LockMode {
+    /// All modes.
+    pub const ALL: [Self; 4] = [Self::Free, Self::Exclusive, Self::ReadOnly, Self::MultiWriter];
+
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Exclusive => "exclusive",
+            Self::ReadOnly => "read-only",
+            Self::MultiWriter => "multi-writer",
+        }
+    }
+
     const fn decode(mode: u32) -> Option<Self> {
         match mode {
             0 => Some(Self::Free),

@@ -41,6 +41,31 @@ pub enum SenseKey {
 }
 
 impl SenseKey {
+    /// All of them, in ascending order.
+    const ALL: [Self; 16] = [
+        Self::NoSense,
+        Self::RecoveredError,
+        Self::NotReady,
+        Self::MediumError,
+        Self::HardwareError,
+        Self::IllegalRequest,
+        Self::UnitAttention,
+        Self::DataProtect,
+        Self::BlankCheck,
+        Self::VendorSpecific,
+        Self::CopyAborted,
+        Self::AbortedCommand,
+        Self::Reserved,
+        Self::VolumeOverflow,
+        Self::Miscompare,
+        Self::Completed,
+    ];
+
+    /// The sense key of these four bits; `None` for more than four.
+    pub fn from_u8(bits: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(bits)).copied()
+    }
+
     /// The four bits on the wire.
     pub const fn as_u8(self) -> u8 {
         self as u8
@@ -68,5 +93,16 @@ impl fmt::Display for SenseKey {
             Self::Miscompare => "MISCOMPARE",
             Self::Completed => "COMPLETED",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_and_back() {
+        (0..16).for_each(|bits| assert_eq!(SenseKey::from_u8(bits).unwrap().as_u8(), bits));
+        assert_eq!(SenseKey::from_u8(16), None);
     }
 }
