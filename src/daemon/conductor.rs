@@ -423,7 +423,7 @@ impl<'a> Conductor<'a> {
         }
         let tag = token.cmd_id();
         trace!(cmd_id = tag, command = opcode::name_of(&cdb), ?cdb, data_bytes = data.len());
-        let incoming = Incoming { token: Origin::Ring(token), tag, cdb, data };
+        let incoming = Incoming { token: Origin::Ring(token), tag: Some(tag), cdb, data };
         self.server.on_command(self.now, incoming);
     }
 
@@ -527,7 +527,7 @@ impl<'a> Conductor<'a> {
         self.uio.take_events()?;
         let inquiry = Cdb::new(&[opcode::INQUIRY, 1, 0, 0, 36, 0]);
         let token = Origin::Probe(number);
-        let incoming = Incoming { token, tag: 0, cdb: inquiry, data: Buffer::heap(36) };
+        let incoming = Incoming { token, tag: None, cdb: inquiry, data: Buffer::heap(36) };
         self.server.on_command(clock::now(), incoming);
         Ok(())
     }

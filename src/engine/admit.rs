@@ -55,14 +55,26 @@ impl Admission {
     }
 }
 
-/// Decides what becomes of a command. If it is over and returns data, that is in `data`.
-pub(crate) fn admit(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Admission {
-    examine(unit, cdb, data).unwrap_or_else(|sense| Admission::End(Outcome::check(sense)))
+/// Decides what becomes of a command, and whether it is an initiator's. If it is over and returns data,
+/// that is in `data`.
+pub(crate) fn admit(
+    unit: &mut LogicalUnit,
+    cdb: &Cdb,
+    data: &mut Buffer,
+    by_initiator: bool,
+) -> Admission {
+    examine(unit, cdb, data, by_initiator)
+        .unwrap_or_else(|sense| Admission::End(Outcome::check(sense)))
 }
 
-fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admission, Sense> {
+fn examine(
+    unit: &mut LogicalUnit,
+    cdb: &Cdb,
+    data: &mut Buffer,
+    by_initiator: bool,
+) -> Result<Admission, Sense> {
     let command = parse_supported(cdb, |opcode, action| unit.supports(opcode, action))?;
-    if let Some(attention) = unit.attentions.ends(&command) {
+    if by_initiator && let Some(attention) = unit.attentions.ends(&command) {
         return Err(attention);
     }
     unit.require_ready(&command)?;

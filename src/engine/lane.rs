@@ -45,7 +45,7 @@ impl Lane {
 
 /// The lane of a command that touches `range`, where `metadata` are the blocks configured as VMFS
 /// metadata: COMPARE AND WRITE always, READ and WRITE if they stay inside one of those ranges.
-pub(crate) fn lane_of(command: &Command, range: LbaRange, metadata: &[LbaRange]) -> Lane {
+pub fn lane_of(command: &Command, range: LbaRange, metadata: &[LbaRange]) -> Lane {
     let moves_metadata = || {
         matches!(command, Command::Read(_) | Command::Write(_))
             && metadata.iter().any(|known| known.contains(range))

@@ -48,7 +48,7 @@ pub use config::{AccessStateChange, Designators, Identity, LuConfig, PortGroup};
 pub use event::{Event, Observer};
 pub use exec::copy_op::CopyOp;
 pub use exec::extended_copy::{CopyParty, CopyPeer};
-pub use lane::Lane;
+pub use lane::{Lane, lane_of};
 pub use outcome::Outcome;
 pub use saved_state::SavedState;
 pub use server::{Action, Answer, DeviceServer, Incoming, Query};

@@ -29,7 +29,7 @@ impl Outcome {
     }
 
     /// GOOD, for a command with Data-Out: its buffer is not Data-In and stays as it is.
-    pub(crate) const GOOD: Self = Self { status: Status::Good, sense: None, data_in: None };
+    pub const GOOD: Self = Self { status: Status::Good, sense: None, data_in: None };
 
     /// GOOD, for a command without data. Should its transport have brought a buffer to be filled
     /// all the same, none of it is valid.
@@ -41,12 +41,12 @@ impl Outcome {
     }
 
     /// CHECK CONDITION with `sense`.
-    pub(crate) const fn check(sense: Sense) -> Self {
+    pub const fn check(sense: Sense) -> Self {
         Self { status: Status::CheckCondition, sense: Some(sense), data_in: None }
     }
 
     /// A status that carries no sense.
-    pub(crate) const fn status(status: Status) -> Self {
+    pub const fn status(status: Status) -> Self {
         Self { status, sense: None, data_in: None }
     }
 }

@@ -34,8 +34,9 @@ use crate::unit_attention::{UnitAttention, UnitAttentions};
 pub struct Incoming<T> {
     /// What the transport knows the command by; comes back with the [`Answer`].
     pub token: T,
-    /// What a task management function will name it by.
-    pub tag: u16,
+    /// What a task management function will name it by; `None` for a command of the target's own. No
+    /// function ends such a one, and no unit attention condition, since no initiator would hear of it.
+    pub tag: Option<u16>,
     /// The CDB.
     pub cdb: Cdb,
     /// Data-Out as it came, or room for Data-In; its length is the expected data transfer length.
@@ -213,7 +214,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
         let admission = if self.tasks.is_full() {
             Admission::End(Outcome::status(Status::TaskSetFull))
         } else {
-            admit(&mut self.unit, &cdb, &mut data)
+            admit(&mut self.unit, &cdb, &mut data, tag.is_some())
         };
         let (exec, phase, claim, lane) = match admission {
             Admission::Run { exec, claim, lane } => {
@@ -243,7 +244,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
         let task = Task {
             id,
             token,
-            tag: Some(tag),
+            tag,
             opcode,
             lane,
             phase,

@@ -229,7 +229,7 @@ impl World {
         let tag = self.next_tag;
         self.next_tag += 1;
         self.brought.insert(tag, shape(&data));
-        let incoming = Incoming { token: tag, tag, cdb: Cdb::new(cdb), data };
+        let incoming = Incoming { token: tag, tag: Some(tag), cdb: Cdb::new(cdb), data };
         self.server.on_command(Instant::default(), incoming);
         tag
     }

@@ -143,7 +143,7 @@ impl Unit {
                     let tag = command.token.cmd_id();
                     let (cdb, data) = (command.cdb, command.data);
                     let token = Origin::Ring(command.token);
-                    self.server.on_command(NOW, Incoming { token, tag, cdb, data });
+                    self.server.on_command(NOW, Incoming { token, tag: Some(tag), cdb, data });
                 }
                 Entry::Tmr(tmr) => self.server.on_abort(NOW, &tmr.command_ids),
             }

@@ -55,7 +55,7 @@ fn round(server: &mut DeviceServer<usize, ()>, buffers: &mut [Option<Buffer>], n
         let lba = u8::try_from(token / 3).expect("32 blocks");
         let opcode = [READ, WRITE, COMPARE_AND_WRITE][token % 3];
         let data = buffer.take().expect("it came back");
-        server.on_command(now, Incoming { token, tag: 0, cdb: cdb(opcode, lba), data });
+        server.on_command(now, Incoming { token, tag: Some(0), cdb: cdb(opcode, lba), data });
     }
     while let Some(action) = server.poll_action(now) {
         match action {

@@ -1,8 +1,9 @@
-use pulsefield_units::BlockCount;
+use pulsefield_scsi::Status;
+use pulsefield_units::{BlockCount, Cdb};
 
 use super::*;
 use crate::testing::{World, cdb, filled, none, out, room};
-use crate::{LuConfig, Query};
+use crate::{Action, Incoming, LuConfig, Query};
 
 fn attention(asc: u8, ascq: u8) -> Sense {
     Sense::new(SenseKey::UnitAttention, Asc::new(asc, ascq))
@@ -129,4 +130,19 @@ fn it_is_asked_how_many_there_are() {
     world.execute(&cdb::TEST_UNIT_READY, none()).check(attention(0x2a, 0x09));
     world.execute(&cdb::TEST_UNIT_READY, none()).check(attention(0x2a, 0x01));
     world.execute(&cdb::TEST_UNIT_READY, none()).good();
+}
+
+#[test]
+fn a_command_of_the_targets_own_leaves_the_condition_to_an_initiator() {
+    let mut world = World::default();
+    world.server.resize(BlockCount::new(60));
+    world.poll();
+    let incoming =
+        Incoming { token: 0, tag: None, cdb: Cdb::new(&cdb::TEST_UNIT_READY), data: none() };
+    world.server.on_command(Instant::default(), incoming);
+    let Some(Action::Answer(answer)) = world.server.poll_action(Instant::default()) else {
+        panic!("not answered");
+    };
+    assert_eq!(answer.status, Status::Good);
+    world.execute(&cdb::TEST_UNIT_READY, none()).check(attention(0x2a, 0x09));
 }

@@ -29,6 +29,16 @@ impl<'a> UnmapList<'a> {
     /// - INVALID FIELD IN PARAMETER LIST: more descriptors, or in all of them more blocks, than
     ///   `limits` allow.
     pub fn parse(list: &'a [u8], limits: &BlockLimits) -> Result<Self, Sense> {
+        let parsed = Self::parse_unlimited(list)?;
+        parsed.check(limits)?;
+        Ok(parsed)
+    }
+
+    /// As [`Self::parse`], for whoever only wants to know what was asked for.
+    ///
+    /// # Errors
+    /// ILLEGAL REQUEST, PARAMETER LIST LENGTH ERROR: shorter than its header.
+    pub fn parse_unlimited(list: &'a [u8]) -> Result<Self, Sense> {
         if list.is_empty() {
             return Ok(Self { descriptors: &[] });
         }
@@ -37,9 +47,7 @@ impl<'a> UnmapList<'a> {
         };
         let claimed = usize::from(DESCRIPTOR_DATA_LENGTH.read(list));
         let (descriptors, _incomplete) = data.get(..claimed).unwrap_or(data).as_chunks();
-        let parsed = Self { descriptors };
-        parsed.check(limits)?;
-        Ok(parsed)
+        Ok(Self { descriptors })
     }
 
     fn check(&self, limits: &BlockLimits) -> Result<(), Sense> {
