@@ -1,0 +1,86 @@
+//! Faults that answer a command in place of carrying it out.
+
+use std::time::Duration;
+
+use pulsefield_engine::{Outcome, UnitAttention};
+use pulsefield_scsi::{Asc, Command, Sense, SenseKey, Status};
+use pulsefield_units::Instant;
+
+use super::Play;
+use crate::Where;
+use crate::act::Act;
+use crate::alteration::Alteration;
+use crate::facts::Facts;
+use crate::rule::first_block;
+
+/// Qualifier of 04h: ASYMMETRIC ACCESS STATE TRANSITION.
+pub(super) const TRANSITION: u8 = 0x0a;
+
+/// LOGICAL UNIT NOT READY, whatever the qualifier says of the cause.
+const LOGICAL_UNIT_NOT_READY: u8 = 0x04;
+
+/// Whether a command is carried out whatever the unit's condition and whoever reserved it (SPC-4 5.9,
+/// 5.14): what an initiator needs to find out what is wrong.
+pub(super) const fn passes_any_condition(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Inquiry(_)
+            | Command::RequestSense(_)
+            | Command::ReportTargetPortGroups(_)
+            | Command::SetTargetPortGroups(_)
+    )
+}
+
+/// `caw.unsupported`: 05h/20h/00h.
+pub(super) fn unsupported() -> Play {
+    Play::answered(Sense::invalid_opcode())
+}
+
+/// The other half of `caw.unsupported`: the Block Limits page without COMPARE AND WRITE.
+pub(crate) fn without_compare_and_write() -> Play {
+    Play::new(vec![Act::Original, Act::Alter(Alteration::NoCompareAndWrite)])
+}
+
+/// Whether `caw.flap` is at a time at which COMPARE AND WRITE is supported: `off` comes first.
+pub(crate) fn is_on(armed: Instant, now: Instant, off: Duration, on: Duration) -> bool {
+    let turn = off.as_nanos() + on.as_nanos();
+    let phase = now.since(armed).as_nanos().checked_rem(turn).unwrap_or_default();
+    phase >= off.as_nanos()
+}
+
+/// `thin.full`: 07h/27h/07h.
+pub(super) fn full() -> Play {
+    Play::answered(Sense::new(SenseKey::DataProtect, Asc::SPACE_ALLOCATION_FAILED_WRITE_PROTECT))
+}
+
+/// `thin.threshold`: the condition is raised, and the first command that it ends is this one.
+pub(super) fn threshold() -> Play {
+    let condition = UnitAttention::ThinProvisioningSoftThresholdReached;
+    Play::new(vec![Act::Raise(condition), Act::Original])
+}
+
+/// `not-ready` and `alua-transition`: 02h/04h.
+pub(super) fn not_ready(qualifier: u8) -> Play {
+    let asc = Asc::new(LOGICAL_UNIT_NOT_READY, qualifier);
+    Play::answered(Sense::new(SenseKey::NotReady, asc))
+}
+
+/// `unit-attention`: 06h.
+pub(super) fn unit_attention(asc: Asc) -> Play {
+    Play::answered(Sense::new(SenseKey::UnitAttention, asc))
+}
+
+/// `reservation.conflict` and `reservation.stuck`.
+pub(super) fn reservation_conflict() -> Play {
+    Play::answered(Outcome::status(Status::ReservationConflict))
+}
+
+/// `medium-error`: 03h, and the first block that is bad.
+pub(super) fn medium_error(facts: &Facts, place: &Where, asc: Asc) -> Play {
+    let sense = Sense::new(SenseKey::MediumError, asc);
+    let block = first_block(facts, &place.blocks);
+    Play::answered(block.map_or(sense, |block| sense.with_information(block)))
+}
+
+#[cfg(test)]
+mod tests;
