@@ -18,6 +18,7 @@ use pulsefield_engine::{
     AccessStateChange, Action, Answer, CopyOp, CopyParty, DeviceServer, Incoming, Lane, Outcome,
     Query, SavedState, SpaceReport, UnitAttention,
 };
+use pulsefield_faults::{Deed, Saboteur, SceneId, Unit};
 use pulsefield_kernel::UioError;
 use pulsefield_ring::{self as ring, CommandToken, DataIn, Entry, Ring, RingCommand, RingError};
 use pulsefield_scsi::{Asc, Sense, SenseKey, Status, opcode};
@@ -42,6 +43,12 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often time is looked at while stopping, when nothing else happens.
 const DRAIN_STEP: Duration = Duration::from_secs(1);
+
+/// For how long TCMU waits for an answer unless told otherwise: so long a command is held that is never to
+/// be answered, if the rule that holds it does not say.
+///
+/// Source: `drivers/target/target_core_user.c`, `TCMU_TIME_OUT`.
+const COMMAND_TIME_OUT: Duration = Duration::from_secs(30);
 
 /// When to look again for the end of a buffer that a handler still had when it completed: nothing
 /// tells of that, and the command's answer waits for it.
@@ -73,6 +80,14 @@ pub(crate) enum Origin {
     Part(OpTag),
     /// A part of another unit's copy.
     PeerPart(CopyReply),
+    /// A fault.
+    Scene(SceneId),
+}
+
+impl From<SceneId> for Origin {
+    fn from(id: SceneId) -> Self {
+        Self::Scene(id)
+    }
 }
 
 /// What the world outside does for a conductor. Nothing here may wait.
@@ -188,6 +203,9 @@ impl<'a> Conductor<'a> {
             server.set_write_cache(enabled);
         }
         let first_save = station.saves;
+        if let Some(saboteur) = &mut station.saboteur {
+            saboteur.forget_commands();
+        }
         Self {
             station,
             uio,
@@ -231,6 +249,7 @@ impl<'a> Conductor<'a> {
         loop {
             self.read_messages()?;
             self.take_in()?;
+            self.perform_deeds()?;
             self.answer_resizes();
             if let Some(end) = self.end_if_stopped()? {
                 return Ok(end);
@@ -254,18 +273,64 @@ impl<'a> Conductor<'a> {
         self.station.completions().announce_sleep();
         if !self.take_in()? && self.station.is_quiet() {
             // Whatever else must happen happens with an event.
-            let held = self.ring.in_flight() > self.server.in_flight();
-            let timeout = match &self.stopping {
+            let (sent, unanswered) = match &self.station.saboteur {
+                Some(saboteur) => (saboteur.sent(), saboteur.unanswered()),
+                None => (0, 0),
+            };
+            let held = self.ring.in_flight() + sent > self.server.in_flight() + unanswered;
+            let step = match &self.stopping {
                 _ if held => Some(HELD_STEP),
                 Some(_) => Some(DRAIN_STEP),
                 None => None,
             };
+            let timeout = step.into_iter().chain(self.until_deadline()).min();
             if self.station.sleep(timeout)? == Awake::Gone {
                 return Err(Interruption::Gone);
             }
         }
         self.station.completions().announce_awake();
         Ok(())
+    }
+
+    /// How long until a fault has something to do again.
+    fn until_deadline(&self) -> Option<Duration> {
+        let due = self.station.saboteur.as_ref()?.next_deadline()?;
+        Some(due.since(clock::now()))
+    }
+
+    /// Does what faults ask for.
+    fn perform_deeds(&mut self) -> Result<(), Interruption> {
+        if self.station.saboteur.as_ref().is_none_or(Saboteur::is_quiet) {
+            return Ok(());
+        }
+        self.now = clock::now();
+        while let Some(saboteur) = &mut self.station.saboteur
+            && let Some(deed) = saboteur.poll(self.now)
+        {
+            match deed {
+                Deed::Send(incoming) => self.server.on_command(self.now, incoming),
+                Deed::Answer(answer) => self.answer(answer)?,
+                Deed::Raise(condition) => self.server.raise(condition),
+            }
+        }
+        Ok(())
+    }
+
+    /// What a saboteur has to know of the unit.
+    fn unit(&self) -> Unit {
+        Unit {
+            geometry: self.server.geometry(),
+            metadata: self.station.orders.config.metadata.clone(),
+            command_time_out: COMMAND_TIME_OUT,
+        }
+    }
+
+    /// Tells the saboteur what has changed of the unit.
+    fn update_saboteur(&mut self) {
+        let unit = self.unit();
+        if let Some(saboteur) = &mut self.station.saboteur {
+            saboteur.set_unit(unit);
+        }
     }
 
     fn read_messages(&mut self) -> Result<(), Interruption> {
@@ -277,6 +342,9 @@ impl<'a> Conductor<'a> {
                 Message::Stop => {
                     self.station.orders.stop = true;
                     self.stopping.get_or_insert(Stopping { since: clock::now(), blocked: false });
+                    if let Some(saboteur) = &mut self.station.saboteur {
+                        saboteur.stop(clock::now());
+                    }
                     self.surroundings.block();
                 }
                 Message::Blocked => {
@@ -290,10 +358,12 @@ impl<'a> Conductor<'a> {
                     }
                     self.station.orders.config = config.clone();
                     self.server.reconfigure(config);
+                    self.update_saboteur();
                 }
                 Message::Resize { blocks, done } => {
                     self.station.orders.blocks = Some(blocks);
                     self.server.resize(blocks);
+                    self.update_saboteur();
                     self.resizes.push((blocks, done));
                 }
                 Message::SetWriteCache(enabled) => {
@@ -325,6 +395,21 @@ impl<'a> Conductor<'a> {
                     if asker == self.number {
                         self.server.on_copy_op_done(clock::now(), tag, outcome, buffer);
                     }
+                }
+                Message::Arm { plan, lun, done } => {
+                    let unit = self.unit();
+                    let saboteur = self.station.saboteur.get_or_insert_with(|| Saboteur::new(unit));
+                    // Whoever gave up waiting does not need to know.
+                    let _ = done.send(saboteur.arm(clock::now(), plan, &lun));
+                }
+                Message::Disarm { which, done } => {
+                    let saboteur = self.station.saboteur.as_mut();
+                    let rules = saboteur.map(|it| it.disarm(clock::now(), &which));
+                    let _ = done.send(rules.unwrap_or(0));
+                }
+                Message::ReportFaults { since, reply } => {
+                    let saboteur = self.station.saboteur.as_ref();
+                    let _ = reply.send(saboteur.map(|it| it.report(since)).unwrap_or_default());
                 }
                 Message::Probe(number) => self.probe(number)?,
             }
@@ -392,6 +477,9 @@ impl<'a> Conductor<'a> {
                 Entry::Command(command) => self.take_command(command),
                 Entry::Tmr(tmr) => {
                     debug!(kind = ?tmr.kind, commands = ?tmr.command_ids, "task management");
+                    if let Some(saboteur) = &mut self.station.saboteur {
+                        saboteur.on_abort(self.now, &tmr.command_ids);
+                    }
                     self.server.on_abort(self.now, &tmr.command_ids);
                     if tmr.kind.is_reset() {
                         self.server.on_reset();
@@ -424,7 +512,13 @@ impl<'a> Conductor<'a> {
         let tag = token.cmd_id();
         trace!(cmd_id = tag, command = opcode::name_of(&cdb), ?cdb, data_bytes = data.len());
         let incoming = Incoming { token: Origin::Ring(token), tag: Some(tag), cdb, data };
-        self.server.on_command(self.now, incoming);
+        let incoming = match &mut self.station.saboteur {
+            None => Some(incoming),
+            Some(saboteur) => saboteur.on_command(self.now, incoming, self.ring.in_flight()),
+        };
+        if let Some(incoming) = incoming {
+            self.server.on_command(self.now, incoming);
+        }
     }
 
     /// Does one thing that the device server asks for.
@@ -482,6 +576,11 @@ impl<'a> Conductor<'a> {
         let Answer { token, lane, status, sense, data_in, data } = answer;
         let outcome = Outcome { status, sense, data_in };
         match token {
+            Origin::Scene(id) => {
+                let saboteur = self.station.saboteur.as_mut().expect("whoever asked is there");
+                saboteur.on_answer(self.now, id, outcome, data);
+                return Ok(());
+            }
             Origin::Ring(token) => self.answer_ring(token, outcome, data),
             Origin::Probe(number) => self.station.pass_probe(number),
             Origin::Part(tag) => self.server.on_copy_op_done(self.now, tag, outcome, data),

@@ -12,9 +12,11 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use pulsefield_backstore::OpTag;
 use pulsefield_engine::{Identity, LuConfig, PortGroup, SavedState};
+use pulsefield_faults::{Disarm, FaultReport, Plan, PlanId, Saboteur};
 use pulsefield_units::BlockCount;
 
 use crate::completions::Completions;
+use crate::conductor::Origin;
 use crate::copying::{CopyEnd, CopyRequest, Reachable};
 
 const UIO: Token = Token(0);
@@ -50,6 +52,12 @@ pub(crate) enum Message {
     CopyRequest(CopyRequest),
     /// A part of a copy that another unit was asked for has ended.
     CopyEnd(CopyEnd),
+    /// Arm the rules of this plan that are for the unit, which is called `lun`.
+    Arm { plan: Arc<Plan>, lun: String, done: Sender<PlanId> },
+    /// Disarm rules; `done` hears how many there were.
+    Disarm { which: Disarm, done: Sender<usize> },
+    /// Tell what is armed, and the hits from this number on.
+    ReportFaults { since: u64, reply: Sender<FaultReport> },
     /// Prove that commands get through: one goes through the device server, then this is noted.
     Probe(u64),
 }
@@ -119,6 +127,8 @@ pub(crate) struct Station {
     /// How many conductors have worked here.
     conductors: u64,
     pub(crate) orders: Orders,
+    /// Faults, once any were armed. They go on when a conductor breaks down.
+    pub(crate) saboteur: Option<Saboteur<Origin>>,
     /// How often something was saved, by all conductors: their numbers are not used again.
     pub(crate) saves: u64,
 }
@@ -151,7 +161,8 @@ impl Station {
         let orders = Orders { config, write_cache: None, blocks: None, stop: false };
         let events = Events::with_capacity(4);
         let conductors = 0;
-        Ok(Self { poll, events, inbox, removed, mailbox, conductors, orders, saves: 0 })
+        let (saboteur, saves) = (None, 0);
+        Ok(Self { poll, events, inbox, removed, mailbox, conductors, orders, saboteur, saves })
     }
 
     pub(crate) fn mailbox(&self) -> Mailbox {

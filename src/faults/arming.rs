@@ -9,7 +9,7 @@ use crate::rule::{Armed, Cue, Decision, PlanId, RuleId};
 
 /// A plan that is armed for one logical unit, and what it has counted.
 #[derive(Debug)]
-pub struct ArmedPlan {
+pub(crate) struct ArmedPlan {
     id: PlanId,
     plan: Arc<Plan>,
     armed: Instant,
@@ -30,32 +30,32 @@ impl ArmedPlan {
     }
 
     /// Its name among the plans that are armed for the unit.
-    pub const fn id(&self) -> PlanId {
+    pub(crate) const fn id(&self) -> PlanId {
         self.id
     }
 
     /// The plan.
-    pub const fn plan(&self) -> &Arc<Plan> {
+    pub(crate) const fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
 
     /// When it was armed.
-    pub const fn armed(&self) -> Instant {
+    pub(crate) const fn armed(&self) -> Instant {
         self.armed
     }
 
     /// Those of its rules that are for this unit, in the plan's order.
-    pub fn rules(&self) -> &[Armed] {
+    pub(crate) fn rules(&self) -> &[Armed] {
         &self.rules
     }
 
     /// Commands of the unit since it was armed.
-    pub const fn commands(&self) -> u64 {
+    pub(crate) const fn commands(&self) -> u64 {
         self.commands
     }
 
     /// Hits of all its rules. What an earlier hit causes does not count.
-    pub const fn hits(&self) -> u64 {
+    pub(crate) const fn hits(&self) -> u64 {
         self.hits
     }
 

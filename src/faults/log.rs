@@ -75,7 +75,7 @@ impl DataChange {
 
 /// The last [`HITS_MAX`] hits of a logical unit, oldest first.
 #[derive(Debug, Default)]
-pub struct Log {
+pub(crate) struct Log {
     hits: VecDeque<Hit>,
     /// The number of the next hit.
     next: u64,
@@ -83,13 +83,13 @@ pub struct Log {
 
 impl Log {
     /// What there is, from the hit with number `from` on.
-    pub fn since(&self, from: u64) -> impl Iterator<Item = &Hit> {
+    pub(crate) fn since(&self, from: u64) -> impl Iterator<Item = &Hit> {
         let skipped = self.hits.iter().take_while(move |hit| hit.number < from).count();
         self.hits.range(skipped..)
     }
 
     /// How many hits there were, forgotten ones included.
-    pub const fn hits(&self) -> u64 {
+    pub(crate) const fn hits(&self) -> u64 {
         self.next
     }
 

@@ -47,7 +47,7 @@ pub(crate) struct Cue<'a> {
 
 /// A rule that is armed.
 #[derive(Debug)]
-pub struct Armed {
+pub(crate) struct Armed {
     id: RuleId,
     rule: Rule,
     name: Arc<str>,
@@ -85,17 +85,17 @@ impl Armed {
     }
 
     /// The rule.
-    pub const fn rule(&self) -> &Rule {
+    pub(crate) const fn rule(&self) -> &Rule {
         &self.rule
     }
 
     /// How many commands came that the rule is for, while it was awake.
-    pub const fn counted(&self) -> u64 {
+    pub(crate) const fn counted(&self) -> u64 {
         self.trigger.counted()
     }
 
     /// How many of them it hit.
-    pub const fn hits(&self) -> u64 {
+    pub(crate) const fn hits(&self) -> u64 {
         self.trigger.hits()
     }
 

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use pulsefield_data::Buffer;
 use pulsefield_engine::{Answer, Incoming, Outcome, UnitAttention};
 use pulsefield_scsi::{Command, Status};
 use pulsefield_units::Instant;
@@ -28,8 +29,10 @@ use crate::facts::{Facts, Unit};
 use crate::log::{Cause, Hit, Log};
 use crate::overlay::Overlays;
 use crate::plays::{Play, read};
+use crate::report::{Disarm, FaultReport, PlanReport};
 use crate::rule::{Armed, Cue, Decision, PlanId, RuleId};
 use crate::scene::{Scene, SceneId, Sent, Waits};
+use crate::turn::Turns;
 
 /// What the conductor has to do for a saboteur.
 #[derive(Debug)]
@@ -95,53 +98,61 @@ impl<T: From<SceneId>> Saboteur<T> {
         id
     }
 
-    /// Disarms a plan; says whether it was armed. What its rules laid over the medium is lifted, and
-    /// what they hold up is let go.
-    pub fn disarm(&mut self, now: Instant, plan: PlanId) -> bool {
-        let before = self.plans.len();
-        self.plans.retain(|armed| armed.id() != plan);
-        self.lift(now, |rule| rule.plan == plan);
-        self.plans.len() < before
-    }
-
-    /// Disarms the rules with this name, of whatever plan; says how many there were.
-    pub fn disarm_rules(&mut self, now: Instant, name: &str) -> usize {
+    /// Disarms rules; says how many there were. What they laid over the medium is lifted, and what they
+    /// hold up is let go.
+    pub fn disarm(&mut self, now: Instant, which: &Disarm) -> usize {
         let mut disarmed = Vec::new();
         for plan in &mut self.plans {
+            let id = plan.id();
             plan.rules_mut().retain(|armed| {
-                let named = armed.rule().name == name;
-                disarmed.extend(named.then_some(armed.id()));
-                !named
+                let meant = match which {
+                    Disarm::All => true,
+                    Disarm::Plan(plan) => *plan == id,
+                    Disarm::Rules(name) => *name == armed.rule().name,
+                };
+                disarmed.extend(meant.then_some(armed.id()));
+                !meant
             });
         }
         self.plans.retain(|plan| !plan.rules().is_empty());
-        self.lift(now, |rule| disarmed.contains(&rule));
-        disarmed.len()
-    }
-
-    /// Undoes what rules that are disarmed still do.
-    fn lift(&mut self, now: Instant, rules: impl Fn(RuleId) -> bool) {
-        self.overlays.lift(&rules);
-        let theirs = |scene: &Scene<T>| scene.hit.is_some_and(|(rule, _)| rules(rule));
+        self.overlays.lift(|rule| disarmed.contains(&rule));
+        let theirs = |scene: &Scene<T>| scene.hit.is_some_and(|(rule, _)| disarmed.contains(&rule));
         let held = self.scenes.iter().filter(|(_, scene)| theirs(scene));
         for scene in held.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.let_go(now, scene);
         }
+        disarmed.len()
     }
 
-    /// The armed plans, in the order in which they were armed.
-    pub fn plans(&self) -> &[ArmedPlan] {
-        &self.plans
+    /// What is armed, and the hits from number `since` on.
+    pub fn report(&self, since: u64) -> FaultReport {
+        FaultReport {
+            plans: self.plans.iter().map(PlanReport::of).collect(),
+            hits: self.log.since(since).cloned().collect(),
+            next_hit: self.log.hits(),
+        }
     }
 
-    /// What rules did.
-    pub const fn log(&self) -> &Log {
-        &self.log
+    /// Whether nothing is armed and nothing left to be done.
+    pub fn is_quiet(&self) -> bool {
+        self.plans.is_empty() && self.is_idle()
     }
 
-    /// Whether every command is answered and nothing is to be applied later.
-    pub fn is_idle(&self) -> bool {
+    /// Whether every command is answered, and nothing is to be applied later.
+    pub(crate) fn is_idle(&self) -> bool {
         self.scenes.is_empty() && self.deeds.is_empty()
+    }
+
+    /// Forgets the commands there are: transport and device server have broken down, and nobody waits
+    /// for them any more. What is armed goes on.
+    pub fn forget_commands(&mut self) {
+        self.scenes.clear();
+        self.deadlines.clear();
+        self.deeds.clear();
+        (self.unanswered, self.sent) = (0, 0);
+        for armed in self.plans.iter_mut().flat_map(ArmedPlan::rules_mut) {
+            *armed.turns() = Turns::default();
+        }
     }
 
     /// Commands that rules hold, or the device server has for them, and that are not answered.
@@ -163,6 +174,9 @@ impl<T: From<SceneId>> Saboteur<T> {
         in_flight: usize,
     ) -> Option<Incoming<T>> {
         let Some(tag) = incoming.tag.filter(|_| !self.stopped) else { return self.pass(incoming) };
+        if self.plans.is_empty() {
+            return self.pass(incoming);
+        }
         self.end_plans(now);
         for plan in &mut self.plans {
             plan.count_command();
@@ -282,7 +296,7 @@ impl<T: From<SceneId>> Saboteur<T> {
         for plan in
             self.plans.iter().filter(|plan| over(plan)).map(ArmedPlan::id).collect::<Vec<_>>()
         {
-            self.disarm(now, plan);
+            self.disarm(now, &Disarm::Plan(plan));
         }
     }
 
@@ -355,13 +369,12 @@ impl<T: From<SceneId>> Saboteur<T> {
         self.deeds.pop_front()
     }
 
-    /// Takes the device server's answer to what [`Deed::Send`] handed to it in the name of `id`.
+    /// Takes the device server's answer to what [`Deed::Send`] handed to it in the name of `id`, and the
+    /// buffer that went with it.
     ///
     /// # Panics
     /// If nothing was sent in that name: the device server answered twice.
-    pub fn on_answer(&mut self, now: Instant, id: SceneId, answer: Answer<T>) {
-        let Answer { status, sense, data_in, data, .. } = answer;
-        let outcome = Outcome { status, sense, data_in };
+    pub fn on_answer(&mut self, now: Instant, id: SceneId, outcome: Outcome, data: Buffer) {
         self.sent -= 1;
         let Self { scenes, log, .. } = self;
         let scene = scenes.get_mut(&id).expect("a scene that waits");
@@ -372,7 +385,7 @@ impl<T: From<SceneId>> Saboteur<T> {
                 scene.data = data;
                 scene.outcome = Some(outcome);
             }
-            Sent::Errand | Sent::Image if status != Status::Good => {
+            Sent::Errand | Sent::Image if outcome.status != Status::Good => {
                 scene.outcome = Some(Outcome { data_in: None, ..outcome });
                 scene.script.clear();
             }

@@ -239,7 +239,11 @@ impl World {
         match action {
             Action::Answer(answer) => match answer.token {
                 Token::Command(_) => self.keep(answer),
-                Token::Scene(id) => self.saboteur.on_answer(self.now, id, answer),
+                Token::Scene(id) => {
+                    let Answer { status, sense, data_in, data, .. } = answer;
+                    let outcome = Outcome { status, sense, data_in };
+                    self.saboteur.on_answer(self.now, id, outcome, data);
+                }
             },
             Action::Submit { op, tag, buffer, .. } => self.at_medium.push_back((op, tag, buffer)),
             Action::Ask(_) => {}

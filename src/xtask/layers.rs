@@ -84,6 +84,7 @@ const HOUSE: &[Room] = &[
             "backstore",
             "kernel",
             "engine",
+            "faults",
             "control",
             "ram",
             "block",

@@ -4,7 +4,7 @@ use pulsefield_scsi::SenseKey;
 
 use super::*;
 use crate::testing::{MS, World, block, compare_and_write, pair, plan, read, rule, write};
-use crate::{Chance, Delay, Fault, Select, VmfsSelector};
+use crate::{Chance, Delay, Fault, RuleReport, Select, VmfsSelector};
 
 mod any_plan;
 mod determinism;
@@ -18,7 +18,7 @@ fn without_plans_every_command_goes_on_as_it_is() {
     let mut world = World::default();
     world.write(3, 1).good();
     assert_eq!(world.saboteur.next_deadline(), None);
-    assert_eq!(world.saboteur.log().hits(), 0);
+    assert_eq!(world.saboteur.log.hits(), 0);
     world.assert_idle();
 }
 
@@ -33,10 +33,10 @@ fn of_several_rules_the_first_that_hits_does() {
     world.write(3, 1).codes(SenseKey::DataProtect, 0x27, 0x07);
     world.write(3, 2).good();
     assert_eq!(world.block(3), block(0));
-    let rules = world.saboteur.plans()[0].rules();
-    let counts = |armed: &Armed| (armed.counted(), armed.hits());
+    let rules = world.saboteur.report(0).plans[0].rules.clone();
+    let counts = |rule: &RuleReport| (rule.counted, rule.hits);
     assert_eq!((counts(&rules[0]), counts(&rules[1])), ((2, 1), (1, 1)));
-    let log: Vec<_> = world.saboteur.log().since(0).map(|hit| (hit.command, &*hit.rule)).collect();
+    let log: Vec<_> = world.saboteur.log.since(0).map(|hit| (hit.command, &*hit.rule)).collect();
     assert_eq!(log, [(1, "r"), (2, "lost")]);
 }
 
@@ -46,7 +46,7 @@ fn a_log_entry_says_what_became_of_the_command() {
     let mut world = World::with(Fault::MiscompareWrongOffset { shift });
     world.read(9);
     world.caw(3, 1, 2).miscompare(4);
-    let hit = world.saboteur.log().since(0).next().unwrap();
+    let hit = world.saboteur.log.since(0).next().unwrap();
     assert_eq!((hit.number, hit.command, hit.counted, hit.opcode), (0, 2, 1, 0x89));
     assert_eq!(hit.blocks.unwrap().start().as_u64(), 3);
     let information = |outcome: Option<Outcome>| outcome.unwrap().sense.unwrap().information;
@@ -63,7 +63,7 @@ fn a_plan_ends_after_its_time_and_lets_go() {
     assert!(world.waits(held));
     world.pass(MS);
     world.answer(held).codes(SenseKey::NotReady, 0x08, 0x00);
-    assert!(world.saboteur.plans().is_empty());
+    assert!(world.saboteur.report(0).plans.is_empty());
     world.write(3, 1).good();
     world.assert_idle();
 }
@@ -75,10 +75,10 @@ fn a_plan_ends_after_its_hits_once_they_are_over() {
     let held = world.send(&write(3, 1), &block(1));
     world.write(3, 2).good();
     assert!(world.waits(held), "the hit that there was goes on");
-    assert_eq!(world.saboteur.plans().len(), 1);
+    assert_eq!(world.saboteur.report(0).plans.len(), 1);
     world.abort(held);
     world.write(3, 3).good();
-    assert!(world.saboteur.plans().is_empty());
+    assert!(world.saboteur.report(0).plans.is_empty());
     world.assert_idle();
 }
 
@@ -88,15 +88,15 @@ fn rules_are_disarmed_by_name() {
     let mut world = World::default();
     world.arm_rules(vec![named("a"), named("b")]);
     let held = world.send(&write(3, 1), &block(1));
-    assert_eq!(world.saboteur.disarm_rules(world.now, "c"), 0);
-    assert_eq!(world.saboteur.disarm_rules(world.now, "a"), 1);
+    assert_eq!(world.saboteur.disarm(world.now, &Disarm::Rules("c".to_owned())), 0);
+    assert_eq!(world.saboteur.disarm(world.now, &Disarm::Rules("a".to_owned())), 1);
     world.pump();
     world.answer(held).codes(SenseKey::NotReady, 0x08, 0x00);
     let held = world.send(&write(3, 1), &block(1));
-    assert_eq!(world.saboteur.disarm_rules(world.now, "b"), 1);
+    assert_eq!(world.saboteur.disarm(world.now, &Disarm::Rules("b".to_owned())), 1);
     world.pump();
-    assert!(!world.waits(held) && world.saboteur.plans().is_empty());
-    assert!(!world.saboteur.disarm(world.now, PlanId(0)));
+    assert!(!world.waits(held) && world.saboteur.report(0).plans.is_empty());
+    assert_eq!(world.saboteur.disarm(world.now, &Disarm::All), 0);
 }
 
 #[test]
@@ -195,11 +195,11 @@ fn arming_and_disarming_under_load_loses_nothing() {
         if round % 3 == 0 {
             world.pass(MS);
         }
-        assert!(world.saboteur.disarm(world.now, armed));
+        assert_eq!(world.saboteur.disarm(world.now, &Disarm::Plan(armed)), 1);
         world.pump();
         world.answer(tag).good();
     }
-    assert_eq!(world.saboteur.log().hits(), sent);
+    assert_eq!(world.saboteur.log.hits(), sent);
     assert_eq!(world.saboteur.next_deadline(), None);
     world.assert_idle();
 }

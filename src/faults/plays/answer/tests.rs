@@ -3,6 +3,7 @@ use std::num::NonZeroU64;
 use pulsefield_units::{BlockCount, Lba, LbaRange};
 
 use super::*;
+use crate::Disarm;
 use crate::testing::{BLOCK_LIMITS, TEST_UNIT_READY, World, block, read, rule, unmap};
 use crate::{Cause, Fault, Select};
 
@@ -85,9 +86,9 @@ fn a_reservation_is_in_the_way_once_or_for_good() {
         world.execute(&TEST_UNIT_READY, &[]).status(Status::ReservationConflict);
         world.execute(&BLOCK_LIMITS, &[0; 64]).good();
     }
-    let causes: Vec<_> = world.saboteur.log().since(0).map(|hit| hit.cause).collect();
+    let causes: Vec<_> = world.saboteur.log.since(0).map(|hit| hit.cause).collect();
     assert_eq!(causes, [Cause::Selected, Cause::Lasting, Cause::Lasting]);
-    world.saboteur.disarm(world.now, armed);
+    world.saboteur.disarm(world.now, &Disarm::Plan(armed));
     world.write(3, 2).good();
 }
 

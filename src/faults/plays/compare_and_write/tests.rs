@@ -3,6 +3,7 @@ use std::num::NonZeroU32;
 use pulsefield_scsi::Status;
 
 use super::*;
+use crate::Disarm;
 use crate::testing::{BLOCK_LIMITS, MS, TIME_OUT, World, block, compare_and_write, pair};
 use crate::{Cause, Delay, Fault, Phase};
 
@@ -28,7 +29,7 @@ fn false_equality_writes_whatever_is_there() {
     let mut world = World::with(Fault::MiscompareFalseEqual);
     world.caw(3, 1, 2).good();
     assert_eq!(world.block(3), block(2));
-    let hit = world.saboteur.log().since(0).next().unwrap();
+    let hit = world.saboteur.log.since(0).next().unwrap();
     assert_eq!((hit.cause, hit.after), (Cause::Selected, Some(Outcome::GOOD)));
 }
 
@@ -38,7 +39,7 @@ fn the_offset_of_a_miscompare_is_wrong_or_missing() {
     let mut world = World::with(Fault::MiscompareWrongOffset { shift });
     world.caw(3, 1, 2).miscompare(8);
     world.caw(3, 0, 2).good();
-    let hits: Vec<_> = world.saboteur.log().since(0).collect();
+    let hits: Vec<_> = world.saboteur.log.since(0).collect();
     assert_eq!(hits[0].before, Some(miscompare(0)));
     assert_eq!(hits[0].after, Some(miscompare(8)));
     let mut world = World::with(Fault::MiscompareNoInformation);
@@ -116,7 +117,7 @@ fn a_late_one_takes_no_unit_attention_away_from_an_initiator() {
     world.server.raise(pulsefield_engine::UnitAttention::CapacityDataHasChanged);
     world.pass(MS);
     assert_eq!(world.block(3), block(1));
-    world.saboteur.disarm(world.now, armed);
+    world.saboteur.disarm(world.now, &Disarm::Plan(armed));
     world.execute(&[0; 6], &[]).codes(SenseKey::UnitAttention, 0x2a, 0x09);
 }
 
@@ -265,7 +266,7 @@ fn a_page_is_never_shorter_than_the_blocks_nor_longer_than_the_medium() {
 fn an_older_test_half_is_compared_with() {
     let mut world = World::with(Fault::StaleCompare { age: NonZeroU32::MIN });
     world.caw(3, 0, 1).good();
-    assert_eq!(world.saboteur.log().hits(), 0, "there was nothing older");
+    assert_eq!(world.saboteur.log.hits(), 0, "there was nothing older");
     world.caw(3, 1, 2).miscompare(0);
     world.caw(4, 0, 1).good();
     assert_eq!((world.block(3), world.block(4)), (&*block(1), &*block(1)));
@@ -287,7 +288,7 @@ fn without_compare_and_write_the_block_limits_page_agrees() {
     let armed = world.arm(Fault::CawUnsupported);
     assert_eq!(length(&mut world), 0);
     world.caw(3, 0, 1).codes(SenseKey::IllegalRequest, 0x20, 0x00);
-    world.saboteur.disarm(world.now, armed);
+    world.saboteur.disarm(world.now, &Disarm::Plan(armed));
     assert_eq!(length(&mut world), 1);
     world.caw(3, 0, 1).good();
 }
@@ -321,5 +322,5 @@ fn zero_blocks_are_no_compare_and_write_to_break() {
     let mut two = compare_and_write(63);
     two[13] = 2;
     world.execute(&two, &[0; 2048]);
-    assert_eq!(world.saboteur.log().hits(), 0);
+    assert_eq!(world.saboteur.log.hits(), 0);
 }

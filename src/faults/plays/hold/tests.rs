@@ -2,6 +2,7 @@ use pulsefield_scsi::{SenseKey, Status};
 
 use super::*;
 use crate::Delay;
+use crate::Disarm;
 use crate::testing::{MS, TIME_OUT, World, block, compare_and_write, pair, read, rule, write};
 
 #[test]
@@ -14,7 +15,7 @@ fn a_delay_costs_what_was_drawn_and_nobody_else_anything() {
     let start = world.now;
     let held: Vec<_> = (0..5).map(|_| world.send(&read(3, 1), &[0; 512])).collect();
     world.write(4, 1).good();
-    let delays: Vec<_> = world.saboteur.log().since(0).map(|hit| hit.delay).collect();
+    let delays: Vec<_> = world.saboteur.log.since(0).map(|hit| hit.delay).collect();
     assert!(delays.iter().all(|delay| (5 * MS..=9 * MS).contains(delay)));
     assert_eq!(
         world.saboteur.next_deadline(),
@@ -43,13 +44,13 @@ fn an_abort_ends_a_delay() {
 fn the_more_are_in_flight_the_longer_each_takes() {
     let mut world = World::with(Fault::Starve { step: MS, free: 2 });
     let held: Vec<_> = (0..5).map(|_| world.send(&read(3, 1), &[0; 512])).collect();
-    let delays: Vec<_> = world.saboteur.log().since(0).map(|hit| hit.delay).collect();
+    let delays: Vec<_> = world.saboteur.log.since(0).map(|hit| hit.delay).collect();
     // The first two were free, and gone before the third.
     assert_eq!(delays, [Duration::ZERO; 5]);
     held.into_iter().for_each(|tag| world.answer(tag).good());
     world.holds_ops = true;
     let held: Vec<_> = (0..5).map(|_| world.send(&read(3, 1), &[0; 512])).collect();
-    let delays: Vec<_> = world.saboteur.log().since(5).map(|hit| hit.delay).collect();
+    let delays: Vec<_> = world.saboteur.log.since(5).map(|hit| hit.delay).collect();
     assert_eq!(delays, [Duration::ZERO, Duration::ZERO, MS, 2 * MS, 3 * MS]);
     world.pass(3 * MS);
     world.finish();
@@ -117,7 +118,7 @@ fn without_the_rule_its_mutex_is_open() {
     let mut world = World::default();
     let armed = world.arm(Fault::CawGlobalMutex { hold: Delay::Fixed(10 * MS) });
     let tags: Vec<_> = (0..3).map(|lba| world.send(&compare_and_write(lba), &pair(0, 1))).collect();
-    world.saboteur.disarm(world.now, armed);
+    world.saboteur.disarm(world.now, &Disarm::Plan(armed));
     world.pump();
     tags.into_iter().for_each(|tag| world.answer(tag).good());
     world.assert_idle();

@@ -2,6 +2,7 @@ use crate::testing::{MS, World, block, read, rule, write};
 use crate::{BitFlipSide, Cause, Fault, Select};
 
 use super::*;
+use crate::Disarm;
 
 #[test]
 fn an_old_image_is_read_for_a_while_and_the_medium_has_the_new_one() {
@@ -19,7 +20,7 @@ fn an_old_image_is_read_for_a_while_and_the_medium_has_the_new_one() {
     // It lies over reads, not over the medium: what is compared is what is there.
     world.caw(3, 1, 2).good();
     assert_eq!(world.read(3), block(7));
-    let causes: Vec<_> = world.saboteur.log().since(0).map(|hit| hit.cause).collect();
+    let causes: Vec<_> = world.saboteur.log.since(0).map(|hit| hit.cause).collect();
     assert_eq!(causes[0], Cause::Selected);
     assert!(causes.len() == 4 && causes[1..].iter().all(|cause| *cause == Cause::Lasting));
     world.pass(100 * MS);
@@ -33,7 +34,7 @@ fn disarming_lifts_the_old_image() {
     let armed = world.arm(Fault::StaleRead { lasting: 100 * MS });
     world.write(3, 1).good();
     assert_eq!(world.read(3), block(0));
-    world.saboteur.disarm(world.now, armed);
+    world.saboteur.disarm(world.now, &Disarm::Plan(armed));
     assert_eq!(world.read(3), block(1));
 }
 
@@ -53,7 +54,7 @@ fn bits_flip_on_the_way_from_the_medium() {
     let ones: u32 = world.read(3).iter().map(|byte| byte.count_ones()).sum();
     assert_eq!(ones, 2);
     assert_eq!(world.block(3), block(0));
-    let data = world.saboteur.log().since(0).next().unwrap().data.unwrap();
+    let data = world.saboteur.log.since(0).next().unwrap().data.unwrap();
     assert_ne!(data.before, data.after);
 }
 

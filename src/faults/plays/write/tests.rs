@@ -34,7 +34,7 @@ fn a_lost_write_is_acknowledged() {
     assert_eq!(world.block(3), block(0));
     // One that would be refused is not acknowledged.
     world.execute(&write(64, 1), &block(1)).codes(SenseKey::IllegalRequest, 0x21, 0x00);
-    assert_eq!(world.saboteur.log().hits(), 1);
+    assert_eq!(world.saboteur.log.hits(), 1);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_misdirected_write_lands_elsewhere() {
     world.write(3, 1).good();
     assert_eq!((world.block(3), world.block(11)), (&*block(0), &*block(1)));
     world.execute(&write(0, 64), &vec![2; 64 * 512]).good();
-    assert_eq!(world.saboteur.log().hits(), 1, "there is nowhere else for the whole medium");
+    assert_eq!(world.saboteur.log.hits(), 1, "there is nowhere else for the whole medium");
     world.assert_idle();
 }
 
@@ -53,7 +53,7 @@ fn a_torn_write_leaves_the_rest() {
     let mut world = World::with(Fault::TornWrite { bytes: 700 });
     world.execute(&write(3, 2), &[1; 1024]).good();
     assert_eq!(world.medium[3 * 512..5 * 512], [[1; 700].as_slice(), &[0; 324]].concat());
-    assert!(world.saboteur.log().since(0).next().unwrap().data.is_some());
+    assert!(world.saboteur.log.since(0).next().unwrap().data.is_some());
     let mut world = World::with(Fault::TornWrite { bytes: u32::MAX });
     world.write(3, 1).good();
     assert_eq!(world.block(3), block(1));

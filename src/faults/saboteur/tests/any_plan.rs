@@ -181,7 +181,7 @@ proptest! {
                 Step::Pass(ms) => world.pass(u32::from(ms) * MS),
                 Step::Disarm(nth) if nth < armed.len() => {
                     let plan = armed.remove(nth);
-                    world.saboteur.disarm(world.now, plan);
+                    world.saboteur.disarm(world.now, &Disarm::Plan(plan));
                     world.pump();
                 }
                 Step::Disarm(_) => {}

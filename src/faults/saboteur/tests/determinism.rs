@@ -47,8 +47,8 @@ fn run(plan: Plan, commands: u32) -> (Vec<Hit>, u64) {
             world.abort(tag);
         }
         world.pass(MS / 4);
-        hits.extend(world.saboteur.log().since(seen).cloned());
-        seen = world.saboteur.log().hits();
+        hits.extend(world.saboteur.log.since(seen).cloned());
+        seen = world.saboteur.log.hits();
         if nth % 64 == 0 {
             state.extend(crate::digest::fnv_1a(world.medium.iter().copied()).to_be_bytes());
         }
