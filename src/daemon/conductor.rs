@@ -18,7 +18,7 @@ use pulsefield_engine::{
     AccessStateChange, Action, Answer, CopyOp, CopyParty, DeviceServer, Incoming, Lane, Outcome,
     Query, SavedState, SpaceReport, UnitAttention,
 };
-use pulsefield_faults::{Deed, Saboteur, SceneId, Unit};
+use pulsefield_faults::SceneId;
 use pulsefield_kernel::UioError;
 use pulsefield_ring::{self as ring, CommandToken, DataIn, Entry, Ring, RingCommand, RingError};
 use pulsefield_scsi::{Asc, Sense, SenseKey, Status, opcode};
@@ -32,6 +32,8 @@ use crate::pool::Share;
 use crate::station::{Awake, Mailbox, Message, Station};
 use crate::uio::Uio;
 
+mod faults;
+
 /// Answers collected before the doorbell is rung for bulk.
 const ANSWERS_PER_DOORBELL: usize = 32;
 
@@ -43,12 +45,6 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often time is looked at while stopping, when nothing else happens.
 const DRAIN_STEP: Duration = Duration::from_secs(1);
-
-/// For how long TCMU waits for an answer unless told otherwise: so long a command is held that is never to
-/// be answered, if the rule that holds it does not say.
-///
-/// Source: `drivers/target/target_core_user.c`, `TCMU_TIME_OUT`.
-const COMMAND_TIME_OUT: Duration = Duration::from_secs(30);
 
 /// When to look again for the end of a buffer that a handler still had when it completed: nothing
 /// tells of that, and the command's answer waits for it.
@@ -96,7 +92,8 @@ pub(crate) trait Surroundings {
     fn ask(&self, query: Query);
     /// Changes the states of target port groups; [`Message::AccessStatesSet`] says how that went.
     fn set_access_states(&self, request: OpTag, changes: Vec<AccessStateChange>);
-    /// Finds out what the unit has saved; [`Message::Restored`] says it.
+    /// Finds out what the unit has saved; [`Message::Restored`] says it, and [`Message::CommandTimeOut`]
+    /// before it for how long the kernel waits, if not for ever.
     fn load(&self);
     /// Puts this on stable storage; [`Message::Saved`] with the same number says how that went.
     fn save(&self, number: u64, state: SavedState);
@@ -139,6 +136,8 @@ pub(crate) struct Conductor<'a> {
     share: Option<Share>,
     /// How other units are reached that copies of this one may touch.
     peers: BTreeMap<LuId, Mailbox>,
+    /// For how long the kernel waits for an answer.
+    command_time_out: Duration,
 }
 
 /// Answers written since the doorbell was last rung.
@@ -225,6 +224,7 @@ impl<'a> Conductor<'a> {
             number,
             share: None,
             peers: BTreeMap::new(),
+            command_time_out: faults::COMMAND_TIME_OUT,
         }
     }
 
@@ -273,11 +273,7 @@ impl<'a> Conductor<'a> {
         self.station.completions().announce_sleep();
         if !self.take_in()? && self.station.is_quiet() {
             // Whatever else must happen happens with an event.
-            let (sent, unanswered) = match &self.station.saboteur {
-                Some(saboteur) => (saboteur.sent(), saboteur.unanswered()),
-                None => (0, 0),
-            };
-            let held = self.ring.in_flight() + sent > self.server.in_flight() + unanswered;
+            let held = self.ring.in_flight() > self.commands_in_hand();
             let step = match &self.stopping {
                 _ if held => Some(HELD_STEP),
                 Some(_) => Some(DRAIN_STEP),
@@ -290,47 +286,6 @@ impl<'a> Conductor<'a> {
         }
         self.station.completions().announce_awake();
         Ok(())
-    }
-
-    /// How long until a fault has something to do again.
-    fn until_deadline(&self) -> Option<Duration> {
-        let due = self.station.saboteur.as_ref()?.next_deadline()?;
-        Some(due.since(clock::now()))
-    }
-
-    /// Does what faults ask for.
-    fn perform_deeds(&mut self) -> Result<(), Interruption> {
-        if self.station.saboteur.as_ref().is_none_or(Saboteur::is_quiet) {
-            return Ok(());
-        }
-        self.now = clock::now();
-        while let Some(saboteur) = &mut self.station.saboteur
-            && let Some(deed) = saboteur.poll(self.now)
-        {
-            match deed {
-                Deed::Send(incoming) => self.server.on_command(self.now, incoming),
-                Deed::Answer(answer) => self.answer(answer)?,
-                Deed::Raise(condition) => self.server.raise(condition),
-            }
-        }
-        Ok(())
-    }
-
-    /// What a saboteur has to know of the unit.
-    fn unit(&self) -> Unit {
-        Unit {
-            geometry: self.server.geometry(),
-            metadata: self.station.orders.config.metadata.clone(),
-            command_time_out: COMMAND_TIME_OUT,
-        }
-    }
-
-    /// Tells the saboteur what has changed of the unit.
-    fn update_saboteur(&mut self) {
-        let unit = self.unit();
-        if let Some(saboteur) = &mut self.station.saboteur {
-            saboteur.set_unit(unit);
-        }
     }
 
     fn read_messages(&mut self) -> Result<(), Interruption> {
@@ -376,6 +331,10 @@ impl<'a> Conductor<'a> {
                 Message::AccessStatesSet { request, changed } => {
                     self.server.on_access_states_set(clock::now(), request, changed);
                 }
+                Message::CommandTimeOut(time_out) => {
+                    self.command_time_out = time_out;
+                    self.update_saboteur();
+                }
                 Message::Restored(state) => self.restore(state),
                 // One that an earlier conductor asked for concerns nobody any more.
                 Message::Saved { number, on_stable_storage } if number >= self.first_save => {
@@ -396,21 +355,9 @@ impl<'a> Conductor<'a> {
                         self.server.on_copy_op_done(clock::now(), tag, outcome, buffer);
                     }
                 }
-                Message::Arm { plan, lun, done } => {
-                    let unit = self.unit();
-                    let saboteur = self.station.saboteur.get_or_insert_with(|| Saboteur::new(unit));
-                    // Whoever gave up waiting does not need to know.
-                    let _ = done.send(saboteur.arm(clock::now(), plan, &lun));
-                }
-                Message::Disarm { which, done } => {
-                    let saboteur = self.station.saboteur.as_mut();
-                    let rules = saboteur.map(|it| it.disarm(clock::now(), &which));
-                    let _ = done.send(rules.unwrap_or(0));
-                }
-                Message::ReportFaults { since, reply } => {
-                    let saboteur = self.station.saboteur.as_ref();
-                    let _ = reply.send(saboteur.map(|it| it.report(since)).unwrap_or_default());
-                }
+                Message::Arm { plan, lun, done } => self.arm(plan, &lun, &done),
+                Message::Disarm { which, done } => self.disarm(&which, &done),
+                Message::ReportFaults { since, reply } => self.report_faults(since, &reply),
                 Message::Probe(number) => self.probe(number)?,
             }
         }

@@ -44,6 +44,8 @@ pub(crate) enum Message {
     AccessStatesSet { request: OpTag, changed: bool },
     /// What the unit has saved, as asked for by [`Surroundings::load`](crate::conductor::Surroundings).
     Restored(SavedState),
+    /// For how long the kernel waits for an answer.
+    CommandTimeOut(Duration),
     /// How the saving with this number went.
     Saved { number: u64, on_stable_storage: bool },
     /// Answer to [`pulsefield_engine::Query::CopyPeers`].

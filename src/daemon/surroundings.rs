@@ -61,6 +61,12 @@ impl Surroundings for Configfs {
         let (device, mailbox) = (self.device.clone(), self.mailbox.clone());
         let states = self.commons.states.clone();
         self.commons.errands.run(move || {
+            // Nobody can change it any more: a command has come, so the unit is exported.
+            match device.command_timeout() {
+                Ok(Some(time_out)) => mailbox.send(Message::CommandTimeOut(time_out)),
+                Ok(None) => {}
+                Err(error) => warn!(%error, "the time-out of commands cannot be read"),
+            }
             let loaded = match serial(&device) {
                 // A unit without a name has never saved anything.
                 None => Ok(SavedState::default()),
@@ -146,12 +152,16 @@ mod tests {
     use crate::table::SharedTable;
     use crate::testing::{PATIENCE, station};
 
-    /// A machine whose one device has this line in `wwn/vpd_unit_serial`.
+    /// A machine whose one device has this line in `wwn/vpd_unit_serial`, and whose kernel waits for
+    /// seven seconds.
     fn device(root: &Path, serial: &str) -> Device {
-        let folder = root.join("sys/kernel/config/target/core/user_0/ds1/wwn");
-        fs::create_dir_all(&folder).unwrap();
+        let folder = root.join("sys/kernel/config/target/core/user_0/ds1");
+        for subfolder in ["attrib", "wwn"] {
+            fs::create_dir_all(folder.join(subfolder)).unwrap();
+        }
         let line = format!("T10 VPD Unit Serial Number: {serial}\n");
-        fs::write(folder.join("vpd_unit_serial"), line).unwrap();
+        fs::write(folder.join("wwn/vpd_unit_serial"), line).unwrap();
+        fs::write(folder.join("attrib/cmd_time_out"), "7\n").unwrap();
         let name: UioName = "tcm-user/0/ds1/pulsefield/ram/".parse().unwrap();
         Device::new(&Roots::under(root), &name)
     }
@@ -179,6 +189,12 @@ mod tests {
         }
     }
 
+    /// The next message is how long the kernel waits.
+    fn assert_seven_seconds(station: &Station) {
+        let Message::CommandTimeOut(time_out) = message(station) else { panic!() };
+        assert_eq!(time_out.as_secs(), 7);
+    }
+
     #[test]
     fn what_a_unit_saves_is_restored_wherever_it_is_made_again() {
         let root = tempfile::tempdir().unwrap();
@@ -193,6 +209,7 @@ mod tests {
         assert!(matches!(saved, Message::Saved { number: 3, on_stable_storage: true }));
         for (serial, restored) in [("4711", &state), ("4712", &SavedState::default())] {
             configfs(serial).load();
+            assert_seven_seconds(&station);
             let Message::Restored(found) = message(&station) else { panic!() };
             assert_eq!(found, *restored);
         }
@@ -208,6 +225,7 @@ mod tests {
         let refused = message(&station);
         assert!(matches!(refused, Message::Saved { number: 0, on_stable_storage: false }));
         configfs.load();
+        assert_seven_seconds(&station);
         let Message::Restored(found) = message(&station) else { panic!() };
         assert_eq!(found, SavedState::default());
     }

@@ -6,10 +6,10 @@
 //! stands in front of the device server of one logical unit, and does what the plans say that are armed
 //! for it.
 
-pub mod catalogue;
 mod act;
 mod alteration;
 mod arming;
+pub mod catalogue;
 mod cdb;
 mod delay;
 mod digest;

@@ -1,5 +1,6 @@
 //! A rule that is armed for one logical unit, with all it has counted and kept.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,12 @@ use crate::{Fault, Rule, VmfsSelector};
 /// Names an armed plan among those of one logical unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlanId(pub(crate) u64);
+
+impl fmt::Display for PlanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// Names a rule among those that are armed for one logical unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -102,6 +102,15 @@ fn what_was_dropped_expires() {
 }
 
 #[test]
+fn what_was_dropped_expires_when_the_kernel_gives_up() {
+    let lu = Lu::on("ram/");
+    lu.arm(Fault::Drop { limit: None });
+    lu.mailbox.send(Message::CommandTimeOut(5 * MS));
+    let answer = lu.execute(&write(3, 1), Data::Out(block(1)));
+    assert_eq!(answer.sense.unwrap()[2], 0x02);
+}
+
+#[test]
 fn a_write_comes_after_its_abort_was_answered() {
     let lu = Lu::on("ram/");
     lu.arm(Fault::CawLateApply { delay: 20 * MS, limit: None });

@@ -1,0 +1,95 @@
+//! The conductor's part in faults: a saboteur that stands between the ring and the device server, once
+//! something was armed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use pulsefield_faults::{Deed, Disarm, FaultReport, Plan, PlanId, Saboteur, Unit};
+use tracing::warn;
+
+use super::{Conductor, Interruption};
+use crate::clock;
+
+/// For how long a command is held that is never to be answered, if neither the rule that holds it says
+/// nor the kernel, which may wait for ever: as long as TCMU waits unless told otherwise.
+///
+/// Source: `drivers/target/target_core_user.c`, `TCMU_TIME_OUT`.
+pub(super) const COMMAND_TIME_OUT: Duration = Duration::from_secs(30);
+
+impl Conductor<'_> {
+    /// Arms a plan for this unit.
+    pub(super) fn arm(&mut self, plan: Arc<Plan>, lun: &str, done: &Sender<PlanId>) {
+        let unit = self.unit();
+        let saboteur = self.station.saboteur.get_or_insert_with(|| Saboteur::new(unit));
+        let id = saboteur.arm(clock::now(), plan, lun);
+        warn!(plan = %id, "faults are armed");
+        // Whoever gave up waiting does not need to know.
+        let _ = done.send(id);
+    }
+
+    /// Disarms rules, and says how many there were.
+    pub(super) fn disarm(&mut self, which: &Disarm, done: &Sender<usize>) {
+        let saboteur = self.station.saboteur.as_mut();
+        let rules = saboteur.map_or(0, |saboteur| saboteur.disarm(clock::now(), which));
+        warn!(rules, "faults are disarmed");
+        let _ = done.send(rules);
+    }
+
+    /// Says what is armed, and what was hit.
+    pub(super) fn report_faults(&self, since: u64, reply: &Sender<FaultReport>) {
+        let saboteur = self.station.saboteur.as_ref();
+        let _ = reply.send(saboteur.map(|saboteur| saboteur.report(since)).unwrap_or_default());
+    }
+
+    /// How long until a fault has something to do again.
+    pub(super) fn until_deadline(&self) -> Option<Duration> {
+        let due = self.station.saboteur.as_ref()?.next_deadline()?;
+        Some(due.since(clock::now()))
+    }
+
+    /// Does what faults ask for.
+    pub(super) fn perform_deeds(&mut self) -> Result<(), Interruption> {
+        if self.station.saboteur.as_ref().is_none_or(Saboteur::is_quiet) {
+            return Ok(());
+        }
+        self.now = clock::now();
+        while let Some(saboteur) = &mut self.station.saboteur
+            && let Some(deed) = saboteur.poll(self.now)
+        {
+            match deed {
+                Deed::Send(incoming) => self.server.on_command(self.now, incoming),
+                Deed::Answer(answer) => self.answer(answer)?,
+                Deed::Raise(condition) => self.server.raise(condition),
+            }
+        }
+        Ok(())
+    }
+
+    /// What a saboteur has to know of the unit.
+    fn unit(&self) -> Unit {
+        Unit {
+            geometry: self.server.geometry(),
+            metadata: self.station.orders.config.metadata.clone(),
+            command_time_out: self.command_time_out,
+        }
+    }
+
+    /// Tells the saboteur what has changed of the unit.
+    pub(super) fn update_saboteur(&mut self) {
+        let unit = self.unit();
+        if let Some(saboteur) = &mut self.station.saboteur {
+            saboteur.set_unit(unit);
+        }
+    }
+
+    /// Commands of the ring that the device server or a fault has.
+    pub(super) fn commands_in_hand(&self) -> usize {
+        let in_server = self.server.in_flight();
+        match &self.station.saboteur {
+            // What faults have sent to the device server is no command of the ring's.
+            Some(saboteur) => (in_server + saboteur.unanswered()).saturating_sub(saboteur.sent()),
+            None => in_server,
+        }
+    }
+}
