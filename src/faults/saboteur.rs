@@ -13,6 +13,27 @@
 //! Whatever a script does, each command is answered once: after its abort, after its time, or when the
 //! unit stops ([`Saboteur::stop`]).
 
+mod act;
+mod alteration;
+mod arming;
+mod cdb;
+mod delay;
+mod digest;
+mod facts;
+mod log;
+mod memory;
+mod overlay;
+mod play;
+mod plays;
+mod report;
+mod rng;
+mod rule;
+mod scene;
+#[cfg(test)]
+mod testing;
+mod trigger;
+mod turn;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,16 +44,21 @@ use pulsefield_scsi::{Command, Status};
 use pulsefield_units::Instant;
 
 use crate::Plan;
-use crate::act::Act;
-use crate::arming::ArmedPlan;
-use crate::facts::{Facts, Unit};
-use crate::log::{Cause, Hit, Log};
-use crate::overlay::Overlays;
-use crate::plays::{Play, read};
-use crate::report::{Disarm, FaultReport, PlanReport};
-use crate::rule::{Armed, Cue, Decision, PlanId, RuleId};
-use crate::scene::{Scene, SceneId, Sent, Waits};
-use crate::turn::Turns;
+use act::Act;
+use arming::ArmedPlan;
+use facts::Facts;
+use log::Log;
+use overlay::Overlays;
+use plays::{Play, read};
+use rule::{Armed, Cue, Decision, RuleId};
+use scene::{Scene, Sent, Waits};
+use turn::Turns;
+
+pub use facts::Unit;
+pub use log::{Cause, DataChange, HITS_MAX, Hit};
+pub use report::{Disarm, FaultReport, PlanReport, RuleReport};
+pub use rule::PlanId;
+pub use scene::SceneId;
 
 /// What the conductor has to do for a saboteur.
 #[derive(Debug)]

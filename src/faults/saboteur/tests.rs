@@ -3,7 +3,9 @@ use std::num::{NonZeroU32, NonZeroU64};
 use pulsefield_scsi::SenseKey;
 
 use super::*;
-use crate::testing::{MS, World, block, compare_and_write, pair, plan, read, rule, write};
+use crate::saboteur::testing::{
+    MS, World, block, compare_and_write, pair, plan, read, rule, write,
+};
 use crate::{Chance, Delay, Fault, RuleReport, Select, VmfsSelector};
 
 mod any_plan;
@@ -173,7 +175,8 @@ fn a_host_is_known_by_the_heartbeat_it_brings() {
 fn a_lane_and_blocks_narrow_a_rule_down() {
     let mut narrow = rule(Fault::ThinFull);
     narrow.place.lane = Some(pulsefield_engine::Lane::Heartbeat);
-    narrow.place.blocks = vec![crate::testing::range(8, 2), crate::testing::range(63, 1)];
+    narrow.place.blocks =
+        vec![crate::saboteur::testing::range(8, 2), crate::saboteur::testing::range(63, 1)];
     let mut world = World::default();
     world.arm_rules(vec![narrow]);
     for (lba, hit) in [(7, false), (8, true), (9, true), (10, false), (63, true)] {

@@ -9,7 +9,7 @@ use pulsefield_scsi::Asc;
 
 use super::*;
 use crate::Rule;
-use crate::testing::{BLOCK_LIMITS, TEST_UNIT_READY, TIME_OUT, range, unmap};
+use crate::saboteur::testing::{BLOCK_LIMITS, TEST_UNIT_READY, TIME_OUT, range, unmap};
 use crate::{BitFlipSide, Phase};
 
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Rule;
-use crate::rng::{Rng, Stream};
+use crate::saboteur::rng::{Rng, Stream};
 
 /// A bit of everything that draws.
 fn faults() -> Vec<Rule> {
@@ -50,16 +50,18 @@ fn run(plan: Plan, commands: u32) -> (Vec<Hit>, u64) {
         hits.extend(world.saboteur.log.since(seen).cloned());
         seen = world.saboteur.log.hits();
         if nth % 64 == 0 {
-            state.extend(crate::digest::fnv_1a(world.medium.iter().copied()).to_be_bytes());
+            state.extend(
+                crate::saboteur::digest::fnv_1a(world.medium.iter().copied()).to_be_bytes(),
+            );
         }
         for (tag, reply) in world.take_replies() {
             state.extend(tag.to_be_bytes());
             state.push(reply.outcome.status.as_u8());
-            state.extend(crate::digest::fnv_1a(reply.bytes).to_be_bytes());
+            state.extend(crate::saboteur::digest::fnv_1a(reply.bytes).to_be_bytes());
         }
     }
     world.stop();
-    (hits, crate::digest::fnv_1a(state))
+    (hits, crate::saboteur::digest::fnv_1a(state))
 }
 
 /// The plan that lists the hits of a log.

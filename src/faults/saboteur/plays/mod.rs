@@ -12,13 +12,14 @@ use pulsefield_engine::{Outcome, limits};
 use pulsefield_scsi::Command;
 use pulsefield_units::Instant;
 
-use crate::act::Act;
-use crate::facts::Facts;
-use crate::log::DataChange;
-use crate::memory::Memory;
-use crate::rng::Rng;
-use crate::rule::{Cue, RuleId};
-use crate::{BitFlipSide, Fault, Where, delay};
+use crate::saboteur::act::Act;
+use crate::saboteur::delay;
+use crate::saboteur::facts::Facts;
+use crate::saboteur::log::DataChange;
+use crate::saboteur::memory::Memory;
+use crate::saboteur::rng::Rng;
+use crate::saboteur::rule::{Cue, RuleId};
+use crate::{BitFlipSide, Fault, Where};
 use compare_and_write::Pair;
 use write::Payload;
 

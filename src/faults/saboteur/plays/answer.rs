@@ -8,10 +8,10 @@ use pulsefield_units::Instant;
 
 use super::Play;
 use crate::Where;
-use crate::act::Act;
-use crate::alteration::Alteration;
-use crate::facts::Facts;
-use crate::rule::first_block;
+use crate::saboteur::act::Act;
+use crate::saboteur::alteration::Alteration;
+use crate::saboteur::facts::Facts;
+use crate::saboteur::rule::first_block;
 
 /// Qualifier of 04h: ASYMMETRIC ACCESS STATE TRANSITION.
 pub(super) const TRANSITION: u8 = 0x0a;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pulsefield_units::Instant;
 
 use crate::Plan;
-use crate::rule::{Armed, Cue, Decision, PlanId, RuleId};
+use crate::saboteur::rule::{Armed, Cue, Decision, PlanId, RuleId};
 
 /// A plan that is armed for one logical unit, and what it has counted.
 #[derive(Debug)]

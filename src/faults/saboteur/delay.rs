@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Delay;
-use crate::rng::Rng;
+use crate::saboteur::rng::Rng;
 
 /// Draws one duration. Every kind takes a fixed number of draws, so that another kind's parameters do
 /// not shift what is drawn after it.
@@ -48,7 +48,7 @@ fn from_seconds(seconds: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Stream;
+    use crate::saboteur::rng::Stream;
 
     const MS: Duration = Duration::from_millis(1);
 

@@ -11,13 +11,13 @@ use pulsefield_scsi::vpd::VpdPage;
 use pulsefield_units::{Cdb, Instant, LbaRange};
 use pulsefield_vmfs::Object;
 
-use crate::facts::Facts;
-use crate::log::Cause;
-use crate::memory::Memory;
-use crate::plays::{self, Play, Stage, applies};
-use crate::rng::{Rng, Stream};
-use crate::trigger::Trigger;
-use crate::turn::Turns;
+use crate::saboteur::facts::Facts;
+use crate::saboteur::log::Cause;
+use crate::saboteur::memory::Memory;
+use crate::saboteur::plays::{self, Play, Stage, applies};
+use crate::saboteur::rng::{Rng, Stream};
+use crate::saboteur::trigger::Trigger;
+use crate::saboteur::turn::Turns;
 use crate::{Fault, Rule, VmfsSelector};
 
 /// Names an armed plan among those of one logical unit.

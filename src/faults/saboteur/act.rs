@@ -6,8 +6,8 @@ use std::time::Duration;
 use pulsefield_engine::{Outcome, UnitAttention};
 use pulsefield_units::{Cdb, Instant, LbaRange};
 
-use crate::alteration::Alteration;
-use crate::rule::RuleId;
+use crate::saboteur::alteration::Alteration;
+use crate::saboteur::rule::RuleId;
 
 /// One step of what happens to a command that rules have hit.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-use crate::testing::{MS, World, block, read, rule, write};
+use crate::saboteur::testing::{MS, World, block, read, rule, write};
 use crate::{BitFlipSide, Cause, Fault, Select};
 
 use super::*;

@@ -3,7 +3,9 @@ use pulsefield_scsi::{SenseKey, Status};
 use super::*;
 use crate::Delay;
 use crate::Disarm;
-use crate::testing::{MS, TIME_OUT, World, block, compare_and_write, pair, read, rule, write};
+use crate::saboteur::testing::{
+    MS, TIME_OUT, World, block, compare_and_write, pair, read, rule, write,
+};
 
 #[test]
 fn a_delay_costs_what_was_drawn_and_nobody_else_anything() {

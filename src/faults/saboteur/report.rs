@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use pulsefield_units::Instant;
 
-use crate::arming::ArmedPlan;
-use crate::rule::Armed;
+use crate::saboteur::arming::ArmedPlan;
+use crate::saboteur::rule::Armed;
 use crate::{Hit, Plan, PlanId};
 
 /// Which rules of a logical unit shall be disarmed.

@@ -4,7 +4,7 @@
 use pulsefield_data::Buffer;
 use pulsefield_units::{Instant, LbaRange};
 
-use crate::rule::RuleId;
+use crate::saboteur::rule::RuleId;
 
 /// Bytes that the images of one logical unit may take; for a new one beyond that, the oldest are lifted.
 pub(crate) const IMAGE_BYTES_MAX: usize = 64 << 20;

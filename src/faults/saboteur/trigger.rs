@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pulsefield_units::Instant;
 
-use crate::rng::Rng;
+use crate::saboteur::rng::Rng;
 use crate::{Chance, Select, When};
 
 /// The counters behind a `When`.
@@ -106,7 +106,7 @@ mod tests {
     use std::num::{NonZeroU32, NonZeroU64};
 
     use super::*;
-    use crate::rng::Stream;
+    use crate::saboteur::rng::Stream;
 
     fn trigger() -> Trigger {
         Trigger::new(Instant::from_nanos(100), Rng::new(1, 0, Stream::Hits))

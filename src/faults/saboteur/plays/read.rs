@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::Play;
-use crate::act::Act;
-use crate::alteration::{Alteration, draw_bits};
-use crate::facts::Facts;
-use crate::rng::Rng;
-use crate::rule::RuleId;
+use crate::saboteur::act::Act;
+use crate::saboteur::alteration::{Alteration, draw_bits};
+use crate::saboteur::facts::Facts;
+use crate::saboteur::rng::Rng;
+use crate::saboteur::rule::RuleId;
 
 /// `stale-read`: carried out; what was there before is read for a while.
 pub(super) fn stale(rule: RuleId, facts: &Facts, lasting: Duration) -> Play {

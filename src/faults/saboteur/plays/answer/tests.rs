@@ -4,7 +4,7 @@ use pulsefield_units::{BlockCount, Lba, LbaRange};
 
 use super::*;
 use crate::Disarm;
-use crate::testing::{BLOCK_LIMITS, TEST_UNIT_READY, World, block, read, rule, unmap};
+use crate::saboteur::testing::{BLOCK_LIMITS, TEST_UNIT_READY, World, block, read, rule, unmap};
 use crate::{Cause, Fault, Select};
 
 #[test]

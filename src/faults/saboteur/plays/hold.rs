@@ -5,8 +5,8 @@ use std::time::Duration;
 use pulsefield_units::Instant;
 
 use super::Play;
-use crate::act::Act;
-use crate::rule::RuleId;
+use crate::saboteur::act::Act;
+use crate::saboteur::rule::RuleId;
 use crate::{Fault, Phase};
 
 /// Until when a hit of this fault has consequences for every command that its rule is for.

@@ -5,13 +5,13 @@ use pulsefield_engine::{Answer, Incoming, Outcome};
 use pulsefield_scsi::Status;
 use pulsefield_units::{Instant, LbaRange};
 
-use crate::act::{Act, Errand};
-use crate::cdb;
-use crate::log::DataChange;
-use crate::plays::compare_and_write::miscompare;
-use crate::rule::RuleId;
+use crate::saboteur::act::{Act, Errand};
+use crate::saboteur::cdb;
+use crate::saboteur::log::DataChange;
+use crate::saboteur::plays::compare_and_write::miscompare;
+use crate::saboteur::rule::RuleId;
+use crate::saboteur::scene::{EXPIRED, SceneId, Sent, Waits};
 use crate::saboteur::{Deed, Saboteur};
-use crate::scene::{EXPIRED, SceneId, Sent, Waits};
 
 impl<T: From<SceneId>> Saboteur<T> {
     /// Goes on with a scene that has waited long enough.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::scene::SceneId;
+use crate::saboteur::scene::SceneId;
 
 /// The turns of one rule, in order of arrival.
 #[derive(Debug, Default)]

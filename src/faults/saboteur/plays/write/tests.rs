@@ -1,7 +1,7 @@
 use pulsefield_scsi::SenseKey;
 
 use super::*;
-use crate::testing::{MS, World, block, rule, unmap, write};
+use crate::saboteur::testing::{MS, World, block, rule, unmap, write};
 use crate::{BitFlipSide, Delay, Fault, Select};
 
 fn range(start: u64, blocks: u64) -> LbaRange {

@@ -8,9 +8,9 @@ use pulsefield_engine::Outcome;
 use pulsefield_scsi::{Asc, Sense, SenseKey, Status};
 use pulsefield_units::{Cdb, Instant};
 
-use crate::act::Act;
-use crate::facts::Facts;
-use crate::rule::RuleId;
+use crate::saboteur::act::Act;
+use crate::saboteur::facts::Facts;
+use crate::saboteur::rule::RuleId;
 
 /// Names a scene among those of one saboteur; what it sends to the device server comes back with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

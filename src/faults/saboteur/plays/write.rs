@@ -9,11 +9,11 @@ use pulsefield_scsi::Command;
 use pulsefield_units::{BlockCount, Cdb, Lba, LbaRange};
 
 use super::Play;
-use crate::act::{Act, Errand};
-use crate::alteration::{draw_bits, flip_bits};
-use crate::cdb;
-use crate::facts::Facts;
-use crate::rng::Rng;
+use crate::saboteur::act::{Act, Errand};
+use crate::saboteur::alteration::{draw_bits, flip_bits};
+use crate::saboteur::cdb;
+use crate::saboteur::facts::Facts;
+use crate::saboteur::rng::Rng;
 
 /// A write of at least one block, with its Data-Out.
 pub(super) struct Payload {

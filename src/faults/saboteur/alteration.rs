@@ -7,8 +7,8 @@ use pulsefield_data::Buffer;
 use pulsefield_engine::Outcome;
 use pulsefield_scsi::{Asc, Sense, SenseKey, Status};
 
-use crate::log::DataChange;
-use crate::rng::Rng;
+use crate::saboteur::log::DataChange;
+use crate::saboteur::rng::Rng;
 
 /// What is changed. An answer that has no such thing stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +125,7 @@ fn alter_data(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Stream;
+    use crate::saboteur::rng::Stream;
 
     fn altered(alteration: Alteration, bytes: &[u8]) -> Vec<u8> {
         let mut data = Buffer::heap(bytes.len() + 1);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use pulsefield_engine::Outcome;
 use pulsefield_units::{Instant, LbaRange};
 
-use crate::digest::fnv_1a;
-use crate::rule::PlanId;
+use crate::saboteur::digest::fnv_1a;
+use crate::saboteur::rule::PlanId;
 
 /// Hits that a log keeps; of more, the oldest are forgotten. Counters know of all of them.
 pub const HITS_MAX: usize = 4096;

@@ -4,7 +4,7 @@ use pulsefield_scsi::Status;
 
 use super::*;
 use crate::Disarm;
-use crate::testing::{BLOCK_LIMITS, MS, TIME_OUT, World, block, compare_and_write, pair};
+use crate::saboteur::testing::{BLOCK_LIMITS, MS, TIME_OUT, World, block, compare_and_write, pair};
 use crate::{Cause, Delay, Fault, Phase};
 
 /// How the kernel ends a command that it waited for too long: 02h/08h/00h.

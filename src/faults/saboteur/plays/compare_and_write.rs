@@ -10,11 +10,11 @@ use pulsefield_scsi::{Asc, Command, Sense, SenseKey};
 use pulsefield_units::{Lba, LbaRange};
 
 use super::Play;
-use crate::act::{Act, Errand};
-use crate::alteration::{Alteration, draw_bits, flip_bits};
-use crate::cdb;
-use crate::facts::Facts;
-use crate::rng::Rng;
+use crate::saboteur::act::{Act, Errand};
+use crate::saboteur::alteration::{Alteration, draw_bits, flip_bits};
+use crate::saboteur::cdb;
+use crate::saboteur::facts::Facts;
+use crate::saboteur::rng::Rng;
 
 /// A COMPARE AND WRITE of at least one block, with its Data-Out.
 #[derive(Clone, Debug)]
