@@ -118,7 +118,7 @@ impl<T: From<SceneId>> Saboteur<T> {
 
     /// Arms the rules of a plan that are for the logical unit `lun`, after those that are armed.
     pub fn arm(&mut self, now: Instant, plan: Arc<Plan>, lun: &str) -> PlanId {
-        let id = PlanId(self.next_plan);
+        let id = PlanId::new(self.next_plan);
         self.next_plan += 1;
         self.plans.push(ArmedPlan::new(id, now, plan, lun));
         id
@@ -430,6 +430,11 @@ impl<T: From<SceneId>> Saboteur<T> {
             }
         }
         self.play(now, id);
+    }
+
+    /// Scenes whose commands are answered, and that go on.
+    pub(crate) fn answered_scenes(&self) -> usize {
+        self.scenes.len() - self.unanswered
     }
 
     /// The scene with this name.

@@ -119,7 +119,7 @@ mod tests {
     fn hit() -> Hit {
         Hit {
             number: 0,
-            plan: PlanId(0),
+            plan: PlanId::new(0),
             rule: Arc::from("r"),
             counted: 1,
             command: 1,

@@ -88,7 +88,7 @@ mod tests {
     }
 
     fn rule(position: usize) -> RuleId {
-        RuleId { plan: crate::PlanId(0), position }
+        RuleId { plan: crate::PlanId::new(0), position }
     }
 
     fn at(nanos: u64) -> Instant {

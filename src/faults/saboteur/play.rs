@@ -13,6 +13,9 @@ use crate::saboteur::rule::RuleId;
 use crate::saboteur::scene::{EXPIRED, SceneId, Sent, Waits};
 use crate::saboteur::{Deed, Saboteur};
 
+/// Commands that were answered and are to be carried out later; one more is carried out at once.
+pub(crate) const LATE_MAX: usize = 4096;
+
 impl<T: From<SceneId>> Saboteur<T> {
     /// Goes on with a scene that has waited long enough.
     pub(crate) fn resume(&mut self, now: Instant, id: SceneId) {
@@ -101,11 +104,11 @@ impl<T: From<SceneId>> Saboteur<T> {
                 let change = outcome.and_then(|it| alteration.apply(it, &mut scene.data));
                 self.note_change(id, change);
             }
-            Act::Answer => self.answer(id),
+            Act::Answer => self.answer_early(id),
             Act::AnswerIfAborted => {
                 let scene = self.scene(id);
                 if scene.aborted {
-                    self.answer(id);
+                    self.answer_early(id);
                 } else {
                     scene.script.clear();
                 }
@@ -181,6 +184,14 @@ impl<T: From<SceneId>> Saboteur<T> {
         let hit = self.scene(id).hit;
         if let Some(hit) = hit.and_then(|(_, number)| self.log.hit(number)) {
             hit.data = change;
+        }
+    }
+
+    /// Answers the command of a scene whose script goes on.
+    fn answer_early(&mut self, id: SceneId) {
+        self.answer(id);
+        if self.answered_scenes() > LATE_MAX {
+            self.scene(id).script.retain(|act| !matches!(act, Act::Wait(_)));
         }
     }
 

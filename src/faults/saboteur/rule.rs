@@ -22,7 +22,19 @@ use crate::{Fault, Rule, VmfsSelector};
 
 /// Names an armed plan among those of one logical unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PlanId(pub(crate) u64);
+pub struct PlanId(u64);
+
+impl PlanId {
+    /// The plan with this number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The plan's number: it counts up from 0 and is not used twice.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
 
 impl fmt::Display for PlanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

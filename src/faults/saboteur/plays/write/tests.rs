@@ -1,6 +1,7 @@
 use pulsefield_scsi::SenseKey;
 
 use super::*;
+use crate::saboteur::play::LATE_MAX;
 use crate::saboteur::testing::{MS, World, block, rule, unmap, write};
 use crate::{BitFlipSide, Delay, Fault, Select};
 
@@ -100,6 +101,20 @@ fn an_unmap_comes_late_and_takes_what_was_written_since() {
     assert_eq!(world.block(3), block(1));
     world.pass(MS);
     assert_eq!(world.block(3), block(0));
+    world.assert_idle();
+}
+
+#[test]
+fn too_many_late_ones_are_carried_out_at_once() {
+    let mut world = World::with(Fault::UnmapLate { delay: Delay::Fixed(10 * MS) });
+    let (cdb, list) = unmap(3, 2);
+    for _ in 0..LATE_MAX {
+        world.execute(&cdb, &list).good();
+    }
+    world.put(3, &block(1));
+    world.execute(&cdb, &list).good();
+    assert_eq!(world.block(3), block(0));
+    world.pass(10 * MS);
     world.assert_idle();
 }
 
