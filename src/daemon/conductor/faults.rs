@@ -68,9 +68,11 @@ impl Conductor<'_> {
 
     /// What a saboteur has to know of the unit.
     fn unit(&self) -> Unit {
+        let config = &self.station.orders.config;
         Unit {
             geometry: self.server.geometry(),
-            metadata: self.station.orders.config.metadata.clone(),
+            metadata: config.metadata.clone(),
+            compare_and_write_blocks_max: config.compare_and_write_blocks_max,
             command_time_out: self.command_time_out,
         }
     }

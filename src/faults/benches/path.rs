@@ -5,6 +5,7 @@
 //! past one with rules for other commands. The ways take turns, so that a busy machine slows all of
 //! them, and the median of the rounds counts.
 
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
@@ -55,9 +56,12 @@ impl Way {
 }
 
 fn saboteur(armed: bool) -> Saboteur<Token> {
-    let command_time_out = Duration::from_secs(30);
-    let mut saboteur =
-        Saboteur::new(Unit { geometry: GEOMETRY, metadata: Vec::new(), command_time_out });
+    let mut saboteur = Saboteur::new(Unit {
+        geometry: GEOMETRY,
+        metadata: Vec::new(),
+        compare_and_write_blocks_max: NonZeroU8::MIN,
+        command_time_out: Duration::from_secs(30),
+    });
     let last = LbaRange::new(Lba::new((1 << 20) - 1), BlockCount::new(1)).expect("one block");
     let rule = |lane| Rule {
         name: "elsewhere".to_owned(),

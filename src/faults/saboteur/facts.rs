@@ -1,10 +1,11 @@
 //! What a command is, as far as rules and faults ask: read once, when it comes in.
 
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use pulsefield_backstore::Geometry;
 use pulsefield_data::Buffer;
-use pulsefield_engine::{Lane, lane_of};
+use pulsefield_engine::{Lane, lane_of, limits};
 use pulsefield_scsi::parameter::UnmapList;
 use pulsefield_scsi::{Command, DataLength, Extent, parse};
 use pulsefield_units::{BlockCount, BlockLength, Cdb, Lba, LbaRange};
@@ -16,14 +17,16 @@ pub struct Unit {
     pub geometry: Geometry,
     /// Blocks configured as VMFS metadata: their reads and writes take the heartbeat lane.
     pub metadata: Vec<LbaRange>,
+    /// The most blocks of a COMPARE AND WRITE.
+    pub compare_and_write_blocks_max: NonZeroU8,
     /// For how long the kernel waits for an answer (`cmd_time_out`): what a command that is never to be
     /// answered is held at most, unless its rule says otherwise.
     pub command_time_out: Duration,
 }
 
-/// A command that makes sense: its CDB is one that is served, its blocks exist, and its data has the
-/// length that the CDB says. Any other gets the device server's answer and no fault, so that what a
-/// rule does is never mistaken for what a broken initiator deserves.
+/// A command that makes sense: its CDB is one that is served, its blocks exist and are not more than one
+/// command may name, and its data has the length that the CDB says. Any other gets the device server's
+/// answer and no fault, so that what a rule does is never mistaken for what a broken initiator deserves.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) opcode: u8,
@@ -50,12 +53,17 @@ impl Blocks {
             Self::Runs(runs) => runs,
         }
     }
+
+    /// How many there are in all.
+    fn count(&self) -> u64 {
+        self.runs().iter().map(|run| run.blocks().as_u64()).sum()
+    }
 }
 
 impl Facts {
     /// What there is to know of a command; `None` if it makes no sense.
     pub(crate) fn of(cdb: &Cdb, data: &Buffer, unit: &Unit) -> Option<Self> {
-        let Unit { geometry, metadata, .. } = unit;
+        let Unit { geometry, metadata, compare_and_write_blocks_max, .. } = unit;
         let command = parse(cdb).ok()?;
         let expected = data.len() as u64;
         let fits = match command.data_length(geometry.block_length) {
@@ -64,7 +72,10 @@ impl Facts {
             DataLength::Out(length) => expected == length,
         };
         let blocks = blocks(&command, data, geometry.blocks)?;
-        if !fits || !blocks.runs().iter().all(|run| run.fits(geometry.blocks)) {
+        let exist = blocks.runs().iter().all(|run| run.fits(geometry.blocks));
+        let longest = longest(&command, geometry.block_length, *compare_and_write_blocks_max);
+        let few = longest.is_none_or(|longest| blocks.count() <= longest);
+        if !(fits && exist && few) {
             return None;
         }
         let lane = match blocks.runs() {
@@ -142,6 +153,30 @@ fn blocks(command: &Command, data: &Buffer, capacity: BlockCount) -> Option<Bloc
         | Command::SetTargetPortGroups(_) => return Some(Blocks::None),
     };
     Some(extent.range().ok()?.map_or(Blocks::None, Blocks::Run))
+}
+
+/// The most blocks that a command may name, as the Block Limits page says; `None` if it says nothing.
+fn longest(command: &Command, block: BlockLength, compare_and_write: NonZeroU8) -> Option<u64> {
+    let blocks_in = |bytes| Some(block.blocks_in(bytes).as_u64());
+    if matches!(command, Command::CompareAndWrite(_)) {
+        return Some(compare_and_write.get().into());
+    }
+    if matches!(command, Command::WriteSame(_)) {
+        return blocks_in(limits::WRITE_SAME_BYTES_MAX);
+    }
+    if matches!(command, Command::Unmap(_)) {
+        return Some(limits::UNMAP_BLOCKS_MAX.into());
+    }
+    let transfers = matches!(
+        command,
+        Command::Read(_)
+            | Command::Write(_)
+            | Command::WriteAndVerify(_)
+            | Command::WriteAtomic(_)
+            | Command::OrWrite(_)
+            | Command::Verify(_)
+    );
+    blocks_in(limits::TRANSFER_BYTES_MAX.into()).filter(|_| transfers)
 }
 
 /// Zero blocks that stand for all from the first to the end of the medium, as so many.

@@ -105,7 +105,12 @@ impl Default for World {
         let config = LuConfig::default();
         let metadata = Vec::new();
         Self {
-            saboteur: Saboteur::new(Unit { geometry, metadata, command_time_out: TIME_OUT }),
+            saboteur: Saboteur::new(Unit {
+                geometry,
+                metadata,
+                compare_and_write_blocks_max: config.compare_and_write_blocks_max,
+                command_time_out: TIME_OUT,
+            }),
             server: DeviceServer::new(config, geometry, capabilities, ()),
             medium: vec![0; 512 * usize::try_from(BLOCKS).unwrap()],
             now: Instant::from_nanos(1),

@@ -10,6 +10,7 @@ use crate::{Chance, Delay, Fault, RuleReport, Select, VmfsSelector};
 
 mod any_plan;
 mod determinism;
+mod hammer;
 
 fn drop_all() -> Fault {
     Fault::Drop { limit: None }

@@ -137,6 +137,32 @@ fn disarming_lets_go_and_the_unit_is_as_before() {
 }
 
 #[test]
+fn arming_and_disarming_ten_thousand_times_under_load_loses_nothing() {
+    let lu = Lu::on("ram/");
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let load = scope.spawn(|| {
+            let mut commands = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let value = u8::try_from(commands % 251).unwrap();
+                lu.write(value % 64, value);
+                assert_eq!(lu.read(value % 64), block(value));
+                commands += 1;
+            }
+            commands
+        });
+        for _ in 0..10_000 {
+            lu.arm(Fault::Latency { delay: Delay::Fixed(MS / 10) });
+            assert_eq!(lu.disarm(), 1);
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(load.join().unwrap() > 0);
+    });
+    assert!(lu.report().plans.is_empty());
+    assert!(matches!(lu.stop(), End::Stopped));
+}
+
+#[test]
 fn an_initiator_hears_of_its_unit_attention_and_not_the_saboteur() {
     let lu = Lu::on("ram/");
     lu.arm(Fault::CawNotAtomic { gap: Delay::Fixed(Duration::ZERO) });

@@ -318,9 +318,12 @@ fn zero_blocks_are_no_compare_and_write_to_break() {
     let mut none = compare_and_write(3);
     none[13] = 0;
     world.execute(&none, &[]).good();
-    // Nor is one that the device server refuses.
-    let mut two = compare_and_write(63);
+    // Nor are those that the device server refuses: too many blocks, no such block, too little data.
+    let mut two = compare_and_write(3);
     two[13] = 2;
-    world.execute(&two, &[0; 2048]);
+    world.execute(&two, &[0; 2048]).sense(Sense::invalid_field_in_cdb(13, None));
+    world.caw(64, 0, 1).codes(SenseKey::IllegalRequest, 0x21, 0x00);
+    let short = world.execute(&compare_and_write(3), &[0; 1000]);
+    assert_eq!(short.outcome.sense.unwrap().key, SenseKey::IllegalRequest);
     assert_eq!(world.saboteur.log.hits(), 0);
 }
