@@ -8,7 +8,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::protocol::{
-    Change, Envelope, LunDetail, LunSummary, MAX_RESPONSE_BYTES, Request, Response, Status, VERSION,
+    ArmRequest, Change, Envelope, FaultHit, LunDetail, LunFaults, LunSummary, MAX_RESPONSE_BYTES,
+    Request, Response, Status, VERSION,
 };
 
 /// How long a daemon may take to answer. Reading a configuration and counting commands takes
@@ -120,6 +121,67 @@ impl Client {
             return Err(self.protocol(None));
         };
         Ok(changed)
+    }
+
+    /// Arms a plan of faults; what is armed by that.
+    ///
+    /// # Errors
+    /// What is wrong with the plan, that there is nothing to arm it for, or if the daemon does not
+    /// answer.
+    pub fn arm_faults(&self, request: ArmRequest) -> Result<Vec<LunFaults>, ClientError> {
+        let Response::FaultArm { armed } = self.ask(Request::FaultArm(request))? else {
+            return Err(self.protocol(None));
+        };
+        Ok(armed)
+    }
+
+    /// Disarms the faults of one logical unit or of all, those of one rule or all; how many rules
+    /// that were.
+    ///
+    /// # Errors
+    /// If there is no such unit or rule, or the daemon does not answer.
+    pub fn disarm_faults(&self, lun: Option<&str>, rule: Option<&str>) -> Result<u64, ClientError> {
+        let (lun, rule) = (lun.map(str::to_owned), rule.map(str::to_owned));
+        let Response::FaultDisarm { rules } = self.ask(Request::FaultDisarm { lun, rule })? else {
+            return Err(self.protocol(None));
+        };
+        Ok(rules)
+    }
+
+    /// What is armed for one logical unit or for all.
+    ///
+    /// # Errors
+    /// If there is no such unit, or the daemon does not answer.
+    pub fn faults(&self, lun: Option<&str>) -> Result<Vec<LunFaults>, ClientError> {
+        let request = Request::FaultList { lun: lun.map(str::to_owned) };
+        let Response::FaultList { luns } = self.ask(request)? else {
+            return Err(self.protocol(None));
+        };
+        Ok(luns)
+    }
+
+    /// Which rule hit which command, of one logical unit or of all.
+    ///
+    /// # Errors
+    /// If there is no such unit, or the daemon does not answer.
+    pub fn fault_log(&self, lun: Option<&str>) -> Result<Vec<FaultHit>, ClientError> {
+        let request = Request::FaultLog { lun: lun.map(str::to_owned) };
+        let Response::FaultLog { hits } = self.ask(request)? else {
+            return Err(self.protocol(None));
+        };
+        Ok(hits)
+    }
+
+    /// A plan that hits exactly what the plans have hit that are armed for the unit `lun`.
+    ///
+    /// # Errors
+    /// If there is no such unit, its log is not whole, or the daemon does not answer.
+    pub fn export_faults(&self, lun: &str) -> Result<String, ClientError> {
+        let request = Request::FaultExport { lun: lun.to_owned() };
+        let Response::FaultExport { plan } = self.ask(request)? else {
+            return Err(self.protocol(None));
+        };
+        Ok(plan)
     }
 
     fn ask(&self, request: Request) -> Result<Response, ClientError> {

@@ -21,6 +21,7 @@
 //! copy_group = ""                   # EXTENDED COPY reaches the units of the same group; "": no other
 //!
 //! pool = ""                         # the pool of space its medium takes part in; "": none
+//! faulty_product = ""               # PRODUCT IDENTIFICATION while faults are armed; "": the same
 //!
 //! [pool.gold]                       # what the media of several units may take together
 //! limit = "200GiB"                  # beyond it only blocks with space are written
@@ -29,6 +30,7 @@
 //! [lun.ds1]                         # … but for this one
 //! metadata = ["43008..51200"]       # from LBA 43008 up to, not including, 51200
 //! naa = "60014050ab8b6e11c4a4d0a9f0ec2b1b"  # instead of the one derived from LIO's serial number
+//! faults = "slow-heartbeat.toml"    # the plan of faults that is armed when it starts; "": none
 //! ```
 
 mod changes;
@@ -42,7 +44,7 @@ use std::num::NonZeroU8;
 use std::path::Path;
 use std::{fs, io};
 
-use pulsefield_settings::value::{boolean, name, range};
+use pulsefield_settings::value::{boolean, name as user_name, range};
 use pulsefield_settings::{DeValue, Diagnostic, Problem, Section};
 use pulsefield_units::LbaRange;
 use serde::Serialize;
@@ -113,6 +115,13 @@ pub struct LunConfig {
     /// The pool of space that its medium takes part in.
     #[serde(serialize_with = "value::write_name")]
     pub pool: Option<String>,
+    /// PRODUCT IDENTIFICATION while faults are armed, so that whoever looks at the disk can see it;
+    /// empty: the same as ever.
+    pub faulty_product: InquiryText<16>,
+    /// The file with the plan of faults that is armed for it from its start on, as a path from the
+    /// folder of the configuration. Of one logical unit only: nobody breaks all of them by a slip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub faults: Option<String>,
 }
 
 impl Default for LunConfig {
@@ -130,6 +139,8 @@ impl Default for LunConfig {
             naa: None,
             copy_group: None,
             pool: None,
+            faulty_product: InquiryText::of(""),
+            faults: None,
         }
     }
 }
@@ -172,14 +183,19 @@ impl Config {
             pools.insert(name, PoolConfig::read(section)?);
         }
         let defaults = root.section("defaults")?;
-        let defaults = LunConfig::read(defaults, &LunConfig::default(), &pools, |_| Ok(None))?;
+        let nothing = |_: &mut Section<'_>| Ok(OfOneLun::default());
+        let defaults = LunConfig::read(defaults, &LunConfig::default(), &pools, nothing)?;
         let mut luns = BTreeMap::new();
         let mut designators = BTreeSet::new();
         for (name, section) in root.section("lun")?.into_sections()? {
-            let naa = |section: &mut Section<'_>| {
-                section.value("naa", |key, value| own_naa(key, value, &mut designators))
+            let own = |section: &mut Section<'_>| {
+                let naa = |key, value: &DeValue<'_>| own_naa(key, value, &mut designators);
+                Ok(OfOneLun {
+                    naa: section.value("naa", naa)?,
+                    faults: section.value("faults", user_name)?.flatten(),
+                })
             };
-            luns.insert(name, LunConfig::read(section, &defaults, &pools, naa)?);
+            luns.insert(name, LunConfig::read(section, &defaults, &pools, own)?);
         }
         root.finish()?;
         Ok(Self { daemon, defaults, pools, luns })
@@ -194,6 +210,11 @@ impl Config {
     pub fn pool_of(&self, name: &str) -> Option<(&str, &PoolConfig)> {
         let pool = self.for_lun(name).pool.as_deref()?;
         Some((pool, self.pools.get(pool)?))
+    }
+
+    /// The logical units that have a table of their own, and how they behave.
+    pub fn luns(&self) -> impl Iterator<Item = (&str, &LunConfig)> {
+        self.luns.iter().map(|(name, lun)| (name.as_str(), lun))
     }
 
     /// The configuration as a file that says everything, defaults included.
@@ -213,6 +234,13 @@ impl DaemonConfig {
         section.finish()?;
         Ok(Self { log, dbus })
     }
+}
+
+/// What only a table of one logical unit can say.
+#[derive(Default)]
+struct OfOneLun {
+    naa: Option<Naa>,
+    faults: Option<String>,
 }
 
 /// A designator that no other table has: to hosts, two units of one name are two paths to one unit.
@@ -237,7 +265,7 @@ impl LunConfig {
         mut section: Section<'a>,
         default: &Self,
         pools: &BTreeMap<String, PoolConfig>,
-        naa: impl FnOnce(&mut Section<'a>) -> Result<Option<Naa>, Box<Diagnostic>>,
+        own: impl FnOnce(&mut Section<'a>) -> Result<OfOneLun, Box<Diagnostic>>,
     ) -> Result<Self, Box<Diagnostic>> {
         let compare_and_write_max_blocks = section
             .value("compare_and_write_max_blocks", value::compare_and_write_max_blocks)?
@@ -255,9 +283,10 @@ impl LunConfig {
         let vendor = section.value("vendor", InquiryText::read)?;
         let product = section.value("product", InquiryText::read)?;
         let revision = section.value("revision", InquiryText::read)?;
-        let naa = naa(&mut section)?;
+        let faulty_product = section.value("faulty_product", InquiryText::read)?;
+        let OfOneLun { naa, faults } = own(&mut section)?;
         let copy_group =
-            section.value("copy_group", name)?.unwrap_or_else(|| default.copy_group.clone());
+            section.value("copy_group", user_name)?.unwrap_or_else(|| default.copy_group.clone());
         let pool = section
             .value("pool", |key, value| pool::name_of_one(pools, key, value))?
             .unwrap_or_else(|| default.pool.clone());
@@ -275,6 +304,8 @@ impl LunConfig {
             read_only,
             copy_group,
             pool,
+            faulty_product: faulty_product.unwrap_or_else(|| default.faulty_product.clone()),
+            faults,
         })
     }
 }

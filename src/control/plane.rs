@@ -1,7 +1,44 @@
 //! What the daemon can be asked for, by whatever door the question comes.
 
+use pulsefield_settings::Diagnostic;
+use thiserror::Error;
+
 use crate::config::ConfigError;
-use crate::protocol::{Change, LunDetail, LunSummary, Status};
+use crate::protocol::{ArmRequest, Change, FaultHit, LunDetail, LunFaults, LunSummary, Status};
+
+/// Why nothing could be done about faults. Nothing has changed.
+#[derive(Debug, Error)]
+pub enum FaultError {
+    /// The plan is wrong.
+    #[error(transparent)]
+    Plan(#[from] Box<Diagnostic>),
+    /// There is no logical unit of this name.
+    #[error("no logical unit \"{0}\"")]
+    NoSuchLun(String),
+    /// The logical unit does not serve, so nothing of it can be broken.
+    #[error("the logical unit \"{0}\" does not serve")]
+    NotServing(String),
+    /// No logical unit serves that the plan has rules for.
+    #[error("no logical unit serves that the plan has rules for")]
+    ForNobody,
+    /// Nothing that was armed is called so.
+    #[error("no rule \"{0}\" is armed")]
+    NoSuchRule(String),
+    /// Nothing was ever armed, so nothing can be repeated.
+    #[error("no faults were ever armed for it")]
+    NeverArmed,
+    /// The log has forgotten hits: what is left is not the whole.
+    #[error("the log of \"{lun}\" has forgotten its first {forgotten} hits")]
+    Forgotten {
+        /// The logical unit.
+        lun: String,
+        /// How many hits.
+        forgotten: u64,
+    },
+    /// The unit's thread did not answer in time.
+    #[error("the logical unit \"{0}\" does not answer")]
+    NoAnswer(String),
+}
 
 /// The daemon as the control socket and D-Bus see it.
 ///
@@ -32,4 +69,35 @@ pub trait ControlPlane: Send + Sync {
 
     /// What a cfgstring looks like, for somebody who asks targetcli for help.
     fn config_description(&self) -> String;
+
+    /// Arms a plan of faults; says what is armed by that.
+    ///
+    /// # Errors
+    /// What is wrong with the plan, and where; or that there is nothing to arm it for.
+    fn arm_faults(&self, request: &ArmRequest) -> Result<Vec<LunFaults>, FaultError>;
+
+    /// Disarms the faults of one logical unit or of all, those of one rule or all; says how many
+    /// rules that were.
+    ///
+    /// # Errors
+    /// If there is no such unit or no such rule.
+    fn disarm_faults(&self, lun: Option<&str>, rule: Option<&str>) -> Result<u64, FaultError>;
+
+    /// What is armed for one logical unit or for all.
+    ///
+    /// # Errors
+    /// If there is no such unit, or it does not answer.
+    fn faults(&self, lun: Option<&str>) -> Result<Vec<LunFaults>, FaultError>;
+
+    /// Which rule hit which command, of one logical unit or of all.
+    ///
+    /// # Errors
+    /// If there is no such unit, or it does not answer.
+    fn fault_log(&self, lun: Option<&str>) -> Result<Vec<FaultHit>, FaultError>;
+
+    /// A plan that hits exactly what the plans have hit that are armed for this unit.
+    ///
+    /// # Errors
+    /// If there is no such unit, it does not answer, or has forgotten hits.
+    fn export_faults(&self, lun: &str) -> Result<String, FaultError>;
 }

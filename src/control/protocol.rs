@@ -8,15 +8,19 @@
 //! Times end in `_us`, `_ms` or `_s`, sizes in `_bytes`. A reader skips fields it does not know, so
 //! fields may be added; whatever else changes makes a new [`VERSION`].
 
+mod faults;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use faults::{ArmRequest, ArmedPlan, ArmedRule, FaultHit, LunFaults};
+
 /// The version of this protocol.
 pub const VERSION: u32 = 1;
 
-/// The longest request line in bytes, its newline included.
-pub const MAX_REQUEST_BYTES: usize = 4096;
+/// The longest request line in bytes, its newline included: room for a plan of faults.
+pub const MAX_REQUEST_BYTES: usize = 256 << 10;
 
 /// The longest answer line in bytes, its newline included: room for some ten thousand LUNs.
 pub const MAX_RESPONSE_BYTES: usize = 16 << 20;
@@ -53,6 +57,30 @@ pub enum Request {
     },
     /// Read the configuration again and do as it says.
     Reload,
+    /// Arm a plan of faults.
+    FaultArm(ArmRequest),
+    /// Disarm faults.
+    FaultDisarm {
+        /// Of this logical unit; of all without one.
+        lun: Option<String>,
+        /// The rules of this name; all without one.
+        rule: Option<String>,
+    },
+    /// What is armed.
+    FaultList {
+        /// For this logical unit; for all without one.
+        lun: Option<String>,
+    },
+    /// Which rule hit which command.
+    FaultLog {
+        /// Of this logical unit; of all without one.
+        lun: Option<String>,
+    },
+    /// The armed plans, as one plan that hits exactly what they have hit.
+    FaultExport {
+        /// Of this logical unit.
+        lun: String,
+    },
 }
 
 /// The daemon's answer.
@@ -72,6 +100,31 @@ pub enum Response {
     Reload {
         /// What is different now; empty if the file says what was in force already.
         changed: Vec<Change>,
+    },
+    /// To [`Request::FaultArm`].
+    FaultArm {
+        /// What is armed now that was not, by logical unit.
+        armed: Vec<LunFaults>,
+    },
+    /// To [`Request::FaultDisarm`].
+    FaultDisarm {
+        /// How many rules were disarmed.
+        rules: u64,
+    },
+    /// To [`Request::FaultList`].
+    FaultList {
+        /// By logical unit; those without faults are left out.
+        luns: Vec<LunFaults>,
+    },
+    /// To [`Request::FaultLog`].
+    FaultLog {
+        /// The hits that are remembered, oldest first.
+        hits: Vec<FaultHit>,
+    },
+    /// To [`Request::FaultExport`].
+    FaultExport {
+        /// The plan, as a file.
+        plan: String,
     },
     /// To any request: it was not done, and nothing has changed.
     Error {
@@ -100,6 +153,9 @@ pub struct Status {
     pub luns_total: u64,
     /// Whether targetcli can see it.
     pub dbus: DbusState,
+    /// How many rules of faults are armed, over all logical units.
+    #[serde(default)]
+    pub faults_armed: u64,
 }
 
 /// How the daemon stands on the system bus.
@@ -163,6 +219,9 @@ pub struct LunSummary {
     /// Whether it is served.
     #[serde(flatten)]
     pub state: LunState,
+    /// How many rules of faults are armed for it: it breaks promises on purpose.
+    #[serde(default)]
+    pub faults_armed: u64,
 }
 
 /// Whether a logical unit is served.
@@ -286,6 +345,7 @@ mod tests {
             size_bytes: 64 << 30,
             block_length_bytes: 512,
             state,
+            faults_armed: 2,
         }
     }
 
@@ -303,7 +363,7 @@ mod tests {
             concat!(
                 r#"{"version":1,"response":"lun-list","luns":[{"name":"ds1","id":3,"handler":"file","#,
                 r#""cfgstring":"file//srv/ds1.img","size_bytes":68719476736,"block_length_bytes":512,"#,
-                r#""state":"failed","reason":"no such file"}]}"#
+                r#""state":"failed","reason":"no such file","faults_armed":2}]}"#
             )
         );
     }
@@ -330,6 +390,7 @@ mod tests {
             luns_serving: 1,
             luns_total: 2,
             dbus: DbusState::Registered { with: ":1.7".into() },
+            faults_armed: 0,
         };
         let change = Change {
             key: "lun.ds1.metadata".into(),
@@ -342,6 +403,8 @@ mod tests {
             Response::LunList { luns: vec![] },
             Response::LunShow(Box::new(detail)),
             Response::Reload { changed: vec![change] },
+            Response::FaultList { luns: vec![] },
+            Response::FaultDisarm { rules: 3 },
             Response::Error { message: "no".into() },
         ] {
             let line = serde_json::to_string(&Envelope::new(response.clone())).unwrap();

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::ControlPlane;
 use crate::config::{Config, ConfigError};
 use crate::protocol::{
-    Change, DbusState, KernelSettings, LunCounters, LunDetail, LunState, LunSummary, Status,
+    ArmRequest, Change, DbusState, FaultHit, KernelSettings, LunCounters, LunDetail, LunFaults,
+    LunState, LunSummary, Status,
 };
+use crate::{ControlPlane, FaultError};
 
 /// Has the logical units it is given; its configuration file is `reloaded`; asked for the unit `bug`,
 /// it panics.
@@ -30,6 +31,7 @@ impl FakePlane {
             size_bytes: 1 << 30,
             block_length_bytes: 512,
             state: LunState::Serving,
+            faults_armed: 0,
         }
     }
 }
@@ -45,6 +47,7 @@ impl ControlPlane for FakePlane {
             luns_serving: self.luns.len() as u64,
             luns_total: self.luns.len() as u64,
             dbus: DbusState::Disabled,
+            faults_armed: 0,
         }
     }
 
@@ -76,5 +79,34 @@ impl ControlPlane for FakePlane {
 
     fn config_description(&self) -> String {
         "ram/ is memory".to_owned()
+    }
+
+    fn arm_faults(&self, request: &ArmRequest) -> Result<Vec<LunFaults>, FaultError> {
+        let lun = request.lun.clone().ok_or(FaultError::ForNobody)?;
+        match self.luns.contains(&lun.as_str()) {
+            true => Ok(vec![LunFaults { lun, plans: Vec::new() }]),
+            false => Err(FaultError::NoSuchLun(lun)),
+        }
+    }
+
+    fn disarm_faults(&self, lun: Option<&str>, rule: Option<&str>) -> Result<u64, FaultError> {
+        match (lun, rule) {
+            (_, Some(rule)) => Err(FaultError::NoSuchRule(rule.to_owned())),
+            (Some(_), None) => Ok(1),
+            (None, None) => Ok(2),
+        }
+    }
+
+    fn faults(&self, lun: Option<&str>) -> Result<Vec<LunFaults>, FaultError> {
+        let lun = lun.unwrap_or("all").to_owned();
+        Ok(vec![LunFaults { lun, plans: Vec::new() }])
+    }
+
+    fn fault_log(&self, lun: Option<&str>) -> Result<Vec<FaultHit>, FaultError> {
+        lun.map_or(Ok(Vec::new()), |lun| Err(FaultError::NoAnswer(lun.to_owned())))
+    }
+
+    fn export_faults(&self, lun: &str) -> Result<String, FaultError> {
+        Err(FaultError::Forgotten { lun: lun.to_owned(), forgotten: 7 })
     }
 }

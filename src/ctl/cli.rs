@@ -1,10 +1,12 @@
 //! What a user can type.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use pulsefield_control::{CONFIG_FILE, CONTROL_SOCKET, STATE_FOLDER};
+use pulsefield_settings::Time;
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -29,7 +31,9 @@ pub(crate) enum Command {
     /// SIGINT. SIGHUP is as `pulsefield reload`.
     #[command(after_help = EXIT_STATUS)]
     Serve(ServeArgs),
-    /// Check a configuration file and change nothing
+    /// Check a configuration file or a plan of faults, and change nothing
+    ///
+    /// Of a plan it says what each rule will do.
     #[command(after_help = EXIT_STATUS)]
     Check {
         /// The file to check
@@ -41,6 +45,9 @@ pub(crate) enum Command {
     /// Show logical units
     #[command(subcommand, after_help = EXIT_STATUS)]
     Lun(LunCommand),
+    /// Break logical units on purpose
+    #[command(subcommand, after_help = EXIT_STATUS)]
+    Fault(FaultCommand),
     /// Have the daemon read its configuration again
     ///
     /// Prints what changed. If the file is wrong, the daemon keeps the configuration it has.
@@ -67,6 +74,91 @@ pub(crate) enum LunCommand {
         #[command(flatten)]
         ask: AskArgs,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FaultCommand {
+    /// Arm a plan, or one fault
+    ///
+    /// `pulsefield fault arm ds1 --plan slow.toml` arms a plan for one logical unit, without a name for
+    /// every one that it has rules for. `pulsefield fault arm ds1 caw.slow delay=8s every=20` arms one
+    /// fault: KEY is a parameter of the fault, or a key of `where` or `when`.
+    #[command(after_help = EXIT_STATUS)]
+    Arm(ArmArgs),
+    /// Disarm faults, of all logical units and rules or of some
+    #[command(after_help = EXIT_STATUS)]
+    Disarm {
+        /// Of this logical unit only
+        lun: Option<String>,
+        /// Only the rules of this name
+        #[arg(long, value_name = "NAME")]
+        rule: Option<String>,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// List what is armed, and what it has counted
+    #[command(after_help = EXIT_STATUS)]
+    Ls {
+        /// For this logical unit only
+        lun: Option<String>,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// Show which rule hit which command
+    #[command(after_help = EXIT_STATUS)]
+    Log {
+        /// Of this logical unit only
+        lun: Option<String>,
+        /// Print a plan that hits exactly what was hit
+        #[arg(long, requires = "lun", conflicts_with = "json")]
+        export: bool,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// List all faults there are, or show one in full
+    #[command(after_help = EXIT_STATUS)]
+    Catalogue {
+        /// Its name
+        fault: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What to arm, where, and for how long.
+#[derive(Debug, Args)]
+pub(crate) struct ArmArgs {
+    /// The logical unit; with --plan it may be left out
+    #[arg(required_unless_present = "plan")]
+    pub(crate) lun: Option<String>,
+    /// The fault
+    #[arg(required_unless_present = "plan", conflicts_with = "plan")]
+    pub(crate) fault: Option<String>,
+    /// What differs from the fault's defaults, and which commands it hits
+    #[arg(value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) settings: Vec<(String, String)>,
+    /// A plan of faults
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Disarm so long after arming, as 60s or 5min
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    pub(crate) lasting: Option<Duration>,
+    /// Disarm after so many hits
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) hits: Option<u64>,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+fn setting(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("not of the form KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn time(text: &str) -> Result<Duration, &'static str> {
+    let time = Time::parse(text).map(Time::duration).filter(|time| time.as_millis() > 0);
+    time.ok_or("a time of at least 1ms is written as 60s or 5min")
 }
 
 /// `pulsefield serve`: what the daemon is told on the command line.
@@ -125,7 +217,28 @@ mod tests {
             panic!()
         };
         assert_eq!((name.as_str(), ask.socket.to_str(), ask.json), ("ds1", Some("/tmp/s"), true));
-        for wrong in ["pulsefield", "pulsefield lun", "pulsefield lun show", "pulsefield statsu"] {
+        let Command::Fault(FaultCommand::Arm(arm)) =
+            parse("pulsefield fault arm ds1 caw.slow delay=8s every=20 --for 1min --hits 3")
+                .unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!((arm.lun.as_deref(), arm.fault.as_deref()), (Some("ds1"), Some("caw.slow")));
+        assert_eq!(arm.settings[1], ("every".to_owned(), "20".to_owned()));
+        assert_eq!((arm.lasting, arm.hits), (Some(Duration::from_secs(60)), Some(3)));
+        assert!(parse("pulsefield fault arm --plan p.toml").is_ok());
+        for wrong in [
+            "pulsefield",
+            "pulsefield lun",
+            "pulsefield lun show",
+            "pulsefield statsu",
+            "pulsefield fault arm ds1",
+            "pulsefield fault arm ds1 drop --plan p.toml",
+            "pulsefield fault arm ds1 drop limit",
+            "pulsefield fault arm ds1 drop --for 1",
+            "pulsefield fault arm ds1 drop --hits 0",
+            "pulsefield fault log --export",
+        ] {
             assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong}");
         }
     }

@@ -1,26 +1,37 @@
 //! What each command does, and what it exits with.
 
 use std::error::Error;
+use std::fs;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pulsefield_control::config::{Config, ConfigError};
 use pulsefield_control::{Client, ClientError};
+use pulsefield_faults::Plan;
+use pulsefield_settings::Diagnostic;
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::cli::{AskArgs, Cli, Command, LunCommand, ServeArgs, cli};
-use crate::print;
+use crate::fault::UnknownFault;
+use crate::{fault, print};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
-enum CommandError {
+pub(crate) enum CommandError {
     #[error(transparent)]
     Serve(Box<dyn Error + Send + Sync>),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("cannot read {path}", path = path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Plan(#[from] Box<Diagnostic>),
+    #[error(transparent)]
+    UnknownFault(#[from] UnknownFault),
     #[error("cannot print")]
     Print(#[from] io::Error),
 }
@@ -32,9 +43,13 @@ impl CommandError {
             Self::Client(ClientError::NoDaemon { .. }) => ExitCode::from(3),
             // Whoever reads has had enough, as `head` does.
             Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Self::Serve(_) | Self::Client(_) | Self::Config(_) | Self::Print(_) => {
-                ExitCode::FAILURE
-            }
+            Self::Serve(_)
+            | Self::Client(_)
+            | Self::Config(_)
+            | Self::Unreadable { .. }
+            | Self::Plan(_)
+            | Self::UnknownFault(_)
+            | Self::Print(_) => ExitCode::FAILURE,
         }
     }
 }
@@ -66,10 +81,7 @@ fn execute(
             out.write_all(config.to_toml_effective().as_bytes())?;
         }
         Command::Serve(args) => serve(args)?,
-        Command::Check { file } => {
-            Config::load(&file)?;
-            writeln!(out, "{}: valid", file.display())?;
-        }
+        Command::Check { file } => check(&file, out)?,
         Command::Status(ask) => {
             let status = client(&ask).status()?;
             answer(&ask, &status, print::status, out)?;
@@ -82,6 +94,7 @@ fn execute(
             let lun = client(&ask).lun(&name)?;
             answer(&ask, &lun, print::lun, out)?;
         }
+        Command::Fault(command) => fault::execute(command, out)?,
         Command::Reload(ask) => {
             let changes = client(&ask).reload()?;
             answer(&ask, changes.as_slice(), print::changes, out)?;
@@ -97,11 +110,33 @@ fn execute(
     Ok(())
 }
 
-fn client(ask: &AskArgs) -> Client {
+/// Checks a file that is a plan of faults if it looks like one, else a configuration.
+fn check(file: &Path, out: &mut dyn Write) -> Result<(), CommandError> {
+    let name = file.display().to_string();
+    let text = read(file)?;
+    if Plan::is_meant_by(&text) {
+        let plan = Plan::parse(&name, &text)?;
+        writeln!(out, "{name}: a valid plan of faults")?;
+        for sentence in plan.sentences() {
+            writeln!(out, "\n{sentence}")?;
+        }
+    } else {
+        Config::load(file)?;
+        writeln!(out, "{name}: valid")?;
+    }
+    Ok(())
+}
+
+pub(crate) fn read(path: &Path) -> Result<String, CommandError> {
+    fs::read_to_string(path)
+        .map_err(|source| CommandError::Unreadable { path: path.to_owned(), source })
+}
+
+pub(crate) fn client(ask: &AskArgs) -> Client {
     Client::new(&ask.socket)
 }
 
-fn answer<T: Serialize + ?Sized>(
+pub(crate) fn answer<T: Serialize + ?Sized>(
     ask: &AskArgs,
     value: &T,
     human: impl FnOnce(&T, &mut dyn Write) -> io::Result<()>,

@@ -15,6 +15,7 @@ pub(crate) fn status(status: &Status, out: &mut dyn Write) -> io::Result<()> {
             ("configuration", status.config.clone()),
             ("handlers", status.handlers.join(", ")),
             ("logical units", format!("{} of {} serving", status.luns_serving, status.luns_total)),
+            ("faults", armed(status.faults_armed)),
             ("D-Bus", status.dbus.to_string()),
         ],
     )
@@ -22,8 +23,9 @@ pub(crate) fn status(status: &Status, out: &mut dyn Write) -> io::Result<()> {
 
 /// All logical units.
 pub(crate) fn luns(luns: &[LunSummary], out: &mut dyn Write) -> io::Result<()> {
-    let mut rows =
-        vec![["NAME", "DEVICE", "SIZE", "BLOCK", "CONFIGURATION", "STATE"].map(str::to_owned)];
+    let mut rows = vec![
+        ["NAME", "DEVICE", "SIZE", "BLOCK", "CONFIGURATION", "FAULTS", "STATE"].map(str::to_owned),
+    ];
     rows.extend(luns.iter().map(|lun| {
         [
             lun.name.clone(),
@@ -31,6 +33,10 @@ pub(crate) fn luns(luns: &[LunSummary], out: &mut dyn Write) -> io::Result<()> {
             size(lun.size_bytes),
             lun.block_length_bytes.to_string(),
             lun.cfgstring.clone(),
+            match lun.faults_armed {
+                0 => "-".to_owned(),
+                rules => rules.to_string(),
+            },
             lun.state.to_string(),
         ]
     }));
@@ -46,6 +52,7 @@ pub(crate) fn lun(lun: &LunDetail, out: &mut dyn Write) -> io::Result<()> {
             ("name", summary.name.clone()),
             ("device", format!("/dev/uio{}", summary.id)),
             ("state", summary.state.to_string()),
+            ("faults", armed(summary.faults_armed)),
             ("handler", summary.handler.clone()),
             ("configuration", summary.cfgstring.clone()),
             ("size", format!("{} ({} bytes)", size(summary.size_bytes), summary.size_bytes)),
@@ -94,7 +101,16 @@ pub(crate) fn changes(changes: &[Change], out: &mut dyn Write) -> io::Result<()>
     Ok(())
 }
 
-fn fields(out: &mut dyn Write, fields: &[(&str, String)]) -> io::Result<()> {
+/// How many rules of faults are armed: whoever looks for trouble shall not overlook them.
+fn armed(rules: u64) -> String {
+    match rules {
+        0 => "none armed".to_owned(),
+        1 => "1 rule ARMED".to_owned(),
+        rules => format!("{rules} rules ARMED"),
+    }
+}
+
+pub(crate) fn fields(out: &mut dyn Write, fields: &[(&str, String)]) -> io::Result<()> {
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, value) in fields {
         writeln!(out, "{name:width$}  {value}")?;
@@ -102,7 +118,10 @@ fn fields(out: &mut dyn Write, fields: &[(&str, String)]) -> io::Result<()> {
     Ok(())
 }
 
-fn table<const COLUMNS: usize>(out: &mut dyn Write, rows: &[[String; COLUMNS]]) -> io::Result<()> {
+pub(crate) fn table<const COLUMNS: usize>(
+    out: &mut dyn Write,
+    rows: &[[String; COLUMNS]],
+) -> io::Result<()> {
     let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
         rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
     });
@@ -140,7 +159,7 @@ fn seconds(seconds: i64, zero: &str) -> String {
     }
 }
 
-fn duration(ms: u64) -> String {
+pub(crate) fn duration(ms: u64) -> String {
     let seconds = ms / 1000;
     let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
     let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);

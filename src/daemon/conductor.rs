@@ -32,6 +32,7 @@ use crate::pool::Share;
 use crate::station::{Awake, Mailbox, Message, Station};
 use crate::uio::Uio;
 
+mod fault_orders;
 mod faults;
 
 /// Answers collected before the doorbell is rung for bulk.
@@ -196,7 +197,7 @@ impl<'a> Conductor<'a> {
         let opened = backstore.geometry();
         let geometry = Geometry { blocks: orders.blocks.unwrap_or(opened.blocks), ..opened };
         let observer = CountingObserver(counters.clone());
-        let config = orders.config.clone();
+        let config = station.config();
         let mut server = DeviceServer::new(config, geometry, backstore.capabilities(), observer);
         if let Some(enabled) = orders.write_cache {
             server.set_write_cache(enabled);
@@ -270,6 +271,7 @@ impl<'a> Conductor<'a> {
     /// Announces what there is, and sleeps unless something came in meanwhile.
     fn rest(&mut self) -> Result<(), Interruption> {
         self.ring_doorbell()?;
+        self.show_faults();
         self.station.completions().announce_sleep();
         if !self.take_in()? && self.station.is_quiet() {
             // Whatever else must happen happens with an event.
@@ -311,8 +313,8 @@ impl<'a> Conductor<'a> {
                     if config.pool.is_none() {
                         self.share = None;
                     }
-                    self.station.orders.config = config.clone();
-                    self.server.reconfigure(config);
+                    self.station.orders.config = config;
+                    self.server.reconfigure(self.station.config());
                     self.update_saboteur();
                 }
                 Message::Resize { blocks, done } => {
@@ -355,8 +357,10 @@ impl<'a> Conductor<'a> {
                         self.server.on_copy_op_done(clock::now(), tag, outcome, buffer);
                     }
                 }
-                Message::Arm { plan, lun, done } => self.arm(plan, &lun, &done),
-                Message::Disarm { which, done } => self.disarm(&which, &done),
+                Message::ConfigureFaults(orders) => self.configure_faults(orders),
+                // Whoever gave up waiting does not need to know.
+                Message::Arm { plan, lun, done } => drop(done.send(self.arm(plan, &lun))),
+                Message::Disarm { which, done } => drop(done.send(self.disarm(&which))),
                 Message::ReportFaults { since, reply } => self.report_faults(since, &reply),
                 Message::Probe(number) => self.probe(number)?,
             }

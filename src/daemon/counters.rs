@@ -27,6 +27,10 @@ impl Counter {
         self.0.fetch_max(value, Ordering::Relaxed);
     }
 
+    fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     fn clear(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
@@ -56,6 +60,8 @@ pub(crate) struct Counters {
     pub(crate) aborted: Counter,
     pub(crate) errors: Counter,
     pub(crate) restarts: Counter,
+    /// Rules of faults that are armed.
+    pub(crate) faults_armed: Counter,
     heartbeat: LaneCounters,
     bulk: LaneCounters,
 }
@@ -66,6 +72,11 @@ impl Counters {
             Lane::Heartbeat => &self.heartbeat,
             Lane::Bulk => &self.bulk,
         }
+    }
+
+    /// Notes how many rules of faults are armed.
+    pub(crate) fn set_faults_armed(&self, rules: u64) {
+        self.faults_armed.set(rules);
     }
 
     /// Counts a command from the ring.

@@ -4,20 +4,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use pulsefield_control::ControlPlane;
 use pulsefield_control::config::{Config, ConfigError};
 use pulsefield_control::dbus::Presence;
 use pulsefield_control::protocol::{
-    Change, KernelSettings, LaneStatus, LunCounters, LunDetail, LunState, LunSummary, Status,
+    ArmRequest, Change, FaultHit, KernelSettings, LaneStatus, LunCounters, LunDetail, LunFaults,
+    LunState, LunSummary, Status,
 };
+use pulsefield_control::{ControlPlane, FaultError};
 use pulsefield_engine::Lane;
 use pulsefield_kernel::{Device, Roots};
 use pulsefield_units::LuId;
 use tracing::{info, warn};
 
 use crate::counters::Counters;
+use crate::faults;
 use crate::logging::Logging;
 use crate::media::Media;
+use crate::plans::Plans;
 use crate::table::{SharedTable, Unit};
 
 /// The daemon as its doors see it.
@@ -44,6 +47,7 @@ impl ControlPlane for Plane {
             luns_serving: serving.count() as u64,
             luns_total: table.units.len() as u64,
             dbus: self.presence.state(),
+            faults_armed: table.units.values().map(|unit| unit.counters.faults_armed.load()).sum(),
         }
     }
 
@@ -71,10 +75,11 @@ impl ControlPlane for Plane {
 
     fn reload(&self) -> Result<Vec<Change>, ConfigError> {
         let config = Config::load_or_default(&self.config_path)?;
+        let plans = Plans::load(&config, &self.config_path)?;
         let mut table = self.table.lock();
         let changes = table.config.changes(&config);
         self.logging.set_level(config.daemon.log);
-        table.apply(config);
+        table.apply(config, plans);
         info!(changes = changes.len(), "configuration reloaded");
         Ok(changes)
     }
@@ -85,6 +90,26 @@ impl ControlPlane for Plane {
 
     fn config_description(&self) -> String {
         self.media.description()
+    }
+
+    fn arm_faults(&self, request: &ArmRequest) -> Result<Vec<LunFaults>, FaultError> {
+        faults::arm(&self.table, request)
+    }
+
+    fn disarm_faults(&self, lun: Option<&str>, rule: Option<&str>) -> Result<u64, FaultError> {
+        faults::disarm(&self.table, lun, rule)
+    }
+
+    fn faults(&self, lun: Option<&str>) -> Result<Vec<LunFaults>, FaultError> {
+        faults::list(&self.table, lun)
+    }
+
+    fn fault_log(&self, lun: Option<&str>) -> Result<Vec<FaultHit>, FaultError> {
+        faults::log(&self.table, lun)
+    }
+
+    fn export_faults(&self, lun: &str) -> Result<String, FaultError> {
+        faults::export(&self.table, lun)
     }
 }
 
@@ -99,6 +124,7 @@ fn summary(id: LuId, unit: &Unit) -> LunSummary {
         size_bytes: bytes.unwrap_or_default(),
         block_length_bytes: geometry.map_or(0, |shape| shape.block_length.bytes()),
         state: unit.state.clone(),
+        faults_armed: unit.counters.faults_armed.load(),
     }
 }
 

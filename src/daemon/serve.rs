@@ -21,6 +21,7 @@ use crate::logging::Logging;
 use crate::lun::Commons;
 use crate::media::Media;
 use crate::plane::Plane;
+use crate::plans::Plans;
 use crate::pool::Pools;
 use crate::saved_state::StateFolder;
 use crate::supervisor::{News, Supervisor, launch};
@@ -82,6 +83,7 @@ fn io_error(action: &'static str) -> impl FnOnce(io::Error) -> StartError {
 /// to D-Bus is logged and does not end it.
 pub fn serve(options: &ServeOptions) -> Result<(), StartError> {
     let config = Config::load_or_default(&options.config)?;
+    let plans = Plans::load(&config, &options.config)?;
     let logging = Logging::start(config.daemon.log);
     become_io_flusher();
     let signals = signals::block().map_err(io_error("block signals"))?;
@@ -94,7 +96,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), StartError> {
         true => DbusState::Connecting,
         false => DbusState::Disabled,
     }));
-    let table = SharedTable::new(config);
+    let table = SharedTable::new(config, plans);
     let media = Arc::new(Media::new());
     let (sender, news) = crossbeam_channel::unbounded();
     let plane: Arc<dyn ControlPlane> = Arc::new(Plane {

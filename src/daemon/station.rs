@@ -13,6 +13,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use pulsefield_backstore::OpTag;
 use pulsefield_engine::{Identity, LuConfig, PortGroup, SavedState};
 use pulsefield_faults::{Disarm, FaultReport, Plan, PlanId, Saboteur};
+use pulsefield_scsi::parameter::Ascii;
 use pulsefield_units::BlockCount;
 
 use crate::completions::Completions;
@@ -56,6 +57,8 @@ pub(crate) enum Message {
     CopyEnd(CopyEnd),
     /// Arm the rules of this plan that are for the unit, which is called `lun`.
     Arm { plan: Arc<Plan>, lun: String, done: Sender<PlanId> },
+    /// Do about faults as the configuration says, instead of what it said before.
+    ConfigureFaults(FaultOrders),
     /// Disarm rules; `done` hears how many there were.
     Disarm { which: Disarm, done: Sender<usize> },
     /// Tell what is armed, and the hits from this number on.
@@ -117,6 +120,19 @@ pub(crate) struct Orders {
     /// The number of blocks, if it is, or is about to be, another than when the medium was opened.
     pub(crate) blocks: Option<BlockCount>,
     pub(crate) stop: bool,
+    /// PRODUCT IDENTIFICATION while faults are armed, if another than ever.
+    pub(crate) faulty_product: Option<Ascii<16>>,
+}
+
+/// What the configuration says about the faults of a unit.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FaultOrders {
+    /// The unit's name, by which rules choose.
+    pub(crate) lun: String,
+    /// The plan to arm.
+    pub(crate) plan: Option<Arc<Plan>>,
+    /// PRODUCT IDENTIFICATION while faults are armed, if another than ever.
+    pub(crate) product: Option<Ascii<16>>,
 }
 
 /// Where a unit's thread waits for its device, for messages and for completions.
@@ -131,6 +147,8 @@ pub(crate) struct Station {
     pub(crate) orders: Orders,
     /// Faults, once any were armed. They go on when a conductor breaks down.
     pub(crate) saboteur: Option<Saboteur<Origin>>,
+    /// The plan that the configuration has armed.
+    pub(crate) configured: Option<(Arc<Plan>, PlanId)>,
     /// How often something was saved, by all conductors: their numbers are not used again.
     pub(crate) saves: u64,
 }
@@ -160,11 +178,24 @@ impl Station {
         let (remove, removed) = crossbeam_channel::bounded(1);
         let completions = Completions::new(waker);
         let mailbox = Mailbox { sender, removed: remove, completions, pulse: Arc::default() };
-        let orders = Orders { config, write_cache: None, blocks: None, stop: false };
+        let orders =
+            Orders { config, write_cache: None, blocks: None, stop: false, faulty_product: None };
         let events = Events::with_capacity(4);
         let conductors = 0;
         let (saboteur, saves) = (None, 0);
-        Ok(Self { poll, events, inbox, removed, mailbox, conductors, orders, saboteur, saves })
+        let configured = None;
+        Ok(Self {
+            poll,
+            events,
+            inbox,
+            removed,
+            mailbox,
+            conductors,
+            orders,
+            saboteur,
+            configured,
+            saves,
+        })
     }
 
     pub(crate) fn mailbox(&self) -> Mailbox {
@@ -183,6 +214,22 @@ impl Station {
     /// The next message, if there is one.
     pub(crate) fn message(&self) -> Option<Message> {
         self.inbox.try_recv().ok()
+    }
+
+    /// How many rules of faults are armed.
+    pub(crate) fn faults_armed(&self) -> u64 {
+        self.saboteur.as_ref().map_or(0, Saboteur::armed_rules)
+    }
+
+    /// The settings of the unit as initiators see them.
+    pub(crate) fn config(&self) -> LuConfig {
+        let Orders { config, faulty_product, .. } = &self.orders;
+        match faulty_product {
+            Some(product) if self.faults_armed() > 0 => {
+                LuConfig { product: *product, ..config.clone() }
+            }
+            Some(_) | None => config.clone(),
+        }
     }
 
     /// The number of a new conductor: what its predecessors still wait for is not for it.

@@ -223,11 +223,9 @@ impl Supervisor {
     fn serving(&self, id: LuId, service: Service, failure: Option<String>) {
         let mut table = self.table.lock();
         // What was reloaded while it was opened.
-        let Some(settings) = table.units.get(&id).map(|unit| table.settings(unit.name.device()))
-        else {
-            return;
-        };
-        service.mailbox.send(Message::Reconfigure(settings));
+        let Some(name) = table.units.get(&id).map(|unit| unit.name.device()) else { return };
+        service.mailbox.send(Message::Reconfigure(table.settings(name)));
+        service.mailbox.send(Message::ConfigureFaults(table.fault_orders(name)));
         if self.stopping {
             service.mailbox.send(Message::Stop);
         }

@@ -146,6 +146,7 @@ mod tests {
     use super::*;
     use crate::errand::Errands;
     use crate::media::Media;
+    use crate::plans::Plans;
     use crate::pool::Pools;
     use crate::saved_state::StateFolder;
     use crate::station::Station;
@@ -173,7 +174,7 @@ mod tests {
             media: Arc::new(Media::new()),
             errands: Errands::start().unwrap(),
             states: StateFolder::new(root.join("units")),
-            table: SharedTable::new(Config::default()),
+            table: SharedTable::new(Config::default(), Plans::default()),
             pools: Pools::default(),
         }
     }

@@ -16,7 +16,8 @@ use pulsefield_units::LuId;
 use crate::counters::Counters;
 use crate::lun::Arrival;
 use crate::notice::Notice;
-use crate::station::{Mailbox, Message};
+use crate::plans::Plans;
+use crate::station::{FaultOrders, Mailbox, Message};
 
 /// A logical unit as everybody but its own thread sees it.
 pub(crate) struct Unit {
@@ -70,9 +71,21 @@ impl Unit {
 pub(crate) struct Table {
     pub(crate) units: BTreeMap<LuId, Unit>,
     pub(crate) config: Config,
+    /// The plans of faults that it names.
+    pub(crate) plans: Plans,
 }
 
 impl Table {
+    /// What the configuration says about the faults of the unit `name`.
+    pub(crate) fn fault_orders(&self, name: &str) -> FaultOrders {
+        let product = self.config.for_lun(name).faulty_product.as_str();
+        FaultOrders {
+            lun: name.to_owned(),
+            plan: self.plans.of(name),
+            product: (!product.is_empty()).then(|| Ascii::new(product)),
+        }
+    }
+
     /// The settings of the unit `name` as the device server wants them.
     pub(crate) fn settings(&self, name: &str) -> LuConfig {
         let LunConfig {
@@ -89,6 +102,9 @@ impl Table {
             // Asked for when a copy wants to reach another unit.
             copy_group: _,
             pool: _,
+            // What faults are armed is not the device server's business.
+            faulty_product: _,
+            faults: _,
         } = self.config.for_lun(name);
         let pool = self.config.pool_of(name).map(|(name, pool)| PoolLimits {
             name: name.to_owned(),
@@ -110,13 +126,15 @@ impl Table {
         }
     }
 
-    /// Puts `config` in force for the units that serve.
-    pub(crate) fn apply(&mut self, config: Config) {
+    /// Puts `config`, and the plans that it names, in force for the units that serve.
+    pub(crate) fn apply(&mut self, config: Config, plans: Plans) {
         self.config = config;
+        self.plans = plans;
         for unit in self.units.values() {
             if let Some(service) = &unit.service {
-                let settings = self.settings(unit.name.device());
-                service.mailbox.send(Message::Reconfigure(settings));
+                let name = unit.name.device();
+                service.mailbox.send(Message::Reconfigure(self.settings(name)));
+                service.mailbox.send(Message::ConfigureFaults(self.fault_orders(name)));
             }
         }
     }
@@ -134,8 +152,8 @@ impl Table {
 pub(crate) struct SharedTable(Arc<Mutex<Table>>);
 
 impl SharedTable {
-    pub(crate) fn new(config: Config) -> Self {
-        Self(Arc::new(Mutex::new(Table { units: BTreeMap::new(), config })))
+    pub(crate) fn new(config: Config, plans: Plans) -> Self {
+        Self(Arc::new(Mutex::new(Table { units: BTreeMap::new(), config, plans })))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Table> {
@@ -150,7 +168,8 @@ mod tests {
 
     #[test]
     fn both_rooms_mean_the_same_by_default() {
-        let table = Table { units: BTreeMap::new(), config: Config::default() };
+        let (config, plans) = (Config::default(), Plans::default());
+        let table = Table { units: BTreeMap::new(), config, plans };
         assert_eq!(table.settings("any"), LuConfig::default());
     }
 
@@ -158,7 +177,8 @@ mod tests {
     fn names_are_passed_on() {
         let config = "[lun.x]\nvendor = \"ACME\"\nnaa = \"5001405abcdef012\"\n";
         let config = Config::parse("p.toml", config).unwrap();
-        let settings = Table { units: BTreeMap::new(), config }.settings("x");
+        let plans = Plans::default();
+        let settings = Table { units: BTreeMap::new(), config, plans }.settings("x");
         assert_eq!(settings.vendor, Ascii::new("ACME"));
         assert_eq!(settings.naa.unwrap(), [0x50, 0x01, 0x40, 0x5a, 0xbc, 0xde, 0xf0, 0x12]);
     }

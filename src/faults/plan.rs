@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Fault, When, Where};
+use crate::{Fault, Select, When, Where};
 
 /// What to break. The same plan, over the same commands in the same order, breaks the same things:
 /// nothing but the commands, their order, the seed and the time that is passed in decides.
@@ -48,9 +48,46 @@ pub enum Verdict {
 }
 
 impl Plan {
+    /// The plan that repeats what the rules of this one did: each hits those of its commands that
+    /// `hits` lists, by the rule's name and the command's number, and no other.
+    #[must_use]
+    pub fn replay<'h>(&self, hits: impl Iterator<Item = (&'h str, u64)>) -> Self {
+        let mut replay = Self { lasting: None, hits: None, ..self.clone() };
+        for rule in &mut replay.rules {
+            rule.when = When { select: Select::Commands(Vec::new()), ..When::default() };
+        }
+        for (name, command) in hits {
+            let rule = replay.rules.iter_mut().find(|rule| rule.name == name);
+            if let Some(Select::Commands(commands)) = rule.map(|rule| &mut rule.when.select) {
+                commands.push(command);
+            }
+        }
+        replay
+    }
+
     /// The plan without the rules that are not for the logical unit `name`. The others draw as they
     /// would have.
     pub fn rules_for<'p>(&'p self, name: &'p str) -> impl Iterator<Item = (usize, &'p Rule)> {
         self.rules.iter().enumerate().filter(move |(_, rule)| rule.place.is_for_lun(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_lists_what_was_hit_and_can_be_written() {
+        let text = "seed = 9\nfor = \"1s\"\nat-most = 2\n[[rule]]\nfault = \"drop\"\n\
+            when = { chance = \"1%\", at-most = 3 }\n[[rule]]\nfault = \"caw.twice\"\n\
+            where = { slot = 3 }\n";
+        let plan = Plan::parse("p", text);
+        let plan = plan.unwrap();
+        let replay = plan.replay([("caw.twice", 7), ("gone", 8), ("caw.twice", 9)].into_iter());
+        assert_eq!((replay.seed, replay.lasting, replay.hits), (9, None, None));
+        assert_eq!(replay.rules[0].when.select, Select::Commands(vec![]));
+        assert_eq!(replay.rules[1].when.select, Select::Commands(vec![7, 9]));
+        assert_eq!(replay.rules[1].place, plan.rules[1].place);
+        assert_eq!(Plan::parse("p", &replay.to_toml()), Ok(replay));
     }
 }

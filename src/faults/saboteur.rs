@@ -60,6 +60,9 @@ pub use report::{Disarm, FaultReport, PlanReport, RuleReport};
 pub use rule::PlanId;
 pub use scene::SceneId;
 
+/// Plans of which a saboteur knows after they were disarmed, for whoever wants to repeat what they did.
+const KNOWN_PLANS_MAX: usize = 16;
+
 /// What the conductor has to do for a saboteur.
 #[derive(Debug)]
 pub enum Deed<T> {
@@ -79,6 +82,8 @@ pub struct Saboteur<T> {
     unit: Unit,
     plans: Vec<ArmedPlan>,
     next_plan: u64,
+    /// The plans armed last, of which some may be disarmed.
+    known: VecDeque<(PlanId, Arc<Plan>)>,
     scenes: BTreeMap<SceneId, Scene<T>>,
     next_scene: u64,
     pub(crate) deadlines: BTreeSet<(Instant, SceneId)>,
@@ -99,6 +104,7 @@ impl<T: From<SceneId>> Saboteur<T> {
             unit,
             plans: Vec::new(),
             next_plan: 0,
+            known: VecDeque::new(),
             scenes: BTreeMap::new(),
             next_scene: 0,
             deadlines: BTreeSet::new(),
@@ -120,6 +126,10 @@ impl<T: From<SceneId>> Saboteur<T> {
     pub fn arm(&mut self, now: Instant, plan: Arc<Plan>, lun: &str) -> PlanId {
         let id = PlanId::new(self.next_plan);
         self.next_plan += 1;
+        if self.known.len() == KNOWN_PLANS_MAX {
+            self.known.pop_front();
+        }
+        self.known.push_back((id, plan.clone()));
         self.plans.push(ArmedPlan::new(id, now, plan, lun));
         id
     }
@@ -150,10 +160,16 @@ impl<T: From<SceneId>> Saboteur<T> {
         disarmed.len()
     }
 
+    /// How many rules are armed.
+    pub fn armed_rules(&self) -> u64 {
+        self.plans.iter().map(|plan| plan.rules().len() as u64).sum()
+    }
+
     /// What is armed, and the hits from number `since` on.
     pub fn report(&self, since: u64) -> FaultReport {
         FaultReport {
             plans: self.plans.iter().map(PlanReport::of).collect(),
+            known: self.known.iter().cloned().collect(),
             hits: self.log.since(since).cloned().collect(),
             next_hit: self.log.hits(),
         }

@@ -54,7 +54,8 @@ pub enum Select {
     /// Each with this chance.
     Chance(Chance),
     /// Those with these numbers *among all commands of the logical unit* since the plan was armed,
-    /// whatever they are, in ascending order: a replay.
+    /// whatever they are, in ascending order: a replay. None of them keeps the place of a rule that
+    /// did nothing, since what the others draw follows from their places.
     Commands(Vec<u64>),
 }
 

@@ -93,7 +93,7 @@ const HOUSE: &[Room] = &[
         ],
         Any,
     ),
-    room("ctl", &["units", "control"], Any),
+    room("ctl", &["units", "settings", "faults", "control"], Any),
     // Floor 5: the one binary.
     room("pulsefield", &["control", "daemon", "ctl"], Any),
     // In front of it: programs that look at the house from outside, and the project's own commands.

@@ -21,6 +21,7 @@ dbus = false
 compare_and_write_max_blocks = 255
 naa = "naa.60014050AB8B6E11C4A4D0A9F0EC2B1B"
 revision = "2"
+faults = "slow.toml"
 "#;
 
 fn parse(text: &str) -> Result<Config, Box<Diagnostic>> {
@@ -61,6 +62,8 @@ fn a_lun_overrides_the_defaults_wherever_they_stand() {
     assert_eq!(config.for_lun("a.b").naa.as_ref().unwrap().as_bytes()[..2], [0x60, 0x01]);
     assert_eq!(config.for_lun("a.b").revision.as_str(), "2");
     assert_eq!(config.for_lun("other").naa, None);
+    assert_eq!(config.for_lun("a.b").faults.as_deref(), Some("slow.toml"));
+    assert_eq!(ds1.faults, None);
 }
 
 #[test]
@@ -73,8 +76,10 @@ fn a_designator_is_one_units_alone() {
          4 | naa = \"5001405ABCDEF012\"\n  \
          |       ^^^^^^^^^^^^^^^^^^",
     );
-    let message = parse("[defaults]\nnaa = \"5001405abcdef012\"").unwrap_err().to_string();
-    assert!(message.contains("unknown key \"naa\" in [defaults]"), "{message}");
+    for key in ["naa", "faults"] {
+        let message = parse(&format!("[defaults]\n{key} = \"x\"")).unwrap_err().to_string();
+        assert!(message.contains(&format!("unknown key \"{key}\" in [defaults]")), "{message}");
+    }
 }
 
 #[test]
@@ -89,7 +94,8 @@ fn the_effective_configuration_reads_back_as_itself() {
          medium_rotation_rate = 1\nphysical_block_bytes = 512\nremovable = false\n\
          read_only = false\nmetadata = []\n\
          vendor = \"PULSEFLD\"\nproduct = \"PULSEFIELD LUN\"\nrevision = \"0001\"\n\
-         copy_group = \"\"\npool = \"\"\n"
+         copy_group = \"\"\npool = \"\"\n\
+         faulty_product = \"\"\n"
     );
 }
 

@@ -6,8 +6,8 @@ use mio::net::UnixStream;
 use pulsefield_settings::nearest;
 use serde::Deserialize;
 
-use crate::ControlPlane;
 use crate::protocol::{Envelope, MAX_REQUEST_BYTES, Request, Response, VERSION};
+use crate::{ControlPlane, FaultError};
 
 /// A connection on its way from request to answer.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Conversation {
                             "a request is one line of at most {MAX_REQUEST_BYTES} bytes"
                         )),
                         None => {
-                            let mut bytes = [0; 512];
+                            let mut bytes = [0; 4096];
                             match self.stream.read(&mut bytes) {
                                 Ok(0) => return Ok(()),
                                 Ok(length) => line.extend_from_slice(&bytes[..length]),
@@ -102,17 +102,53 @@ fn answer(plane: &dyn ControlPlane, line: &[u8]) -> Response {
         Err(fault) => return error(format!("not a request: {fault}")),
     }
     match serde_json::from_slice(line) {
-        Ok(Envelope { message: Request::Status, .. }) => Response::Status(plane.status()),
-        Ok(Envelope { message: Request::LunList, .. }) => Response::LunList { luns: plane.luns() },
-        Ok(Envelope { message: Request::LunShow { name }, .. }) => match plane.lun(&name) {
+        Ok(Envelope { message, .. }) => carry_out(plane, message),
+        Err(fault) => error(format!("not a request: {fault}")),
+    }
+}
+
+fn carry_out(plane: &dyn ControlPlane, request: Request) -> Response {
+    match request {
+        Request::Status => Response::Status(plane.status()),
+        Request::LunList => Response::LunList { luns: plane.luns() },
+        Request::LunShow { name } => match plane.lun(&name) {
             Some(lun) => Response::LunShow(Box::new(lun)),
             None => error(no_such_lun(plane, &name)),
         },
-        Ok(Envelope { message: Request::Reload, .. }) => match plane.reload() {
+        Request::Reload => match plane.reload() {
             Ok(changed) => Response::Reload { changed },
             Err(fault) => error(format!("the configuration stays as it was: {}", chain(&fault))),
         },
-        Err(fault) => error(format!("not a request: {fault}")),
+        Request::FaultArm(request) => {
+            about_faults(plane, plane.arm_faults(&request), |armed| Response::FaultArm { armed })
+        }
+        Request::FaultDisarm { lun, rule } => {
+            let disarmed = plane.disarm_faults(lun.as_deref(), rule.as_deref());
+            about_faults(plane, disarmed, |rules| Response::FaultDisarm { rules })
+        }
+        Request::FaultList { lun } => {
+            let list = plane.faults(lun.as_deref());
+            about_faults(plane, list, |luns| Response::FaultList { luns })
+        }
+        Request::FaultLog { lun } => {
+            let log = plane.fault_log(lun.as_deref());
+            about_faults(plane, log, |hits| Response::FaultLog { hits })
+        }
+        Request::FaultExport { lun } => {
+            about_faults(plane, plane.export_faults(&lun), |plan| Response::FaultExport { plan })
+        }
+    }
+}
+
+fn about_faults<T>(
+    plane: &dyn ControlPlane,
+    result: Result<T, FaultError>,
+    response: impl FnOnce(T) -> Response,
+) -> Response {
+    match result {
+        Ok(value) => response(value),
+        Err(FaultError::NoSuchLun(name)) => error(no_such_lun(plane, &name)),
+        Err(fault) => error(chain(&fault)),
     }
 }
 

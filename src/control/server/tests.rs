@@ -6,7 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use tempfile::TempDir;
 
 use super::*;
-use crate::protocol::{Effect, MAX_REQUEST_BYTES};
+use crate::protocol::{ArmRequest, Effect, MAX_REQUEST_BYTES};
 use crate::testing::FakePlane;
 use crate::{Client, ClientError};
 
@@ -90,7 +90,7 @@ fn a_line_that_is_no_request_gets_an_answer_that_says_so() {
     let said = served.says(b"{\"version\":1,\"request\":\"status\"}\n{\"version\":1,");
     assert!(said.contains("\"response\":\"status\""), "{said}");
     let said = served.says(&[b'x'; MAX_REQUEST_BYTES + 1]);
-    assert!(said.contains("at most 4096 bytes"), "{said}");
+    assert!(said.contains("at most 262144 bytes"), "{said}");
 }
 
 #[test]
@@ -169,4 +169,32 @@ fn a_daemon_of_another_make_is_recognised() {
         assert!(error.contains(wanted), "{error}");
         stranger.join().unwrap();
     }
+}
+
+#[test]
+fn faults_are_asked_for_by_unit_and_by_rule() {
+    let served = Served::new(FakePlane::with_luns(&["ds1"]));
+    let client = served.client();
+    let plan = |lun: Option<&str>| ArmRequest {
+        lun: lun.map(str::to_owned),
+        file: "p.toml".to_owned(),
+        plan: "seed = 1".to_owned(),
+        lasting_ms: None,
+        hits: Some(3),
+    };
+    assert_eq!(client.arm_faults(plan(Some("ds1"))).unwrap()[0].lun, "ds1");
+    let refused = |error: ClientError| error.to_string();
+    assert_eq!(
+        refused(client.arm_faults(plan(Some("ds2"))).unwrap_err()),
+        "no logical unit \"ds2\"; did you mean \"ds1\"?"
+    );
+    assert!(refused(client.arm_faults(plan(None)).unwrap_err()).contains("the plan has rules for"));
+    assert_eq!(client.disarm_faults(None, None).unwrap(), 2);
+    assert_eq!(client.disarm_faults(Some("ds1"), None).unwrap(), 1);
+    let refusal = refused(client.disarm_faults(None, Some("slow")).unwrap_err());
+    assert_eq!(refusal, "no rule \"slow\" is armed");
+    assert_eq!(client.faults(None).unwrap()[0].lun, "all");
+    assert_eq!(client.fault_log(None).unwrap(), []);
+    assert!(refused(client.fault_log(Some("ds1")).unwrap_err()).contains("does not answer"));
+    assert!(refused(client.export_faults("ds1").unwrap_err()).contains("forgotten its first 7"));
 }

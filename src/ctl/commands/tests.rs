@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use clap::Parser;
 use pulsefield_control::protocol::{
-    Change, DbusState, KernelSettings, LaneStatus, LunCounters, LunDetail, LunState, LunSummary,
-    Status,
+    ArmRequest, ArmedPlan, ArmedRule, Change, DbusState, FaultHit, KernelSettings, LaneStatus,
+    LunCounters, LunDetail, LunFaults, LunState, LunSummary, Status,
 };
-use pulsefield_control::{ControlPlane, Server};
+use pulsefield_control::{ControlPlane, FaultError, Server};
 use tempfile::TempDir;
 
 use super::*;
@@ -23,6 +23,7 @@ impl OneLun {
             size_bytes: 64 << 30,
             block_length_bytes: 512,
             state: LunState::Serving,
+            faults_armed: 3,
         }
     }
 }
@@ -38,6 +39,7 @@ impl ControlPlane for OneLun {
             luns_serving: 1,
             luns_total: 1,
             dbus: DbusState::Owner,
+            faults_armed: 3,
         }
     }
 
@@ -80,6 +82,58 @@ impl ControlPlane for OneLun {
     fn config_description(&self) -> String {
         String::new()
     }
+
+    fn arm_faults(&self, request: &ArmRequest) -> Result<Vec<LunFaults>, FaultError> {
+        let plan = Plan::parse(&request.file, &request.plan)?;
+        let rules = plan.rules.iter().map(|rule| ArmedRule {
+            rule: rule.name.clone(),
+            fault: rule.fault.name().to_owned(),
+            verdict: rule.verdict.name().to_owned(),
+            meaning: rule.sentence(),
+            counted: 0,
+            hits: 0,
+        });
+        let plan = ArmedPlan {
+            plan: 2,
+            seed: plan.seed,
+            armed_ms: request.lasting_ms.unwrap_or_default(),
+            commands: 0,
+            hits: request.hits.unwrap_or_default(),
+            rules: rules.collect(),
+        };
+        Ok(vec![LunFaults { lun: "ds1".to_owned(), plans: vec![plan] }])
+    }
+
+    fn disarm_faults(&self, _lun: Option<&str>, rule: Option<&str>) -> Result<u64, FaultError> {
+        Ok(if rule.is_some() { 1 } else { 4 })
+    }
+
+    fn faults(&self, _lun: Option<&str>) -> Result<Vec<LunFaults>, FaultError> {
+        Ok(Vec::new())
+    }
+
+    fn fault_log(&self, _lun: Option<&str>) -> Result<Vec<FaultHit>, FaultError> {
+        Ok(vec![FaultHit {
+            lun: "ds1".to_owned(),
+            number: 0,
+            plan: 2,
+            rule: "slow".to_owned(),
+            at_us: 12_000_345,
+            command: 77,
+            opcode: 0x89,
+            lba: Some(43_520),
+            blocks: Some(1),
+            selected: true,
+            delay_us: 8_000_000,
+            before: Some("GOOD".to_owned()),
+            after: None,
+            data: None,
+        }])
+    }
+
+    fn export_faults(&self, _lun: &str) -> Result<String, FaultError> {
+        Ok("seed = 7\n".to_owned())
+    }
 }
 
 struct Daemon {
@@ -119,12 +173,13 @@ fn people_get_words() {
          configuration  /etc/pulsefield/pulsefield.toml\n\
          handlers       ram, file\n\
          logical units  1 of 1 serving\n\
+         faults         3 rules ARMED\n\
          D-Bus          owner of org.kernel.TCMUService1\n"
     );
     assert_eq!(
         daemon.prints("lun ls").unwrap(),
-        "NAME  DEVICE  SIZE    BLOCK  CONFIGURATION      STATE\n\
-         ds1   uio3    64 GiB  512    file//srv/ds1.img  serving\n"
+        "NAME  DEVICE  SIZE    BLOCK  CONFIGURATION      FAULTS  STATE\n\
+         ds1   uio3    64 GiB  512    file//srv/ds1.img  3       serving\n"
     );
     let lun = daemon.prints("lun show ds1").unwrap();
     for line in [
@@ -180,6 +235,42 @@ fn a_configuration_is_checked_without_a_daemon() {
     assert!(prints(&check).unwrap().ends_with("p.toml: valid\n"));
     let effective = prints(&format!("serve --print-config --config {}", file.display())).unwrap();
     assert!(effective.starts_with("[daemon]\nlog = \"warn\"\ndbus = true\n"), "{effective}");
+}
+
+#[test]
+fn a_plan_is_checked_and_explained_without_a_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.toml");
+    let check = format!("check {}", file.display());
+    fs::write(&file, "seed = 1\n[[rule]]\nfault = \"drpo\"\n").unwrap();
+    let error = prints(&check).unwrap_err().to_string();
+    assert!(error.contains("plan.toml:3:9: fault cannot be \"drpo\"; did you mean"), "{error}");
+    fs::write(&file, "seed = 1\n[[rule]]\nfault = \"drop\"\n").unwrap();
+    let words = prints(&check).unwrap();
+    assert!(words.contains("plan.toml: a valid plan of faults\n\nOne rule, seed 1."), "{words}");
+    assert!(words.contains("every command is neither carried out nor answered"), "{words}");
+}
+
+#[test]
+fn faults_are_armed_listed_and_disarmed() {
+    let daemon = Daemon::start();
+    let armed =
+        daemon.prints("fault arm ds1 caw.slow delay=8s every=20 --for 1min --hits 3").unwrap();
+    assert_eq!(
+        armed,
+        "ds1, plan 2: seed 1, armed for 00:01:00, 0 commands, 3 hits\n  \
+         0 of 0  caw.slow: one COMPARE AND WRITE in 20 is delayed by 8s after it is carried out. \
+         The initiator is told, or waits in vain.\n"
+    );
+    let error = daemon.prints("fault arm ds1 caw.slow dealy=8s").unwrap_err().to_string();
+    assert!(error.contains("fault:3:1: unknown key \"dealy\" in [rule]; did you mean"), "{error}");
+    assert_eq!(daemon.prints("fault ls").unwrap(), "no faults are armed\n");
+    assert_eq!(daemon.prints("fault disarm").unwrap(), "4 rules disarmed\n");
+    assert_eq!(daemon.prints("fault disarm ds1 --rule slow").unwrap(), "1 rule disarmed\n");
+    assert_eq!(daemon.prints("fault log ds1 --export").unwrap(), "seed = 7\n");
+    let log = daemon.prints("fault log").unwrap();
+    let hit = "12.000345  ds1  0    slow  77       89h     43520+1  8s     GOOD    -";
+    assert_eq!(log.lines().nth(1), Some(hit));
 }
 
 #[test]

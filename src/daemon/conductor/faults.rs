@@ -18,22 +18,23 @@ use crate::clock;
 pub(super) const COMMAND_TIME_OUT: Duration = Duration::from_secs(30);
 
 impl Conductor<'_> {
-    /// Arms a plan for this unit.
-    pub(super) fn arm(&mut self, plan: Arc<Plan>, lun: &str, done: &Sender<PlanId>) {
+    /// Arms a plan for this unit, which is called `lun`.
+    pub(super) fn arm(&mut self, plan: Arc<Plan>, lun: &str) -> PlanId {
         let unit = self.unit();
         let saboteur = self.station.saboteur.get_or_insert_with(|| Saboteur::new(unit));
         let id = saboteur.arm(clock::now(), plan, lun);
-        warn!(plan = %id, "faults are armed");
-        // Whoever gave up waiting does not need to know.
-        let _ = done.send(id);
+        warn!(plan = %id, "FAULTS ARE ARMED: the unit breaks its promises on purpose");
+        self.show_faults();
+        id
     }
 
-    /// Disarms rules, and says how many there were.
-    pub(super) fn disarm(&mut self, which: &Disarm, done: &Sender<usize>) {
+    /// Disarms rules; says how many there were.
+    pub(super) fn disarm(&mut self, which: &Disarm) -> usize {
         let saboteur = self.station.saboteur.as_mut();
         let rules = saboteur.map_or(0, |saboteur| saboteur.disarm(clock::now(), which));
         warn!(rules, "faults are disarmed");
-        let _ = done.send(rules);
+        self.show_faults();
+        rules
     }
 
     /// Says what is armed, and what was hit.

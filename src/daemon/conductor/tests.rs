@@ -25,6 +25,7 @@ use crate::testing::{
 };
 
 mod copies;
+mod fault_orders;
 mod faults;
 mod hostile;
 mod pools;

@@ -6,6 +6,7 @@ use pulsefield_control::config::Config;
 use pulsefield_units::{BlockCount, Lba, LbaRange};
 
 use super::*;
+use crate::plans::Plans;
 use crate::station::Station;
 use crate::testing::{held_medium, serving_unit, station};
 
@@ -49,7 +50,7 @@ fn only_units_of_one_group_reach_one_another() {
     let text = "defaults.copy_group = \"a\"\n[lun.a2]\nvendor = \"ACME\"\n\
                 naa = \"5001405abcdef012\"\n[lun.b1]\ncopy_group = \"b\"\n[lun.alone]\n\
                 copy_group = \"\"\n[lun.alone2]\ncopy_group = \"\"\n";
-    let table = SharedTable::new(Config::parse("test", text).unwrap());
+    let table = SharedTable::new(Config::parse("test", text).unwrap(), Plans::default());
     let names = ["a1", "a2", "b1", "alone", "alone2", "nameless"];
     let mut stations = Vec::new();
     for (id, name) in (0..).map(LuId::new).zip(names) {

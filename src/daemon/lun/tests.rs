@@ -14,6 +14,7 @@ use pulsefield_ring::simulated_kernel::{Data, Options};
 use tempfile::TempDir;
 
 use super::*;
+use crate::plans::Plans;
 use crate::station::{Mailbox, Message};
 use crate::testing::{
     Asked, BuggyHandler, FnMedium, Listening, PATIENCE, SimulatedUio, block, held_medium,
@@ -69,7 +70,7 @@ impl Machine {
                 media: Arc::new(Media::new()),
                 errands: Errands::start().unwrap(),
                 states: StateFolder::new(self.directory.path().join("units")),
-                table: SharedTable::new(Config::default()),
+                table: SharedTable::new(Config::default(), Plans::default()),
                 pools: Pools::default(),
             },
         }

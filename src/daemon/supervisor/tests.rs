@@ -10,6 +10,7 @@ use pulsefield_kernel::Roots;
 use super::*;
 use crate::errand::Errands;
 use crate::media::{Media, MediumError};
+use crate::plans::Plans;
 use crate::saved_state::StateFolder;
 use crate::station::Station;
 use crate::testing::{PATIENCE, geometry, held_medium, service, station};
@@ -29,7 +30,7 @@ impl Bench {
     fn new() -> Self {
         let (sender, news) = unbounded();
         let (starting, started) = unbounded();
-        let table = SharedTable::new(Config::default());
+        let table = SharedTable::new(Config::default(), Plans::default());
         let supervisor = Supervisor {
             table: table.clone(),
             commons: Commons {
@@ -95,6 +96,7 @@ impl Bench {
         self.supervisor.hear(News::Unit(ID, Report::Serving { service, failure: None }));
         let thread = Thread { station, _medium: medium };
         assert!(matches!(thread.message(), Some(Message::Reconfigure(_))), "what is in force now");
+        assert!(matches!(thread.message(), Some(Message::ConfigureFaults(_))), "of faults, too");
         thread
     }
 
@@ -304,7 +306,7 @@ fn a_configuration_reaches_units_that_serve_and_those_that_will() {
     bench.add();
     let thread = bench.serving();
     let config = Config::parse("test", "[lun.ds1]\ncompare_and_write_max_blocks = 4").unwrap();
-    bench.supervisor.table.lock().apply(config);
+    bench.supervisor.table.lock().apply(config, Plans::default());
     let four = NonZeroU8::new(4).unwrap();
     assert_eq!(blocks_max(&bench), four);
     match thread.message() {

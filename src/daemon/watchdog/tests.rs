@@ -5,6 +5,7 @@ use pulsefield_control::config::Config;
 use pulsefield_units::LuId;
 
 use super::*;
+use crate::plans::Plans;
 use crate::testing::{held_medium, serving_unit, station};
 
 #[test]
@@ -13,7 +14,7 @@ fn a_unit_at_work_must_pass_its_probe_and_any_other_need_not() {
     let medium: Arc<dyn Backstore> = medium;
     let station = station();
     let unit = serving_unit("ds1", &station, &medium);
-    let table = SharedTable::new(Config::default());
+    let table = SharedTable::new(Config::default(), Plans::default());
     table.lock().units.insert(LuId::new(0), unit);
     let mut watchdog = Watchdog::new();
     let last_probe = || {

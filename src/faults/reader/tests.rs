@@ -122,7 +122,7 @@ fn values_that_cannot_be_meant_are_refused() {
         ("fault = \"latency\"\nwhen = { at-most = 0 }", "from 1 on"),
         ("fault = \"latency\"\nwhen = { burst = 0 }", "from 1 on"),
         ("fault = \"latency\"\nwhen = { for = \"0s\" }", "a time above 0"),
-        ("fault = \"latency\"\nwhen = { commands = [] }", "numbers of commands"),
+        ("fault = \"latency\"\nwhen = { commands = [0] }", "from 1 on"),
         ("fault = \"latency\"\nwhen = { in-flight = 4097 }", "ever has in flight"),
         ("fault = \"latency\"\nwhere = { lba = \"8..8\" }", "first below end"),
         ("fault = \"latency\"\nwhere = { command = 0xff }", "an operation code that is served"),

@@ -97,13 +97,6 @@ fn in_flight(key: &'static str, value: &DeValue<'_>) -> Result<u32, Problem> {
 /// The numbers of commands, in ascending order.
 fn commands(item: &Item<'_>) -> Result<Vec<u64>, Box<Diagnostic>> {
     let mut numbers = item.read_each(positive::<u64>)?;
-    if numbers.is_empty() {
-        return Err(item.diagnostic(Problem::Value {
-            key: "commands",
-            expected: "numbers of commands",
-            found: "none".to_owned(),
-        }));
-    }
     numbers.sort_unstable();
     numbers.dedup();
     Ok(numbers)

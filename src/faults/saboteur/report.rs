@@ -24,6 +24,8 @@ pub enum Disarm {
 pub struct FaultReport {
     /// The armed plans, in the order in which they were armed.
     pub plans: Vec<PlanReport>,
+    /// The plans armed last, those among them too that are disarmed.
+    pub known: Vec<(PlanId, Arc<Plan>)>,
     /// The hits that were asked for and are not forgotten, oldest first.
     pub hits: Vec<Hit>,
     /// The number of the next hit.
