@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pulsefield_backstore::Geometry;
 use pulsefield_data::Buffer;
-use pulsefield_engine::Outcome;
+use pulsefield_engine::{Outcome, limits};
 use pulsefield_scsi::{Asc, Command, Sense, SenseKey};
 use pulsefield_units::{Lba, LbaRange};
 
@@ -15,6 +15,12 @@ use crate::saboteur::alteration::{Alteration, draw_bits, flip_bits};
 use crate::saboteur::cdb;
 use crate::saboteur::facts::Facts;
 use crate::saboteur::rng::Rng;
+
+/// The longest page of `caw.page-rmw` in bytes; a longer one counts as so long. Two of them are read and
+/// written as one transfer where blocks of a COMPARE AND WRITE lie on both sides of a page's end.
+const PAGE_BYTES_MAX: u32 = 1 << 20;
+
+const _: () = assert!(2 * PAGE_BYTES_MAX <= limits::TRANSFER_BYTES_MAX);
 
 /// A COMPARE AND WRITE of at least one block, with its Data-Out.
 #[derive(Clone, Debug)]
@@ -94,7 +100,7 @@ impl Pair {
     /// `caw.page-rmw`; a page starts at a multiple of its length, and the last one ends with the medium.
     pub(super) fn page_wide(&self, page: u32, geometry: Geometry, gap: Duration) -> Play {
         let block = u64::from(geometry.block_length.bytes());
-        let page = (u64::from(page) / block).max(1);
+        let page = (u64::from(page.min(PAGE_BYTES_MAX)) / block).max(1);
         let (first, end) = (self.range.start().as_u64(), self.range.end().as_u64());
         let start = first / page * page;
         let end = end.next_multiple_of(page).min(geometry.blocks.as_u64());
