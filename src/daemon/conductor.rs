@@ -271,7 +271,10 @@ impl<'a> Conductor<'a> {
     /// Announces what there is, and sleeps unless something came in meanwhile.
     fn rest(&mut self) -> Result<(), Interruption> {
         self.ring_doorbell()?;
-        self.show_faults();
+        if self.show_faults() {
+            // The device server has something to tell.
+            return Ok(());
+        }
         self.station.completions().announce_sleep();
         if !self.take_in()? && self.station.is_quiet() {
             // Whatever else must happen happens with an event.

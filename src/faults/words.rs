@@ -84,29 +84,31 @@ fn place_of(place: &Where) -> String {
 }
 
 fn conditions(when: &When) -> String {
-    let mut parts = Vec::new();
+    let mut hits = Vec::new();
     if when.burst.get() > 1 {
-        parts.push(format!("{} in a row", when.burst));
+        hits.push(format!("{} in a row", when.burst));
     }
     if let Some(at_most) = when.at_most {
-        parts.push(format!("at most {at_most} in all"));
+        hits.push(format!("at most {at_most} in all"));
     }
     if when.in_flight > 0 {
-        parts.push(format!("while at least {} are in flight", when.in_flight));
+        hits.push(format!("only while {} or more are in flight", when.in_flight));
     }
+    let mut awake = Vec::new();
     if !when.after.is_zero() {
-        parts.push(format!("from {} after arming on", Time::from(when.after)));
+        awake.push(format!("from {} after arming on", Time::from(when.after)));
     }
     if let Some(lasting) = when.lasting {
-        parts.push(format!("for {}", Time::from(lasting)));
+        awake.push(format!("for {}", Time::from(lasting)));
     }
     if let Some(period) = when.period {
-        parts.push(format!("and again every {}", Time::from(period)));
+        awake.push(format!("again every {}", Time::from(period)));
     }
-    match parts.is_empty() {
-        true => String::new(),
-        false => format!(" It hits {}.", parts.join(", ")),
-    }
+    let sentence = |beginning: &str, parts: &[String]| match parts {
+        [] => String::new(),
+        parts => format!(" {beginning} {}.", parts.join(", ")),
+    };
+    sentence("It hits", &hits) + &sentence("It is awake", &awake)
 }
 
 impl CommandSelector {
@@ -199,8 +201,8 @@ mod tests {
                 "One rule, seed 1.",
                 "slow pulse: one COMPARE AND WRITE in 20 to ds* that brings heartbeat slot 64 of \
                  host 685eb8eb-7f3e3890-4544-bc2411b17e28 is delayed by 8s after it is carried \
-                 out. It hits at most 3 in all, from 30s after arming on. The initiator is told, \
-                 or waits in vain.",
+                 out. It hits at most 3 in all. It is awake from 30s after arming on. The \
+                 initiator is told, or waits in vain.",
             ]
         );
     }

@@ -23,16 +23,17 @@ impl Conductor<'_> {
     }
 
     /// Shows how many rules are armed, where that has changed: by order, or because a plan has ended
-    /// by itself.
-    pub(super) fn show_faults(&mut self) {
+    /// by itself. Says whether it has.
+    pub(super) fn show_faults(&mut self) -> bool {
         let armed = self.station.faults_armed();
         if armed == self.counters.faults_armed.load() {
-            return;
+            return false;
         }
         self.counters.set_faults_armed(armed);
         if armed == 0 {
             info!("no faults are armed any more");
         }
         self.server.reconfigure(self.station.config());
+        true
     }
 }

@@ -190,7 +190,7 @@ pub const CATALOGUE: &[Entry] = &[
     ),
     entry(
         "status",
-        "is not carried out, and answered {status}",
+        "is answered {status} and not carried out",
         "array overload, firmware",
         RetryHides,
         &[20, 22, 23],
@@ -261,7 +261,7 @@ pub const CATALOGUE: &[Entry] = &[
     ),
     entry(
         "stale-compare",
-        "compares with what another for the same blocks brought {age} commands ago",
+        "compares with what an earlier one for the same blocks brought ({age} back)",
         "HBA driver sends an old buffer",
         InitiatorSees,
         &[30, 33],
@@ -309,7 +309,7 @@ pub const CATALOGUE: &[Entry] = &[
     ),
     entry(
         "thin.threshold",
-        "is answered that a soft threshold is reached (06/38/07), and not carried out",
+        "is answered that a soft threshold is reached (06/38/07) and not carried out",
         "thin-provisioning warning",
         RetryHides,
         &[23],
@@ -317,7 +317,7 @@ pub const CATALOGUE: &[Entry] = &[
     ),
     entry(
         "not-ready",
-        "is not carried out, and answered NOT READY with {asc}",
+        "is answered NOT READY with {asc} and not carried out",
         "array event",
         RetryHides,
         &[16, 36],
@@ -325,7 +325,7 @@ pub const CATALOGUE: &[Entry] = &[
     ),
     entry(
         "alua-transition",
-        "is not carried out, and answered that the access state is in transition (02/04/0A)",
+        "is answered that the access state is in transition (02/04/0A) and not carried out",
         "path event",
         RetryHides,
         &[36],
@@ -333,7 +333,7 @@ pub const CATALOGUE: &[Entry] = &[
     ),
     entry(
         "unit-attention",
-        "is not carried out, and answered UNIT ATTENTION with {asc}",
+        "is answered UNIT ATTENTION with {asc} and not carried out",
         "reset, relogin, changed parameters",
         RetryHides,
         &[17],
@@ -341,7 +341,7 @@ pub const CATALOGUE: &[Entry] = &[
     ),
     entry(
         "reservation.conflict",
-        "is not carried out, and answered RESERVATION CONFLICT",
+        "is answered RESERVATION CONFLICT and not carried out",
         "RESERVE/RELEASE contention on VMFS-3 and ATS+SCSI volumes",
         RetryHides,
         &[27, 29],
@@ -357,7 +357,7 @@ pub const CATALOGUE: &[Entry] = &[
     ),
     entry(
         "medium-error",
-        "is not carried out, and answered MEDIUM ERROR with {asc} at the first block it should touch",
+        "is answered MEDIUM ERROR with {asc} at the first block it should touch and not carried out",
         "bad sectors",
         InitiatorSees,
         &[18],

@@ -64,18 +64,11 @@ fn run(plan: Plan, commands: u32) -> (Vec<Hit>, u64) {
     (hits, crate::saboteur::digest::fnv_1a(state))
 }
 
-/// The plan that lists the hits of a log.
+/// The plan that lists the hits of a log, as it comes back from a file.
 fn replay(plan: &Plan, hits: &[Hit]) -> Plan {
-    let mut replay = plan.clone();
-    for rule in &mut replay.rules {
-        let selected =
-            hits.iter().filter(|hit| hit.cause == Cause::Selected && *hit.rule == *rule.name);
-        rule.when = crate::When {
-            select: Select::Commands(selected.map(|hit| hit.command).collect()),
-            ..crate::When::default()
-        };
-    }
-    replay
+    let selected = hits.iter().filter(|hit| hit.cause == Cause::Selected);
+    let replay = plan.replay(selected.map(|hit| (&*hit.rule, hit.command)));
+    Plan::parse("replay", &replay.to_toml()).unwrap()
 }
 
 fn assert_deterministic(commands: u32) {
