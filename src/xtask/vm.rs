@@ -4,12 +4,16 @@
 //! QEMU has everything. `image` builds it once, `machine` boots it, `scenario` says what runs inside,
 //! for how long, and what came back.
 
+mod abreast;
 mod image;
 mod machine;
 mod scenario;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -20,6 +24,7 @@ use crate::tally::Tally;
 use crate::workshop::{cargo, run as run_command, target};
 use image::Image;
 
+pub(crate) use abreast::Abreast;
 pub(crate) use scenario::{SCENARIOS, Scenario};
 
 /// What to do with the guest.
@@ -33,10 +38,12 @@ pub(crate) struct Options {
     /// tcmu-runner, fileio or ramdisk.
     #[arg(long, value_name = "KIND", default_value = OURS)]
     backstore: String,
+    #[command(flatten)]
+    abreast: Abreast,
 }
 
 /// What the scenarios are written for.
-const OURS: &str = "pulsefield";
+pub(crate) const OURS: &str = "pulsefield";
 
 /// Runs what the command line asked for.
 ///
@@ -49,7 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
         names => {
             let scenarios =
                 names.iter().map(|name| Scenario::named(name)).collect::<Result<_>>()?;
-            run_all(scenarios, &options.backstore)
+            run_all(scenarios, &options.backstore, options.abreast.or(1))
         }
     }
 }
@@ -59,14 +66,14 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
 /// # Errors
 /// As [`run`].
 pub(crate) fn demo() -> Result<Tally> {
-    run_all(vec![Scenario::named("demo")?], OURS)
+    run_all(vec![Scenario::named("demo")?], OURS, 1)
 }
 
-fn run_all(scenarios: Vec<&Scenario>, backstore: &str) -> Result<Tally> {
+fn run_all(scenarios: Vec<&'static Scenario>, backstore: &str, abreast: usize) -> Result<Tally> {
     let guest = Guest::ready()?;
     let mut total = Tally::default();
-    for scenario in scenarios {
-        total += guest.run_on(scenario, backstore)?;
+    for ended in guest.run_abreast(&scenarios, backstore, abreast) {
+        total += ended.tally?;
     }
     println!("{total}");
     Ok(total)
@@ -87,22 +94,53 @@ impl Guest {
         Ok(Self { image: Image::ready()?, payload: Payload::build()? })
     }
 
-    /// Boots a fresh guest for `scenario` and reports what it found.
+    /// Runs `scenarios`, `abreast` of them at a time and in this order, each in a fresh guest whose
+    /// lines carry the scenario's name if there are others beside it. What became of each, in the
+    /// order in which they ended.
+    pub(crate) fn run_abreast(
+        &self,
+        scenarios: &[&'static Scenario],
+        backstore: &str,
+        abreast: usize,
+    ) -> Vec<Ended> {
+        let abreast = abreast.clamp(1, scenarios.len().max(1));
+        let waiting = Mutex::new(scenarios.iter());
+        let ended = Mutex::new(Vec::new());
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let run_in_turn = || {
+            while let Some(scenario) = next() {
+                let started = Instant::now();
+                let label = if abreast == 1 { "" } else { scenario.name };
+                let tally = self.run(scenario, backstore, label);
+                let took = started.elapsed();
+                let one = Ended { scenario: scenario.name, tally, took };
+                ended.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..abreast {
+                scope.spawn(run_in_turn);
+            }
+        });
+        ended.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Boots a fresh guest for `scenario` and reports what it found; `label` stands before its lines.
     ///
     /// # Errors
     /// When the guest cannot be started at all; everything that happens in it is in the tally.
-    pub(crate) fn run(&self, scenario: &Scenario) -> Result<Tally> {
-        self.run_on(scenario, OURS)
-    }
-
-    /// As [`Self::run`], with another backstore than ours.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
-    pub(crate) fn run_on(&self, scenario: &Scenario, backstore: &str) -> Result<Tally> {
+    pub(crate) fn run(&self, scenario: &Scenario, backstore: &str, label: &str) -> Result<Tally> {
         let share = share(scenario.name, &self.payload)?;
-        scenario.run(&self.image, &share, backstore)
+        scenario.run(&self.image, &share, backstore, label)
     }
+}
+
+/// What became of a scenario.
+pub(crate) struct Ended {
+    pub(crate) scenario: &'static str,
+    /// What it found; an error if its guest could not be started at all.
+    pub(crate) tally: Result<Tally>,
+    pub(crate) took: Duration,
 }
 
 fn shell() -> Result<()> {
