@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pulsefield_data::Buffer;
@@ -21,8 +22,8 @@ use self::direct::Direct;
 use self::failure::FailureLog;
 use self::zeroing::Space;
 use crate::{
-    BackstoreError, Capabilities, Extent, Geometry, Mapping, Op, OpOutput, OpenError, Request,
-    Topology,
+    BackstoreError, Capabilities, Claim, Extent, Geometry, Mapping, Op, OpOutput, OpenError,
+    Request, Topology,
 };
 
 /// The longest read that [`FileMedium::execute_if_cached`] answers: what a command of ordinary size
@@ -55,7 +56,8 @@ pub struct DeviceAccess {
 /// parts that were never written are holes and read as zeros. A device is at least that long, holds
 /// what it holds, and does not tell where it has holes.
 pub struct FileMedium {
-    file: File,
+    file: Arc<File>,
+    claim: Claim,
     name: String,
     block_length: BlockLength,
     /// Stored only by `resize`, and alone: no other memory is read on the strength of it, so
@@ -128,7 +130,9 @@ impl FileMedium {
         device: Option<DeviceAccess>,
     ) -> Self {
         let direct = device.is_some_and(|device| device.direct);
+        let file = Arc::new(file);
         Self {
+            claim: Claim::new(file.clone()),
             file,
             name,
             block_length: geometry.block_length,
@@ -143,8 +147,19 @@ impl FileMedium {
         }
     }
 
+    /// The same medium, which another open file keeps others off.
+    #[must_use]
+    pub fn claimed_by(self, claim: Claim) -> Self {
+        Self { claim, ..self }
+    }
+
+    /// As [`Backstore::claim`](crate::Backstore::claim): its own file, or who was named instead.
+    pub fn claim(&self) -> Claim {
+        self.claim.clone()
+    }
+
     /// The file itself, to ask the operating system about it.
-    pub const fn file(&self) -> &File {
+    pub fn file(&self) -> &File {
         &self.file
     }
 
@@ -219,7 +234,7 @@ impl FileMedium {
 
     /// How long the file or device is now. Moves the file's position, which nobody uses.
     fn size(&self) -> io::Result<u64> {
-        (&self.file).seek(SeekFrom::End(0))
+        (&*self.file).seek(SeekFrom::End(0))
     }
 
     fn refused(&self, action: &'static str, source: io::Error) -> OpenError {

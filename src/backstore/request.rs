@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pulsefield_data::Buffer;
 use pulsefield_units::{BlockCount, BlockLength, LbaRange};
 
-use crate::{BackstoreError, OpenError};
+use crate::{BackstoreError, Claim, OpenError};
 
 /// An open medium of one logical unit.
 ///
@@ -26,6 +26,12 @@ pub trait Backstore: Send + Sync {
     /// How many bytes of space the medium takes now, data that is still to be written back included;
     /// `None` if it cannot tell. Asked between commands: never waits for the medium.
     fn allocated_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    /// What keeps others off the medium, if anything does: for whoever opens the same medium to take
+    /// this one's place ([`OpenSpec::claim`](crate::OpenSpec::claim)).
+    fn claim(&self) -> Option<Claim> {
         None
     }
 

@@ -193,7 +193,7 @@ impl Lun {
         let device = self.device();
         let geometry = media::geometry(device.size()?, device.block_size()?)?;
         let cfgstring = self.name.cfgstring().unwrap_or_default();
-        match self.commons.media.open(self.name.device(), cfgstring, geometry) {
+        match self.commons.media.open(self.name.device(), cfgstring, geometry, None) {
             Ok(medium) => Ok((medium, None)),
             Err(error) if self.arrival == Arrival::LeftBehind => {
                 Ok((Arc::new(Absent(geometry)), Some(error)))

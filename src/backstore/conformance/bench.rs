@@ -264,7 +264,7 @@ fn open(
         panic!("{text} is refused: {error}");
     }
     assert_eq!(files(), before, "checking {text} changed something");
-    let spec = OpenSpec { name: "conformance".to_owned(), config, geometry };
+    let spec = OpenSpec { name: "conformance".to_owned(), config, geometry, claim: None };
     let medium = subject.handler.open(&spec).unwrap_or_else(|error| panic!("{text}: {error}"));
     assert_eq!(medium.geometry(), geometry);
     medium

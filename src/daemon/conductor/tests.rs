@@ -77,7 +77,7 @@ impl Lu {
     }
 
     fn on(cfgstring: &str) -> Self {
-        Self::new(Media::new().open("test", cfgstring, geometry(64)).unwrap())
+        Self::new(Media::new().open("test", cfgstring, geometry(64), None).unwrap())
     }
 
     fn submit(&self, cdb: &[u8], data: Data) -> Submitted {
@@ -174,7 +174,7 @@ fn no_command_is_carried_out_before_the_unit_is_as_it_was_saved() {
     let mut station = Station::new(uio.events(), LuConfig::default()).unwrap();
     let mailbox = station.mailbox();
     let (loading, loads) = unbounded();
-    let medium = Media::new().open("test", "ram/", geometry(64)).unwrap();
+    let medium = Media::new().open("test", "ram/", geometry(64), None).unwrap();
     let thread = thread::spawn({
         let uio = uio.clone();
         move || {
@@ -271,7 +271,7 @@ fn a_batch_shares_doorbells_and_every_command_is_answered() {
 fn short_data_in_leaves_a_residual_and_no_stale_byte() {
     for read_length in [true, false] {
         let features = Features { read_length, ..Options::default().features };
-        let medium = Media::new().open("test", "ram/", geometry(64)).unwrap();
+        let medium = Media::new().open("test", "ram/", geometry(64), None).unwrap();
         let lu = Lu::with_options(medium, Options { features, ..Options::default() });
         // One block asked for, two expected.
         let answer = lu.execute(&read(0, 1), Data::In(1024));

@@ -87,7 +87,7 @@ impl Uio for HandmadeUio {
 }
 
 fn memory() -> Arc<dyn Backstore> {
-    Media::new().open("test", "ram/", geometry(64)).unwrap()
+    Media::new().open("test", "ram/", geometry(64), None).unwrap()
 }
 
 #[test]
