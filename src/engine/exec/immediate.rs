@@ -206,7 +206,8 @@ fn describe_unit(unit: &LogicalUnit, inquiry: Inquiry, out: &mut Vec<u8>) {
     }
 }
 
-fn read_capacity(unit: &LogicalUnit) -> ReadCapacityData {
+/// What READ CAPACITY tells of the unit.
+pub(crate) fn read_capacity(unit: &LogicalUnit) -> ReadCapacityData {
     let thin = unit.capabilities.thin;
     ReadCapacityData {
         blocks: unit.geometry.blocks,
