@@ -14,6 +14,7 @@ use pulsefield_backstore::OpTag;
 use pulsefield_engine::{Identity, LuConfig, PortGroup, SavedState};
 use pulsefield_units::BlockCount;
 
+use crate::change_medium::MediumChange;
 use crate::completions::Completions;
 use crate::copying::{CopyEnd, CopyRequest, Reachable};
 
@@ -30,6 +31,8 @@ pub(crate) enum Message {
     Reconfigure(LuConfig),
     /// The medium has this many blocks; `done` hears of it once nothing is in flight beyond them.
     Resize { blocks: BlockCount, done: Sender<()> },
+    /// Serve another medium.
+    ChangeMedium(MediumChange),
     /// WCE on or off.
     SetWriteCache(bool),
     /// Answer to [`pulsefield_engine::Query::Identity`].

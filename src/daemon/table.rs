@@ -121,6 +121,20 @@ impl Table {
         }
     }
 
+    /// Notes that a unit serves another medium, and is called by another `name` for that.
+    pub(crate) fn change_medium(&mut self, id: LuId, name: UioName, medium: Weak<dyn Backstore>) {
+        let Some(unit) = self.units.get_mut(&id) else { return };
+        if let Some(service) = &mut unit.service {
+            if let Some(medium) = medium.upgrade() {
+                service.geometry = medium.geometry();
+            }
+            service.medium = medium;
+            // It had perhaps been served without a medium.
+            unit.state = LunState::Serving;
+            unit.name = name;
+        }
+    }
+
     /// Changes what is known of a unit that serves.
     pub(crate) fn change_service(&mut self, id: LuId, change: impl FnOnce(&mut Service)) {
         if let Some(service) = self.units.get_mut(&id).and_then(|unit| unit.service.as_mut()) {

@@ -24,6 +24,7 @@ use crate::testing::{
     Asked, FnMedium, Listening, PATIENCE, STALE, SimulatedUio, block, geometry, held_medium,
 };
 
+mod changes;
 mod copies;
 mod hostile;
 mod pools;
@@ -62,7 +63,7 @@ impl Lu {
         Self::with_options(medium, Options::default())
     }
 
-    fn with_options(medium: Arc<dyn Backstore>, options: Options) -> Self {
+    fn with_options(mut medium: Arc<dyn Backstore>, options: Options) -> Self {
         let uio = SimulatedUio::new(options);
         let ring = uio.attach();
         let mut station = Station::new(uio.events(), LuConfig::default()).unwrap();
@@ -71,7 +72,10 @@ impl Lu {
         let thread = thread::spawn({
             let (uio, counters) = (uio.clone(), counters.clone());
             let surroundings = Listening::new(asked_for, mailbox.clone());
-            move || Conductor::new(&mut station, &uio, &surroundings, ring, medium, counters).run()
+            move || {
+                let medium = &mut medium;
+                Conductor::new(&mut station, &uio, &surroundings, ring, medium, counters).run()
+            }
         });
         Self { uio, mailbox, counters, asked, thread }
     }
@@ -174,11 +178,11 @@ fn no_command_is_carried_out_before_the_unit_is_as_it_was_saved() {
     let mut station = Station::new(uio.events(), LuConfig::default()).unwrap();
     let mailbox = station.mailbox();
     let (loading, loads) = unbounded();
-    let medium = Media::new().open("test", "ram/", geometry(64), None).unwrap();
+    let mut medium = Media::new().open("test", "ram/", geometry(64), None).unwrap();
     let thread = thread::spawn({
         let uio = uio.clone();
         move || {
-            let counters = Arc::default();
+            let (medium, counters) = (&mut medium, Arc::default());
             Conductor::new(&mut station, &uio, &Slow(loading), ring, medium, counters).run()
         }
     });
