@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::tally::Tally;
-use crate::vm::{Abreast, Guest, OURS, SCENARIOS, Scenario};
+use crate::vm::{Abreast, Guest, Run, SCENARIOS, Scenario};
 use crate::workshop::{cargo, output, run as run_command};
 use crate::{deny, layers, packages};
 
@@ -80,8 +80,9 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
             Some(guest) => {
                 println!("== scenarios");
                 let abreast = options.abreast.or_what_fits();
-                for ended in guest.run_abreast(&plan.scenarios, OURS, abreast) {
-                    summary.add(ended.scenario, ended.tally, ended.took);
+                let runs: Vec<_> = plan.scenarios.into_iter().map(Run::of_ours).collect();
+                for ended in guest.run_abreast(&runs, abreast) {
+                    summary.add(ended.run.scenario.name, ended.tally, ended.took);
                 }
             }
             None => plan.scenarios.iter().for_each(|one| summary.leave_out(one.name)),

@@ -43,7 +43,7 @@ pub(crate) struct Options {
 }
 
 /// What the scenarios are written for.
-pub(crate) const OURS: &str = "pulsefield";
+const OURS: &str = "pulsefield";
 
 /// Runs what the command line asked for.
 ///
@@ -54,9 +54,10 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
         [one] if one == "build" => Image::ready().map(|_| Tally::one(true)),
         [one] if one == "shell" => shell().map(|()| Tally::one(true)),
         names => {
-            let scenarios =
-                names.iter().map(|name| Scenario::named(name)).collect::<Result<_>>()?;
-            run_all(scenarios, &options.backstore, options.abreast.or(1))
+            let backstore = options.backstore.as_str();
+            let run = |name: &String| Ok(Run { scenario: Scenario::named(name)?, backstore });
+            let runs: Vec<_> = names.iter().map(run).collect::<Result<_>>()?;
+            run_all(&runs, options.abreast.or(1))
         }
     }
 }
@@ -66,13 +67,13 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
 /// # Errors
 /// As [`run`].
 pub(crate) fn demo() -> Result<Tally> {
-    run_all(vec![Scenario::named("demo")?], OURS, 1)
+    run_all(&[Run::of_ours(Scenario::named("demo")?)], 1)
 }
 
-fn run_all(scenarios: Vec<&'static Scenario>, backstore: &str, abreast: usize) -> Result<Tally> {
+fn run_all(runs: &[Run<'_>], abreast: usize) -> Result<Tally> {
     let guest = Guest::ready()?;
     let mut total = Tally::default();
-    for ended in guest.run_abreast(&scenarios, backstore, abreast) {
+    for ended in guest.run_abreast(runs, abreast) {
         total += ended.tally?;
     }
     println!("{total}");
@@ -94,26 +95,20 @@ impl Guest {
         Ok(Self { image: Image::ready()?, payload: Payload::build()? })
     }
 
-    /// Runs `scenarios`, `abreast` of them at a time and in this order, each in a fresh guest whose
-    /// lines carry the scenario's name if there are others beside it. What became of each, in the
-    /// order in which they ended.
-    pub(crate) fn run_abreast(
-        &self,
-        scenarios: &[&'static Scenario],
-        backstore: &str,
-        abreast: usize,
-    ) -> Vec<Ended> {
-        let abreast = abreast.clamp(1, scenarios.len().max(1));
-        let waiting = Mutex::new(scenarios.iter());
+    /// Does `runs`, `abreast` of them at a time and in this order, each in a fresh guest whose lines
+    /// carry the run's name if there are others beside it. What became of each, in the order in which
+    /// they ended.
+    pub(crate) fn run_abreast<'a>(&self, runs: &[Run<'a>], abreast: usize) -> Vec<Ended<'a>> {
+        let abreast = abreast.clamp(1, runs.len().max(1));
+        let waiting = Mutex::new(runs.iter());
         let ended = Mutex::new(Vec::new());
         let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
         let run_in_turn = || {
-            while let Some(scenario) = next() {
+            while let Some(&run) = next() {
                 let started = Instant::now();
-                let label = if abreast == 1 { "" } else { scenario.name };
-                let tally = self.run(scenario, backstore, label);
-                let took = started.elapsed();
-                let one = Ended { scenario: scenario.name, tally, took };
+                let label = if abreast == 1 { String::new() } else { run.name() };
+                let tally = self.run(run, &label);
+                let one = Ended { run, tally, took: started.elapsed() };
                 ended.lock().unwrap_or_else(PoisonError::into_inner).push(one);
             }
         };
@@ -125,19 +120,43 @@ impl Guest {
         ended.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Boots a fresh guest for `scenario` and reports what it found; `label` stands before its lines.
-    ///
-    /// # Errors
-    /// When the guest cannot be started at all; everything that happens in it is in the tally.
-    pub(crate) fn run(&self, scenario: &Scenario, backstore: &str, label: &str) -> Result<Tally> {
-        let share = share(scenario.name, &self.payload)?;
-        scenario.run(&self.image, &share, backstore, label)
+    fn run(&self, run: Run<'_>, label: &str) -> Result<Tally> {
+        let share = share(&run.name(), &self.payload)?;
+        run.scenario.run(&self.image, &share, run.backstore, label)
     }
 }
 
-/// What became of a scenario.
-pub(crate) struct Ended {
-    pub(crate) scenario: &'static str,
+/// A scenario, on whose backstore.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    pub(crate) scenario: &'static Scenario,
+    /// As the guest's program names it.
+    pub(crate) backstore: &'a str,
+}
+
+impl Run<'static> {
+    pub(crate) const fn of_ours(scenario: &'static Scenario) -> Self {
+        Self { scenario, backstore: OURS }
+    }
+}
+
+impl Run<'_> {
+    fn name(&self) -> String {
+        match self.backstore {
+            OURS => self.scenario.name.to_owned(),
+            other => format!("{}-{other}", self.scenario.name),
+        }
+    }
+
+    /// What the guest's program leaves behind.
+    pub(crate) fn results(&self) -> PathBuf {
+        folder(&self.name()).join("results/results.json")
+    }
+}
+
+/// What became of a run.
+pub(crate) struct Ended<'a> {
+    pub(crate) run: Run<'a>,
     /// What it found; an error if its guest could not be started at all.
     pub(crate) tally: Result<Tally>,
     pub(crate) took: Duration,
@@ -165,9 +184,13 @@ impl Payload {
     }
 }
 
+fn folder(name: &str) -> PathBuf {
+    target().join("vm").join(name)
+}
+
 /// Lays out the folder that the guest sees as `/host`, empty of earlier results.
 fn share(name: &str, payload: &Payload) -> Result<PathBuf> {
-    let share = target().join("vm").join(name);
+    let share = folder(name);
     if share.exists() {
         fs::remove_dir_all(&share).with_context(|| format!("cannot empty {}", share.display()))?;
     }

@@ -8,7 +8,7 @@ use clap::Args;
 /// How many guests run side by side.
 #[derive(Args)]
 pub(crate) struct Abreast {
-    /// How many guests run side by side; by default one with `vm`, and with `test` one for each
+    /// How many guests run side by side; by default one with `vm`, and otherwise one for each
     /// processor, as far as memory goes.
     #[arg(long = "jobs", short = 'j', value_name = "N")]
     wanted: Option<usize>,
