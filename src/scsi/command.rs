@@ -169,7 +169,7 @@ impl Command {
                 SanitizeMethod::Overwrite { parameter_list_length } => {
                     DataLength::ParameterList(parameter_list_length.into())
                 }
-                SanitizeMethod::BlockErase => DataLength::None,
+                SanitizeMethod::BlockErase | SanitizeMethod::CryptographicErase => DataLength::None,
             },
             Self::Read(command) => DataLength::In(bytes(command.extent)),
             Self::Write(command) => DataLength::Out(bytes(command.extent)),

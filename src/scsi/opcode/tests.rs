@@ -114,7 +114,7 @@ fn a_cdb_cut_short_is_pointed_at_where_it_ends() {
 
 #[test]
 fn an_unknown_service_action_is_pointed_at() {
-    for bytes in [&[0x9e, 0x1f][..], &[0xa3, 0x00], &[0x9e], &[0x5f, 0x1f], &[0x48, 0x03]] {
+    for bytes in [&[0x9e, 0x1f][..], &[0xa3, 0x00], &[0x9e], &[0x5f, 0x1f], &[0x48, 0x04]] {
         assert_eq!(
             parse(&Cdb::new(bytes)),
             Err(Sense::invalid_field_in_cdb(1, Some(4))),

@@ -62,7 +62,7 @@ const QUERIES: [Query; 25] = [
 
 /// Commands that change the unit; each must end with 0.
 #[rustfmt::skip]
-const CHANGES: [Query; 13] = [
+const CHANGES: [Query; 14] = [
     ("sg_unmap --lba=2048 --num=8", &[]),
     ("sg_write_same --lba=4096 --num=64 --xferlen=512 --in=/dev/zero", &[]),
     ("sg_write_same --16 --unmap --lba=4096 --num=64 --xferlen=512 --in=/dev/zero", &[]),
@@ -75,6 +75,7 @@ const CHANGES: [Query; 13] = [
     ("sg_start --pc=3", &[]),
     ("sg_start --pc=1", &[]),
     ("sg_sanitize --overwrite --zero --quick --wait", &[]),
+    ("sg_sanitize --crypto --quick --wait", &[]),
     ("sg_format --format --quick --wait --size=512", &[]),
 ];
 
