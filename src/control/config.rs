@@ -14,6 +14,7 @@
 //! physical_block_bytes = 512        # 4096 makes 512-byte blocks a 512e disk
 //! removable = false                 # START STOP UNIT may eject the medium
 //! read_only = false                 # refuse whatever would change the medium
+//! provisioning = "thin"             # "full": every block is mapped, no UNMAP
 //! metadata = []                     # blocks known to be VMFS metadata: the heartbeat lane
 //! vendor = "PULSEFLD"               # INQUIRY texts: at most 8,
 //! product = "PULSEFIELD LUN"        # 16
@@ -53,7 +54,7 @@ use section::Section;
 pub use diagnostic::{ConfigError, Diagnostic};
 pub use names::{InquiryText, Naa};
 pub use pool::{ByteSize, Percentage, PoolConfig};
-pub use value::{LogLevel, PhysicalBlock, RotationRate};
+pub use value::{LogLevel, PhysicalBlock, Provisioning, RotationRate};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -96,6 +97,8 @@ pub struct LunConfig {
     pub removable: bool,
     /// Commands that would change the medium are refused.
     pub read_only: bool,
+    /// Whether initiators may give space back where the medium can.
+    pub provisioning: Provisioning,
     /// Blocks known to be VMFS metadata: reads and writes inside take the heartbeat lane.
     #[serde(serialize_with = "value::write_ranges")]
     pub metadata: Vec<LbaRange>,
@@ -126,6 +129,7 @@ impl Default for LunConfig {
             physical_block_bytes: PhysicalBlock::LIKE_LOGICAL,
             removable: false,
             read_only: false,
+            provisioning: Provisioning::Thin,
             metadata: Vec::new(),
             vendor: InquiryText::of("PULSEFLD"),
             product: InquiryText::of("PULSEFIELD LUN"),
@@ -253,6 +257,8 @@ impl LunConfig {
             .unwrap_or(default.physical_block_bytes);
         let removable = section.value("removable", value::boolean)?.unwrap_or(default.removable);
         let read_only = section.value("read_only", value::boolean)?.unwrap_or(default.read_only);
+        let provisioning =
+            section.value("provisioning", Provisioning::read)?.unwrap_or(default.provisioning);
         let metadata =
             section.values("metadata", value::range)?.unwrap_or_else(|| default.metadata.clone());
         let vendor = section.value("vendor", InquiryText::read)?;
@@ -276,6 +282,7 @@ impl LunConfig {
             naa,
             removable,
             read_only,
+            provisioning,
             copy_group,
             pool,
         })

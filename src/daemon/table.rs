@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use pulsefield_backstore::{Backstore, Geometry};
-use pulsefield_control::config::{Config, LunConfig};
+use pulsefield_control::config::{Config, LunConfig, Provisioning};
 use pulsefield_control::protocol::LunState;
 use pulsefield_engine::{LuConfig, PoolLimits};
 use pulsefield_kernel::UioName;
@@ -86,6 +86,7 @@ impl Table {
             naa,
             removable,
             read_only,
+            provisioning,
             // Asked for when a copy wants to reach another unit.
             copy_group: _,
             pool: _,
@@ -99,6 +100,7 @@ impl Table {
             compare_and_write_blocks_max: *compare_and_write_max_blocks,
             removable: *removable,
             read_only: *read_only,
+            fully_provisioned: *provisioning == Provisioning::Full,
             metadata: metadata.clone(),
             medium_rotation_rate: medium_rotation_rate.as_u16(),
             physical_block_bytes: physical_block_bytes.bytes(),

@@ -134,7 +134,7 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
             if write_same.anchor {
                 return Err(scsi::WriteSame::ANCHOR_NOT_SUPPORTED);
             }
-            if write_same.unmap && !unit.capabilities.thin {
+            if write_same.unmap && !unit.thin() {
                 return Err(scsi::WriteSame::UNMAP_NOT_SUPPORTED);
             }
             let range = write_same_range(unit, write_same.extent)?;

@@ -103,7 +103,7 @@ enum Saved {
 impl Background {
     /// Formatting all of `range`, which is the whole medium.
     pub(crate) fn format(unit: &LogicalUnit, range: LbaRange) -> Self {
-        let work = Work::Zero { may_unmap: unit.capabilities.thin };
+        let work = Work::Zero { may_unmap: unit.thin() };
         let piece = unit.blocks_in(limits::BACKGROUND_ZERO_BYTES);
         Self::new(Operation::Format, work, range, piece, 1)
     }

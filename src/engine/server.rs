@@ -353,7 +353,10 @@ impl<T, O: Observer> DeviceServer<T, O> {
         if told(&config) != told(&self.unit.config) {
             self.raise(UnitAttention::InquiryDataHasChanged);
         }
-        if config.physical_block_bytes != self.unit.config.physical_block_bytes {
+        let capacity_data =
+            |config: &LuConfig| (config.physical_block_bytes, config.fully_provisioned);
+        if capacity_data(&config) != capacity_data(&self.unit.config) {
+            // LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT and LBPME.
             self.raise(UnitAttention::CapacityDataHasChanged);
         }
         if config.read_only != self.unit.config.read_only {

@@ -9,6 +9,8 @@ pub(crate) struct Shape {
     pub(crate) name: &'static str,
     pub(crate) geometry: Geometry,
     pub(crate) capabilities: Capabilities,
+    /// No use is made of what the medium could unmap.
+    pub(crate) fully_provisioned: bool,
     /// MAXIMUM COMPARE AND WRITE LENGTH in blocks.
     pub(crate) compare_and_write_blocks_max: u8,
 }
@@ -37,29 +39,40 @@ const THICK: Capabilities = Capabilities {
 const SMALL: u64 = 96;
 
 /// Every shape.
-pub(crate) const SHAPES: [Shape; 5] = [
+pub(crate) const SHAPES: [Shape; 6] = [
     Shape {
         name: "512-byte blocks, thick, cached",
         geometry: geometry(BlockLength::B512, SMALL),
         capabilities: THICK,
+        fully_provisioned: false,
         compare_and_write_blocks_max: 1,
     },
     Shape {
         name: "512-byte blocks, thin, atomic writes",
         geometry: geometry(BlockLength::B512, SMALL),
         capabilities: Capabilities { write_cache: false, thin: true, atomic_write: true, ..THICK },
+        fully_provisioned: false,
         compare_and_write_blocks_max: 8,
+    },
+    Shape {
+        name: "512-byte blocks, fully provisioned on a thin medium",
+        geometry: geometry(BlockLength::B512, SMALL),
+        capabilities: Capabilities { thin: true, ..THICK },
+        fully_provisioned: true,
+        compare_and_write_blocks_max: 1,
     },
     Shape {
         name: "4096-byte blocks, thin, native compare and write",
         geometry: geometry(BlockLength::B4096, SMALL),
         capabilities: Capabilities { thin: true, compare_and_write: true, ..THICK },
+        fully_provisioned: false,
         compare_and_write_blocks_max: 255,
     },
     Shape {
         name: "read-only",
         geometry: geometry(BlockLength::B512, SMALL),
         capabilities: Capabilities { read_only: true, ..THICK },
+        fully_provisioned: false,
         compare_and_write_blocks_max: 1,
     },
     // More blocks than 32 bits can name, and more than one command may ask for. Keeps nothing.
@@ -67,11 +80,17 @@ pub(crate) const SHAPES: [Shape; 5] = [
         name: "2^33 blocks, thin",
         geometry: geometry(BlockLength::B512, 1 << 33),
         capabilities: Capabilities { thin: true, ..THICK },
+        fully_provisioned: false,
         compare_and_write_blocks_max: 1,
     },
 ];
 
 impl Shape {
+    /// Whether blocks can be deallocated (LBPME of READ CAPACITY (16)).
+    pub(crate) fn thin(&self) -> bool {
+        self.capabilities.thin && !self.fully_provisioned
+    }
+
     /// Bytes in a block.
     pub(crate) fn block_bytes(&self) -> u64 {
         self.geometry.block_length.bytes().into()

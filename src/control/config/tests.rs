@@ -5,6 +5,7 @@ const FULL: &str = r#"
 [lun.ds1]
 removable = true
 read_only = true
+provisioning = "full"
 metadata = ["43008..51200", "0..1"]
 copy_group = ""
 
@@ -53,6 +54,8 @@ fn a_lun_overrides_the_defaults_wherever_they_stand() {
     assert_eq!(ds1.medium_rotation_rate.as_u16(), 7200);
     assert_eq!(ds1.physical_block_bytes.bytes(), 4096);
     assert!(ds1.removable && ds1.read_only);
+    assert_eq!(ds1.provisioning, Provisioning::Full);
+    assert_eq!(config.for_lun("other").provisioning, Provisioning::Thin);
     let ranges: Vec<String> = ds1.metadata.iter().map(LbaRange::to_string).collect();
     assert_eq!(ranges, ["43008..51200", "0..1"]);
     assert_eq!(config.for_lun("a.b").compare_and_write_max_blocks.get(), 255);
@@ -88,7 +91,7 @@ fn the_effective_configuration_reads_back_as_itself() {
         Config::default().to_toml_effective(),
         "[daemon]\nlog = \"info\"\ndbus = true\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
          medium_rotation_rate = 1\nphysical_block_bytes = 512\nremovable = false\n\
-         read_only = false\nmetadata = []\n\
+         read_only = false\nprovisioning = \"thin\"\nmetadata = []\n\
          vendor = \"PULSEFLD\"\nproduct = \"PULSEFIELD LUN\"\nrevision = \"0001\"\n\
          copy_group = \"\"\npool = \"\"\n"
     );
@@ -156,6 +159,8 @@ fn every_wrong_type_and_value_is_refused() {
         ("defaults.compare_and_write_max_blocks = 0", "1 to 255 blocks, not 0"),
         ("defaults.compare_and_write_max_blocks = -1", "1 to 255 blocks, not -1"),
         ("defaults.physical_block_bytes = 520", "512 or 4096 bytes, not 520"),
+        ("defaults.provisioning = \"thick\"", "provisioning cannot be \"thick\""),
+        ("defaults.provisioning = false", "provisioning must be a string, not a boolean"),
         ("defaults.vendor = \"PULSEFIELD\"", "at most 8 printable ASCII characters, not"),
         ("defaults.product = \"a\\tb\"", "at most 16 printable ASCII characters, not"),
         ("defaults.revision = \"1.0é\"", "at most 4 printable ASCII characters, not"),

@@ -54,9 +54,7 @@ impl CopyOp {
         match self {
             Self::Read(range) => Op::Read { range },
             Self::Write(range) => Op::Write { range, durable },
-            Self::WriteZeroes(range) => {
-                Op::WriteZeroes { range, durable, may_unmap: unit.capabilities.thin }
-            }
+            Self::WriteZeroes(range) => Op::WriteZeroes { range, durable, may_unmap: unit.thin() },
         }
     }
 }

@@ -1,4 +1,5 @@
 mod atomicity;
+mod full_provisioning;
 mod hostile;
 mod lanes;
 

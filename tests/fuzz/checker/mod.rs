@@ -176,7 +176,7 @@ fn reasons(shape: &Shape, form: Option<&Form>, sent: &Sent) -> Reasons {
     };
     match form.presence {
         Presence::Kernel | Presence::Absent => reasons.must.push(INVALID_OPCODE),
-        Presence::Thin if !shape.capabilities.thin => reasons.must.push(INVALID_OPCODE),
+        Presence::Thin if !shape.thin() => reasons.must.push(INVALID_OPCODE),
         Presence::Maybe if form.role == Role::WriteAtomic && !shape.capabilities.atomic_write => {
             reasons.must.push(INVALID_OPCODE);
         }
@@ -225,7 +225,7 @@ fn of_blocks(shape: &Shape, role: Role, sent: &Sent, reasons: &mut Reasons) {
         Role::WriteSame => {
             let (anchor, unmap) = (bits & 0x10 != 0, bits & 0x08 != 0);
             // ANC_SUP is 0; PBDATA and LBDATA are obsolete.
-            anchor || unmap && !shape.capabilities.thin || bits & 0x06 != 0
+            anchor || unmap && !shape.thin() || bits & 0x06 != 0
         }
         // MAXIMUM ATOMIC BOUNDARY SIZE is 0.
         Role::WriteAtomic => number(cdb, 10, 2) != 0,
@@ -241,7 +241,7 @@ fn of_blocks(shape: &Shape, role: Role, sent: &Sent, reasons: &mut Reasons) {
         Role::PreFetch | Role::SynchronizeCache => false,
         Role::CompareAndWrite => counted > shape.compare_and_write_blocks_max.into(),
         // WSNZ is set on thin units.
-        Role::WriteSame if blocks == 0 && shape.capabilities.thin => true,
+        Role::WriteSame if blocks == 0 && shape.thin() => true,
         Role::WriteSame => counted > write_same_blocks_max(shape),
         _ => counted > transfer_blocks_max(shape),
     };
@@ -311,7 +311,7 @@ pub(crate) fn transfer_blocks_max(shape: &Shape) -> u64 {
     (8 << 20) / shape.block_bytes()
 }
 
-/// MAXIMUM WRITE SAME LENGTH of the Block Limits page: 32 MiB.
+/// MAXIMUM WRITE SAME LENGTH of the Block Limits page: 16 MiB.
 pub(crate) fn write_same_blocks_max(shape: &Shape) -> u64 {
     (16 << 20) / shape.block_bytes()
 }

@@ -234,7 +234,7 @@ fn block_limits_are_those_that_are_enforced() {
                 &[0; 4],
                 &[0; 4],
                 &[0; 4],
-                &[0, 0, 0, 8],
+                &[0; 4],
                 &[0; 4],
                 &write_same,
                 &[0; 4],
