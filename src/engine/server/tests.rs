@@ -2,6 +2,7 @@ mod atomicity;
 mod full_provisioning;
 mod hostile;
 mod lanes;
+mod vaai;
 
 use pulsefield_backstore::Op;
 use pulsefield_scsi::Status;
