@@ -2,7 +2,7 @@
 
 use pulsefield_backstore::{Capabilities, Geometry};
 use pulsefield_scsi::log_page::{ProvisioningResources, Statistics};
-use pulsefield_scsi::mode_page::{ModeParameters, ModeSettings};
+use pulsefield_scsi::mode_page::{ModeParameters, ModeSettings, PROVISIONING_THRESHOLDS_MAX};
 use pulsefield_scsi::parameter::CopyLimits;
 use pulsefield_scsi::vpd::BlockLimits;
 use pulsefield_scsi::{Asc, Extent, Sense, SenseKey, opcode};
@@ -160,7 +160,20 @@ impl LogicalUnit {
             read_only: self.read_only(),
             blocks: self.geometry.blocks,
             block_length: self.geometry.block_length,
+            provisioning_thresholds: self.provisioning_thresholds(),
         }
+    }
+
+    /// At how many available threshold sets initiators are warned, of the first thresholds that are
+    /// reached as the pool fills.
+    pub(crate) fn provisioning_thresholds(&self) -> Vec<u32> {
+        let Some(pool) = self.space.pool() else { return Vec::new() };
+        let available = |threshold: &u64| {
+            let sets =
+                pool.limit.saturating_sub(*threshold) / u64::from(limits::THRESHOLD_SET_BYTES);
+            u32::try_from(sets).unwrap_or(u32::MAX)
+        };
+        pool.thresholds.iter().take(PROVISIONING_THRESHOLDS_MAX).map(available).collect()
     }
 
     /// MAXIMUM TRANSFER LENGTH in blocks.

@@ -366,7 +366,12 @@ impl<T, O: Observer> DeviceServer<T, O> {
         if !config.removable {
             self.unit.readiness.put_back();
         }
+        let thresholds = self.unit.provisioning_thresholds();
         self.unit.space.set_pool(config.pool.clone());
+        if thresholds != self.unit.provisioning_thresholds() {
+            // The Logical Block Provisioning mode page.
+            self.raise(UnitAttention::ModeParametersChanged);
+        }
         self.unit.config = config;
         // Whom copies may reach is a setting too.
         self.unit.copy_peers.clear();
