@@ -185,6 +185,7 @@ const fn does_without_medium(command: &Command) -> bool {
         Command::RequestSense(_)
             | Command::Inquiry(_)
             | Command::ModeSense(_)
+            | Command::LogSelect(_)
             | Command::LogSense(_)
             | Command::ReceiveDiagnosticResults(_)
             | Command::SendNoDiagnostic

@@ -12,6 +12,7 @@ use crate::cdb::identifying_information::{
     ReportIdentifyingInformation, SetIdentifyingInformation,
 };
 use crate::cdb::inquiry::Inquiry;
+use crate::cdb::log_select::LogSelect;
 use crate::cdb::log_sense::LogSense;
 use crate::cdb::mode_select::ModeSelect;
 use crate::cdb::mode_sense::ModeSense;
@@ -54,6 +55,8 @@ pub enum Command {
     ModeSense(ModeSense),
     /// MODE SELECT (6) and (10).
     ModeSelect(ModeSelect),
+    /// LOG SELECT.
+    LogSelect(LogSelect),
     /// LOG SENSE.
     LogSense(LogSense),
     /// RECEIVE DIAGNOSTIC RESULTS.
@@ -158,6 +161,9 @@ impl Command {
             Self::ModeSense(command) => in_up_to(command.allocation_length),
             Self::ReceiveDiagnosticResults(command) => in_up_to(command.allocation_length),
             Self::LogSense(command) => in_up_to(command.allocation_length),
+            Self::LogSelect(command) => {
+                DataLength::ParameterList(command.parameter_list_length.into())
+            }
             Self::ModeSelect(command) => {
                 DataLength::ParameterList(command.parameter_list_length.into())
             }

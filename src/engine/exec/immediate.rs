@@ -127,6 +127,7 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         Command::TestUnitReady
         | Command::SendNoDiagnostic
         | Command::DefaultSelfTest
+        | Command::LogSelect(_)
         | Command::ModeSelect(_)
         | Command::SetIdentifyingInformation(_)
         | Command::StartStopUnit(_)

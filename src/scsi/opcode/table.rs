@@ -7,11 +7,12 @@ use super::{
 };
 use crate::cdb::{
     compare_and_write, diagnostic, extended_copy, format_unit, get_lba_status,
-    identifying_information, inquiry, log_sense, mode_select, mode_sense, or_write, pre_fetch,
-    prevent_allow_medium_removal, read, read_capacity, read_defect_data, receive_copy_results,
-    report_supported_operation_codes, report_supported_task_management_functions,
-    report_target_port_groups, request_sense, sanitize, set_target_port_groups, start_stop_unit,
-    synchronize_cache, test_unit_ready, unmap, verify, write, write_atomic, write_long, write_same,
+    identifying_information, inquiry, log_select, log_sense, mode_select, mode_sense, or_write,
+    pre_fetch, prevent_allow_medium_removal, read, read_capacity, read_defect_data,
+    receive_copy_results, report_supported_operation_codes,
+    report_supported_task_management_functions, report_target_port_groups, request_sense, sanitize,
+    set_target_port_groups, start_stop_unit, synchronize_cache, test_unit_ready, unmap, verify,
+    write, write_atomic, write_long, write_same,
 };
 
 /// A row without service action.
@@ -89,6 +90,8 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "SANITIZE, CRYPTOGRAPHIC ERASE", Engine(sanitize::parse_cryptographic_erase)),
     action(&[SANITIZE, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x04],
         "SANITIZE, EXIT FAILURE MODE", Engine(sanitize::parse_exit_failure_mode)),
+    command(&[0x4c, 0x03, 0x3f, 0xff, 0, 0, 0, 0xff, 0xff, 0x04],
+        "LOG SELECT", Engine(log_select::parse)),
     command(&[0x4d, 0x01, 0x3f, 0xff, 0, 0xff, 0xff, 0xff, 0xff, 0x04],
         "LOG SENSE", Engine(log_sense::parse)),
     command(&[0x55, 0x11, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04],
