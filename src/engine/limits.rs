@@ -106,7 +106,7 @@ pub const THRESHOLD_SET_BYTES: u32 = 1 << 20;
 pub const LBA_STATUS_DESCRIPTORS_MAX: usize = 64;
 
 /// Unit attention conditions waiting to be reported; each kind at most once, so never exceeded.
-pub const UNIT_ATTENTIONS_MAX: usize = 4;
+pub const UNIT_ATTENTIONS_MAX: usize = 6;
 
 /// How often a unit attention condition is reported for each initiator there may be, if there are
 /// several. Whoever sends the next command hears of it; of initiators that are equally busy, one in

@@ -5,6 +5,7 @@ use pulsefield_scsi::log_page::{Statistics, check_log_select};
 use pulsefield_scsi::{self as scsi, Sense};
 
 use crate::logical_unit::LogicalUnit;
+use crate::unit_attention::UnitAttention;
 
 /// Reads the parameter list, if there is one, and resets the statistics, if that is asked for.
 ///
@@ -21,6 +22,7 @@ pub(crate) fn execute(
     check_log_select(&list, &unit.statistics, unit.provisioning_resources().as_ref())?;
     if command.reset {
         unit.statistics = Statistics::default();
+        unit.attentions.raise_for_others(UnitAttention::LogParametersChanged);
     }
     Ok(())
 }
