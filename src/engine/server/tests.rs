@@ -1,5 +1,6 @@
 mod atomicity;
 mod full_provisioning;
+mod golden;
 mod hostile;
 mod lanes;
 mod vaai;
