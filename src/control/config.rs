@@ -14,6 +14,7 @@
 //! physical_block_bytes = 512        # 4096 makes 512-byte blocks a 512e disk
 //! removable = false                 # START STOP UNIT may eject the medium
 //! read_only = false                 # refuse whatever would change the medium
+//! long_cdbs = false                 # carry out READ (32) and its like
 //! provisioning = "thin"             # "full": every block is mapped, no UNMAP
 //! metadata = []                     # blocks known to be VMFS metadata: the heartbeat lane
 //! vendor = "PULSEFLD"               # INQUIRY texts: at most 8,
@@ -97,6 +98,8 @@ pub struct LunConfig {
     pub removable: bool,
     /// Commands that would change the medium are refused.
     pub read_only: bool,
+    /// CDBs of 32 bytes are carried out.
+    pub long_cdbs: bool,
     /// Whether initiators may give space back where the medium can.
     pub provisioning: Provisioning,
     /// Blocks known to be VMFS metadata: reads and writes inside take the heartbeat lane.
@@ -129,6 +132,7 @@ impl Default for LunConfig {
             physical_block_bytes: PhysicalBlock::LIKE_LOGICAL,
             removable: false,
             read_only: false,
+            long_cdbs: false,
             provisioning: Provisioning::Thin,
             metadata: Vec::new(),
             vendor: InquiryText::of("PULSEFLD"),
@@ -257,6 +261,7 @@ impl LunConfig {
             .unwrap_or(default.physical_block_bytes);
         let removable = section.value("removable", value::boolean)?.unwrap_or(default.removable);
         let read_only = section.value("read_only", value::boolean)?.unwrap_or(default.read_only);
+        let long_cdbs = section.value("long_cdbs", value::boolean)?.unwrap_or(default.long_cdbs);
         let provisioning =
             section.value("provisioning", Provisioning::read)?.unwrap_or(default.provisioning);
         let metadata =
@@ -282,6 +287,7 @@ impl LunConfig {
             naa,
             removable,
             read_only,
+            long_cdbs,
             provisioning,
             copy_group,
             pool,

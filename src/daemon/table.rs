@@ -86,6 +86,7 @@ impl Table {
             naa,
             removable,
             read_only,
+            long_cdbs,
             provisioning,
             // Asked for when a copy wants to reach another unit.
             copy_group: _,
@@ -100,6 +101,7 @@ impl Table {
             compare_and_write_blocks_max: *compare_and_write_max_blocks,
             removable: *removable,
             read_only: *read_only,
+            long_cdbs: *long_cdbs,
             fully_provisioned: *provisioning == Provisioning::Full,
             metadata: metadata.clone(),
             medium_rotation_rate: medium_rotation_rate.as_u16(),

@@ -132,10 +132,10 @@ fn examine(unit: &mut LogicalUnit, cdb: &Cdb, data: &mut Buffer) -> Result<Admis
         }
         Command::WriteSame(write_same) => {
             if write_same.anchor {
-                return Err(scsi::WriteSame::ANCHOR_NOT_SUPPORTED);
+                return Err(write_same.anchor_not_supported());
             }
             if write_same.unmap && !unit.thin() {
-                return Err(scsi::WriteSame::UNMAP_NOT_SUPPORTED);
+                return Err(write_same.unmap_not_supported());
             }
             let range = write_same_range(unit, write_same.extent)?;
             let exec = WriteSame::new(range, write_same.unmap, write_same.no_data_out);

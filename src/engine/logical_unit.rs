@@ -59,6 +59,10 @@ impl LogicalUnit {
             (opcode::SANITIZE, Some(opcode::SANITIZE_BLOCK_ERASE)) => self.thin(),
             (opcode::PREVENT_ALLOW_MEDIUM_REMOVAL, _) => self.config.removable,
             (opcode::WRITE_ATOMIC_16, _) => self.capabilities.atomic_write,
+            (opcode::VARIABLE_LENGTH, Some(opcode::WRITE_ATOMIC_32)) => {
+                self.config.long_cdbs && self.capabilities.atomic_write
+            }
+            (opcode::VARIABLE_LENGTH, _) => self.config.long_cdbs,
             _ => true,
         }
     }

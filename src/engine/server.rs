@@ -337,13 +337,14 @@ impl<T, O: Observer> DeviceServer<T, O> {
     /// Takes new settings; commands already admitted keep theirs. If VPD pages differ from now on,
     /// an initiator is told.
     pub fn reconfigure(&mut self, config: LuConfig) {
-        // All but what only decides about lanes, and what has words of its own; of a pool, that there
-        // is one.
+        // All but what only decides about lanes or about CDBs, and what has words of its own; of a
+        // pool, that there is one.
         let told = |config: &LuConfig| {
             let physical_block_bytes = 512;
             let settings = LuConfig {
                 metadata: Vec::new(),
                 read_only: false,
+                long_cdbs: false,
                 physical_block_bytes,
                 pool: None,
                 ..config.clone()

@@ -75,17 +75,17 @@ pub enum Command {
     Sanitize(Sanitize),
     /// SANITIZE, EXIT FAILURE MODE.
     ExitSanitizeFailureMode,
-    /// READ (6), (10), (12) and (16).
+    /// READ (6), (10), (12), (16) and (32).
     Read(Read),
-    /// WRITE (6), (10), (12) and (16).
+    /// WRITE (6), (10), (12), (16) and (32).
     Write(Write),
-    /// WRITE AND VERIFY (10), (12) and (16).
+    /// WRITE AND VERIFY (10), (12), (16) and (32).
     WriteAndVerify(WriteAndVerify),
-    /// WRITE ATOMIC (16).
+    /// WRITE ATOMIC (16) and (32).
     WriteAtomic(WriteAtomic),
     /// ORWRITE (16).
     OrWrite(OrWrite),
-    /// VERIFY (10), (12) and (16).
+    /// VERIFY (10), (12), (16) and (32).
     Verify(Verify),
     /// PRE-FETCH (10) and (16).
     PreFetch(PreFetch),
@@ -95,7 +95,7 @@ pub enum Command {
     SynchronizeCache(SynchronizeCache),
     /// COMPARE AND WRITE.
     CompareAndWrite(CompareAndWrite),
-    /// WRITE SAME (10) and (16).
+    /// WRITE SAME (10), (16) and (32).
     WriteSame(WriteSame),
     /// WRITE LONG (10) and (16).
     WriteLong(WriteLong),

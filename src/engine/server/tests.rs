@@ -3,6 +3,7 @@ mod full_provisioning;
 mod golden;
 mod hostile;
 mod lanes;
+mod long_cdbs;
 mod vaai;
 
 use pulsefield_backstore::Op;
