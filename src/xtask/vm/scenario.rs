@@ -34,6 +34,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("fabrics", "four fabrics increment one sector; collisions; mkfs, fio", 20),
     scenario("restart", "kill -9 under load, ten times", 12),
     scenario("bad-input", "commands and configurations that are wrong", 12),
+    scenario("reservations", "SCSI-2 and persistent reservations from four fabrics", 20),
     scenario("tools", "sg3_utils, mkfs and fstrim, EXTENDED COPY", 10),
     scenario("examples", "targetcli-examples as they stand", 8),
     scenario("removal", "LUNs removed, resized and reconfigured under load", 12),

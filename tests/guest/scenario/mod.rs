@@ -10,6 +10,7 @@ mod demo;
 mod examples;
 mod fabrics;
 mod removal;
+mod reservations;
 mod restart;
 mod tools;
 
@@ -41,6 +42,8 @@ pub enum Scenario {
     BadInput,
     /// Block devices as media.
     Block,
+    /// SCSI-2 and persistent reservations, which LIO keeps, from all fabrics.
+    Reservations,
 }
 
 impl Scenario {
@@ -70,6 +73,7 @@ impl Scenario {
             Self::Demo => demo::run(report, kind)?,
             Self::BadInput => bad_input::run(report)?,
             Self::Block => block::run(report)?,
+            Self::Reservations => reservations::run(report)?,
         }
         report.none("tasks stuck in the kernel", &processes::stuck()?);
         report.none("UIO devices left behind", &configfs::user_devices()?);
