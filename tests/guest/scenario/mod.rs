@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod block;
+mod changes;
 mod conformance;
 mod demo;
 mod examples;
@@ -44,6 +45,8 @@ pub enum Scenario {
     Block,
     /// SCSI-2 and persistent reservations, which LIO keeps, from all fabrics.
     Reservations,
+    /// Units that change under their initiators.
+    Changes,
 }
 
 impl Scenario {
@@ -74,6 +77,7 @@ impl Scenario {
             Self::BadInput => bad_input::run(report)?,
             Self::Block => block::run(report)?,
             Self::Reservations => reservations::run(report)?,
+            Self::Changes => changes::run(report)?,
         }
         report.none("tasks stuck in the kernel", &processes::stuck()?);
         report.none("UIO devices left behind", &configfs::user_devices()?);
