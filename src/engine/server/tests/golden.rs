@@ -78,12 +78,13 @@ impl Answers {
 const CONTROL_PAGE: [u8; 16] =
     [0, 0, 0, 0, 0x0a, 0x0a, 0x02, 0x10, 0, 0x40, 0, 0, 0xff, 0xff, 0, 0];
 
-/// A unit that has every command and every page: thin, removable, with atomic writes, in a pool with a
-/// threshold of which nothing is reached.
+/// A unit that has every command and every page: thin, removable, with atomic writes and CDBs of 32 bytes, in
+/// a pool with a threshold of which nothing is reached.
 fn world() -> World {
     const MIB: u64 = 1 << 20;
     let mut world = World::with(|setup| {
         setup.config.removable = true;
+        setup.config.long_cdbs = true;
         let name = "gold".to_owned();
         setup.config.pool = Some(PoolLimits { name, limit: 64 * MIB, thresholds: vec![48 * MIB] });
     });
@@ -164,25 +165,31 @@ fn operation_codes(world: &mut World, options: u8, opcode: u8, action: u8) -> Ve
     asked(world, &report).unwrap()
 }
 
+/// T10's name of a command. Its service action stands in byte 1 or, of a CDB of 32 bytes, in byte 9.
+fn name_of(opcode: u8, action: u8) -> &'static str {
+    let cdb = [opcode, action, 0, 0, 0, 0, 0, 0, 0, action];
+    opcode::name_of(&Cdb::new(&cdb)).unwrap_or_default()
+}
+
 #[test]
 fn operation_code_descriptors() {
     const ALL: u8 = 0;
     const ONE_WITH_TIMEOUTS: u8 = 0x80 | 0b011;
     const NOT_SUPPORTED: [u8; 4] = [0, 1, 0, 0];
     let (mut world, mut answers) = (world(), Answers::default());
-    let note = |opcode, action| opcode::name_of(&Cdb::new(&[opcode, action])).unwrap_or_default();
     let all = operation_codes(&mut world, ALL, 0, 0);
     let (length, descriptors) = all.split_at(4);
     let mut rows = vec![Row { bytes: length.to_vec(), note: "COMMAND DATA LENGTH" }];
-    rows.extend(descriptors.chunks(8).map(|bytes| {
-        let note = note(bytes[0], bytes[3]);
-        Row { bytes: bytes.to_vec(), note }
-    }));
+    rows.extend(
+        descriptors
+            .chunks(8)
+            .map(|bytes| Row { bytes: bytes.to_vec(), note: name_of(bytes[0], bytes[3]) }),
+    );
     answers.0.insert("COMMANDS, all".to_owned(), rows);
     let every = (0..=0xff).flat_map(|opcode| (0..0x20).map(move |action| (opcode, action)));
     let rows = every.map(|(opcode, action)| {
         let bytes = operation_codes(&mut world, ONE_WITH_TIMEOUTS, opcode, action);
-        Row { bytes, note: note(opcode, action) }
+        Row { bytes, note: name_of(opcode, action) }
     });
     let supported = rows.filter(|row| row.bytes != NOT_SUPPORTED);
     answers.0.insert("COMMANDS, one by one, with timeouts".to_owned(), supported.collect());
