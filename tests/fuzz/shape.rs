@@ -13,6 +13,8 @@ pub(crate) struct Shape {
     pub(crate) fully_provisioned: bool,
     /// MAXIMUM COMPARE AND WRITE LENGTH in blocks.
     pub(crate) compare_and_write_blocks_max: u8,
+    /// Whether it takes CDBs of 32 bytes.
+    pub(crate) long_cdbs: bool,
 }
 
 const fn geometry(block_length: BlockLength, blocks: u64) -> Geometry {
@@ -46,6 +48,7 @@ pub(crate) const SHAPES: [Shape; 6] = [
         capabilities: THICK,
         fully_provisioned: false,
         compare_and_write_blocks_max: 1,
+        long_cdbs: false,
     },
     Shape {
         name: "512-byte blocks, thin, atomic writes",
@@ -53,6 +56,7 @@ pub(crate) const SHAPES: [Shape; 6] = [
         capabilities: Capabilities { write_cache: false, thin: true, atomic_write: true, ..THICK },
         fully_provisioned: false,
         compare_and_write_blocks_max: 8,
+        long_cdbs: true,
     },
     Shape {
         name: "512-byte blocks, fully provisioned on a thin medium",
@@ -67,6 +71,7 @@ pub(crate) const SHAPES: [Shape; 6] = [
         capabilities: Capabilities { thin: true, compare_and_write: true, ..THICK },
         fully_provisioned: false,
         compare_and_write_blocks_max: 255,
+        long_cdbs: false,
     },
     Shape {
         name: "read-only",
@@ -74,6 +79,7 @@ pub(crate) const SHAPES: [Shape; 6] = [
         capabilities: Capabilities { read_only: true, ..THICK },
         fully_provisioned: false,
         compare_and_write_blocks_max: 1,
+        long_cdbs: false,
     },
     // More blocks than 32 bits can name, and more than one command may ask for. Keeps nothing.
     Shape {
@@ -82,6 +88,7 @@ pub(crate) const SHAPES: [Shape; 6] = [
         capabilities: Capabilities { thin: true, ..THICK },
         fully_provisioned: false,
         compare_and_write_blocks_max: 1,
+        long_cdbs: true,
     },
 ];
 
