@@ -3,6 +3,7 @@
 //!
 //! The calls may block; who must not wait runs them on [`Workers`](crate::Workers).
 
+mod copying;
 mod direct;
 mod failure;
 mod provisioning;
@@ -184,6 +185,8 @@ impl FileMedium {
             thin: self.punches,
             compare_and_write: false,
             atomic_write: false,
+            // A device has no such call (`fs/read_write.c`, `generic_copy_file_checks`).
+            copy: !self.is_device,
             topology: self.topology,
         }
     }
@@ -304,6 +307,10 @@ impl FileMedium {
                 self.zero(self.span(range), space, durable)?;
             }
             Op::Unmap { range } => self.zero(self.span(range), Space::GiveBack, false)?,
+            Op::Copy { source, range, durable } => {
+                copying::copy(&self.file, self.span(source), self.span(range), self.block_length)?;
+                self.sync_if(durable)?;
+            }
             Op::Flush => self.flush()?,
             Op::Provisioning { range } => {
                 return self.first_extent(self.span(range)).map(OpOutput::Extent);
@@ -364,6 +371,11 @@ impl FileMedium {
 
     fn zero(&self, span: Span, space: Space, durable: bool) -> io::Result<()> {
         zeroing::zero(&self.file, span, space)?;
+        self.sync_if(durable)
+    }
+
+    /// Ends a change that a later flush may take to stable storage, or this one, if it is to be `durable`.
+    fn sync_if(&self, durable: bool) -> io::Result<()> {
         if durable || !self.access.write_cache { self.sync() } else { Ok(()) }
     }
 

@@ -27,6 +27,7 @@ const THICK: Capabilities = Capabilities {
     thin: false,
     compare_and_write: false,
     atomic_write: false,
+    copy: false,
     topology: Topology {
         physical_block_bytes: 0,
         physical_alignment_bytes: 0,
@@ -51,9 +52,15 @@ pub(crate) const SHAPES: [Shape; 6] = [
         long_cdbs: false,
     },
     Shape {
-        name: "512-byte blocks, thin, atomic writes",
+        name: "512-byte blocks, thin, atomic writes, copies within",
         geometry: geometry(BlockLength::B512, SMALL),
-        capabilities: Capabilities { write_cache: false, thin: true, atomic_write: true, ..THICK },
+        capabilities: Capabilities {
+            write_cache: false,
+            thin: true,
+            atomic_write: true,
+            copy: true,
+            ..THICK
+        },
         fully_provisioned: false,
         compare_and_write_blocks_max: 8,
         long_cdbs: true,
@@ -64,6 +71,7 @@ pub(crate) const SHAPES: [Shape; 6] = [
         capabilities: Capabilities { thin: true, ..THICK },
         fully_provisioned: true,
         compare_and_write_blocks_max: 1,
+        long_cdbs: false,
     },
     Shape {
         name: "4096-byte blocks, thin, native compare and write",

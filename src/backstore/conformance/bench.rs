@@ -199,6 +199,13 @@ impl Bench {
         self.model.zero(range);
     }
 
+    /// Copies `source` to `range`, in both the medium and the model.
+    pub(super) fn copy(&mut self, source: LbaRange, range: LbaRange, durable: bool) {
+        self.succeed(Op::Copy { source, range, durable }, Buffer::empty());
+        let bytes = self.model.read(source).to_vec();
+        self.model.write(range, &bytes);
+    }
+
     pub(super) fn resize(&mut self, blocks: u64) {
         if let Err(error) = self.medium.resize(BlockCount::new(blocks)) {
             panic!("{} blocks cannot become {blocks}: {error}", self.blocks);
