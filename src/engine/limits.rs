@@ -68,6 +68,9 @@ pub const MARKED_BLOCKS_MAX: usize = 1024;
 /// locked for that long, and each copy in progress has the memory of one.
 pub const COPY_PIECE_BYTES: usize = 256 << 10;
 
+/// The same where the medium copies within itself: a piece takes a fraction of the time.
+pub const COPY_WITHIN_BYTES: u64 = 1 << 20;
+
 /// MAXIMUM SEGMENT LENGTH of EXTENDED COPY in bytes: a longer segment ends the copy with
 /// 0Ah/26h/00h. Four times what ESXi asks for by default.
 pub const COPY_SEGMENT_BYTES_MAX: u32 = 16 << 20;

@@ -489,13 +489,31 @@ impl<T, O: Observer> DeviceServer<T, O> {
         range: pulsefield_units::LbaRange,
         access: Access,
     ) {
-        let task = self.tasks.task(at);
-        task.claim = Some((range, access));
-        task.phase = Phase::Parked;
-        let parked = Event::Parked { task: task.id, lane: task.lane };
-        if self.locks.claim(at, range, access) {
+        self.tasks.task(at).claim = Some((range, access));
+        let granted = self.locks.claim(at, range, access);
+        self.start_or_park(now, at, granted);
+    }
+
+    /// The same for a task that copies from `source` to `range`.
+    pub(crate) fn claim_copy(
+        &mut self,
+        now: Instant,
+        at: Holder,
+        source: pulsefield_units::LbaRange,
+        range: pulsefield_units::LbaRange,
+    ) {
+        self.tasks.task(at).claim = Some((range, Access::Exclusive));
+        let granted = self.locks.claim_copy(at, source, range);
+        self.start_or_park(now, at, granted);
+    }
+
+    fn start_or_park(&mut self, now: Instant, at: Holder, granted: bool) {
+        if granted {
             self.make_ready(at);
         } else {
+            let task = self.tasks.task(at);
+            task.phase = Phase::Parked;
+            let parked = Event::Parked { task: task.id, lane: task.lane };
             self.observer.observe(now, &parked);
         }
     }
