@@ -65,6 +65,12 @@ impl Space {
         }
     }
 
+    /// Forgets what a medium takes that is not there any more.
+    pub(crate) const fn forget_report(&mut self) {
+        self.report = None;
+        self.unreported = 0;
+    }
+
     pub(crate) const fn pool(&self) -> Option<&PoolLimits> {
         self.pool.as_ref()
     }

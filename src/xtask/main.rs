@@ -38,7 +38,7 @@ enum Command {
     /// Run scenarios in a guest with a real LIO kernel.
     Vm(vm::Options),
     /// Write docs/conformance.md: libiscsi's suite on our logical units and on others'.
-    Conformance,
+    Conformance(vm::Abreast),
     /// Make the Debian package.
     Dist(dist::Options),
     /// Show the main job done for real, step by step, in under five minutes.
@@ -61,7 +61,7 @@ fn run() -> Result<Tally> {
         Command::Test(options) => test::run(&options)?,
         Command::Layers => layers::run().map(|()| Tally::one(true))?,
         Command::Vm(options) => vm::run(&options)?,
-        Command::Conformance => conformance::run()?,
+        Command::Conformance(abreast) => conformance::run(&abreast)?,
         Command::Dist(options) => dist::run(&options).map(|()| Tally::one(true))?,
         Command::Demo => vm::demo()?,
     };
