@@ -123,6 +123,9 @@ pub(crate) enum FaultCommand {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Print the reference of the manual, as Markdown
+        #[arg(long, conflicts_with_all = ["fault", "json"])]
+        markdown: bool,
     },
 }
 

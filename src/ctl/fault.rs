@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use pulsefield_control::protocol::{ArmRequest, ArmedPlan, FaultHit, LunFaults};
-use pulsefield_faults::catalogue::{CATALOGUE, Entry};
+use pulsefield_faults::catalogue::{CATALOGUE, Entry, reference};
 use pulsefield_settings::{Time, nearest};
 use serde::Serialize;
 use thiserror::Error;
@@ -61,7 +61,8 @@ pub(crate) fn execute(command: FaultCommand, out: &mut dyn Write) -> Result<(), 
             let hits = client(&ask).fault_log(lun.as_deref())?;
             answer(&ask, hits.as_slice(), log, out)?;
         }
-        FaultCommand::Catalogue { fault, json } => catalogue(fault.as_deref(), json, out)?,
+        FaultCommand::Catalogue { markdown: true, .. } => out.write_all(reference().as_bytes())?,
+        FaultCommand::Catalogue { fault, json, .. } => catalogue(fault.as_deref(), json, out)?,
     }
     Ok(())
 }

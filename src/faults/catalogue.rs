@@ -3,7 +3,9 @@
 //! Whatever names a fault or its parameters asks here: the reader of plans, `pulsefield fault
 //! catalogue`, what `pulsefield check` says, and the reference in `docs/faults.md`.
 
+mod causes;
 mod parameters;
+mod reference;
 mod table;
 
 use std::fmt::Write as _;
@@ -11,6 +13,7 @@ use std::fmt::Write as _;
 use crate::{Fault, Verdict};
 
 pub(crate) use parameters::STATUSES;
+pub use reference::reference;
 pub use table::CATALOGUE;
 
 /// One kind of fault.

@@ -125,11 +125,18 @@ fn documents(stage: &Stage, values: &Values) -> Result<()> {
     let log = stage.install(&root().join("CHANGELOG.md"), &format!("{folder}/changelog"), 0o644)?;
     gzip(&log)?;
 
-    for example in fs::read_dir(root().join("targetcli-examples"))? {
-        let from = example?.path();
-        let mode = if from.extension().is_some_and(|kind| kind == "sh") { 0o755 } else { 0o644 };
-        let name = from.file_name().context("an example has a name")?.to_string_lossy();
-        stage.install(&from, &format!("{folder}/examples/targetcli/{name}"), mode)?;
+    let examples = root().join("targetcli-examples");
+    for (from, to) in [(examples.clone(), "targetcli"), (examples.join("faults"), "faults")] {
+        for example in fs::read_dir(&from)? {
+            let from = example?.path();
+            if from.is_dir() {
+                continue;
+            }
+            let script = from.extension().is_some_and(|kind| kind == "sh");
+            let mode = if script { 0o755 } else { 0o644 };
+            let name = from.file_name().context("an example has a name")?.to_string_lossy();
+            stage.install(&from, &format!("{folder}/examples/{to}/{name}"), mode)?;
+        }
     }
     Ok(())
 }

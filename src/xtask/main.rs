@@ -7,6 +7,7 @@
 mod conformance;
 mod deny;
 mod dist;
+mod faults;
 mod layers;
 mod packages;
 mod tally;
@@ -39,6 +40,8 @@ enum Command {
     Vm(vm::Options),
     /// Write docs/conformance.md: libiscsi's suite on our logical units and on others'.
     Conformance(vm::Abreast),
+    /// Write the catalogue of faults into docs/faults.md.
+    Faults,
     /// Make the Debian package.
     Dist(dist::Options),
     /// Show the main job done for real, step by step, in under five minutes.
@@ -62,6 +65,7 @@ fn run() -> Result<Tally> {
         Command::Layers => layers::run().map(|()| Tally::one(true))?,
         Command::Vm(options) => vm::run(&options)?,
         Command::Conformance(abreast) => conformance::run(&abreast)?,
+        Command::Faults => faults::run().map(|()| Tally::one(true))?,
         Command::Dist(options) => dist::run(&options).map(|()| Tally::one(true))?,
         Command::Demo => vm::demo()?,
     };

@@ -9,12 +9,20 @@ use pulsefield_settings::{ByteSize, Time};
 use super::Entry;
 use crate::{BitFlipSide, Delay, Family, Fault, Phase};
 
-/// Commands that put data of the initiator's on the medium.
-const WRITES: &[Family] = &[Family::Write, Family::CompareAndWrite];
-/// Commands that take space on the medium.
-const TAKES_SPACE: &[Family] = &[Family::Write, Family::CompareAndWrite, Family::WriteSame];
-/// Commands that find out what is on the medium.
-const LOOKS: &[Family] = &[Family::Read, Family::Verify, Family::CompareAndWrite];
+/// Commands that bring the blocks they write.
+const BRINGS_BLOCKS: &[Family] = &[Family::Write, Family::CompareAndWrite];
+/// Commands that write over blocks.
+const WRITES: &[Family] = &[Family::Write, Family::CompareAndWrite, Family::WriteSame];
+/// Commands that touch blocks.
+const TOUCHES_BLOCKS: &[Family] = &[
+    Family::Read,
+    Family::Write,
+    Family::CompareAndWrite,
+    Family::Verify,
+    Family::WriteSame,
+    Family::Unmap,
+    Family::SynchronizeCache,
+];
 const COMPARE_AND_WRITE: &[Family] = &[Family::CompareAndWrite];
 
 impl Fault {
@@ -84,32 +92,43 @@ impl Fault {
             | Self::CawUnsupported
             | Self::CawFlap { .. }
             | Self::StaleCompare { .. } => Some(COMPARE_AND_WRITE),
-            Self::StaleRead { .. }
-            | Self::LostWrite
-            | Self::MisdirectedWrite { .. }
-            | Self::BitFlip { side: BitFlipSide::Write, .. } => Some(WRITES),
-            Self::TornWrite { .. } => Some(&[Family::Write]),
+            Self::LostWrite
+            | Self::TornWrite { .. }
+            | Self::BitFlip { side: BitFlipSide::Write, .. } => Some(BRINGS_BLOCKS),
+            Self::MisdirectedWrite { .. } => Some(&[Family::Write]),
+            Self::StaleRead { .. } | Self::WriteRevert { .. } | Self::ThinFull => Some(WRITES),
             Self::BitFlip { side: BitFlipSide::Read, .. } | Self::ZeroLieRead => {
                 Some(&[Family::Read])
             }
             Self::ZeroLieStatus => Some(&[Family::GetLbaStatus]),
-            Self::ZeroKeepData | Self::UnmapLate { .. } => {
-                Some(&[Family::WriteSame, Family::Unmap])
-            }
-            Self::ThinFull | Self::ThinThreshold => Some(TAKES_SPACE),
-            Self::MediumError { .. } => Some(LOOKS),
+            Self::ZeroKeepData => Some(&[Family::WriteSame, Family::Unmap]),
+            Self::UnmapLate { .. } => Some(&[Family::Unmap]),
+            Self::MediumError { .. } => Some(TOUCHES_BLOCKS),
             Self::Latency { .. }
             | Self::Starve { .. }
             | Self::Stall { .. }
             | Self::Status { .. }
             | Self::Drop { .. }
-            | Self::WriteRevert { .. }
+            | Self::ThinThreshold
             | Self::NotReady { .. }
             | Self::AluaTransition
             | Self::UnitAttention { .. }
             | Self::ReservationConflict
             | Self::ReservationStuck => None,
         }
+    }
+
+    /// Whether INQUIRY, which no condition of the unit holds up, is spared.
+    pub(crate) const fn spares_inquiry(&self) -> bool {
+        matches!(
+            self,
+            Self::NotReady { .. }
+                | Self::AluaTransition
+                | Self::ThinThreshold
+                | Self::UnitAttention { .. }
+                | Self::ReservationConflict
+                | Self::ReservationStuck
+        )
     }
 
     /// What happens to a command that it hits, in words.

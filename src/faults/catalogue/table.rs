@@ -185,7 +185,7 @@ pub const CATALOGUE: &[Entry] = &[
         "is held, and with it every command that comes within {duration}, until that is over",
         "controller failover, momentary time-out",
         InitiatorSees,
-        &[3, 16],
+        &[3, 16, 31],
         &[parameter("duration", "\"10s\"", "a time")],
     ),
     entry(

@@ -43,7 +43,7 @@ pub(super) fn read(
     }
     if let Some(item) = section.item("lba") {
         place.blocks = item.read_each(blocks)?;
-        possible.keep(|family| family != Family::Inquiry && family != Family::TestUnitReady);
+        possible.keep(|family| !NO_BLOCKS.contains(&family));
         possible.check(&item, &Contradiction::NoBlocks)?;
         let largest = meant.iter().flatten().map(|lun| lun.blocks).max();
         let outside = |largest: &BlockCount| {
@@ -63,6 +63,9 @@ fn meant<'l>(place: &Where, luns: &'l [KnownLun]) -> Vec<&'l KnownLun> {
     luns.iter().filter(|lun| place.is_for_lun(&lun.name)).collect()
 }
 
+/// Families of commands that touch no blocks themselves: what EXTENDED COPY moves, its parts do.
+const NO_BLOCKS: [Family; 3] = [Family::Inquiry, Family::TestUnitReady, Family::ExtendedCopy];
+
 /// The commands that a rule can still hit.
 struct Possible {
     families: Vec<Family>,
@@ -73,7 +76,10 @@ struct Possible {
 impl Possible {
     fn of(fault: &Fault) -> Self {
         let families = fault.families();
-        Self { families: families.unwrap_or(&Family::ALL).to_vec(), others: families.is_none() }
+        let others = families.is_none();
+        let mut families = families.unwrap_or(&Family::ALL).to_vec();
+        families.retain(|family| *family != Family::Inquiry || !fault.spares_inquiry());
+        Self { families, others }
     }
 
     /// Leaves only families that are `wanted`.
@@ -96,8 +102,8 @@ impl Family {
         let heartbeat = [Self::CompareAndWrite, Self::Read, Self::Write];
         move |family| match (lane, family) {
             (Lane::Heartbeat, _) => heartbeat.contains(&family),
-            (Lane::Bulk, Self::CompareAndWrite | Self::Inquiry | Self::TestUnitReady) => false,
-            (Lane::Bulk, _) => true,
+            (Lane::Bulk, Self::CompareAndWrite) => false,
+            (Lane::Bulk, _) => !NO_BLOCKS.contains(&family),
         }
     }
 }
@@ -119,9 +125,12 @@ fn read_commands(
             CommandSelector::Opcode(opcode) => families_of(*opcode).any(|own| own == *family),
         })
     });
-    let names: Vec<_> = fault.families().unwrap_or_default().iter().map(|f| f.name()).collect();
+    let possible_words = match fault.families() {
+        Some(families) => families.iter().map(|f| f.name()).collect::<Vec<_>>().join(", "),
+        None => "every command but inquiry".to_owned(),
+    };
     let contradiction =
-        Contradiction::NotForCommands { fault: fault.name(), possible: names.join(" and ") };
+        Contradiction::NotForCommands { fault: fault.name(), possible: possible_words };
     possible.check(item, &contradiction)?;
     Ok(selectors)
 }

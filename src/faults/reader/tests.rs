@@ -136,6 +136,8 @@ fn values_that_cannot_be_meant_are_refused() {
 fn a_rule_that_never_hits_is_refused() {
     for (text, wanted) in [
         ("fault = \"caw.slow\"\nwhere = { command = \"read\" }", "caw.slow happens to caw"),
+        ("fault = \"not-ready\"\nwhere = { command = \"inquiry\" }", "every command but inquiry"),
+        ("fault = \"latency\"\nwhere = { command = \"extended-copy\", lba = 1 }", "touch blocks"),
         ("fault = \"caw.slow\"\nwhere = { command = 0x28 }", "caw.slow happens to caw"),
         ("fault = \"caw.slow\"\nwhere = { lane = \"bulk\" }", "of the bulk lane"),
         ("fault = \"unmap.late\"\nwhere = { lane = \"heartbeat\" }", "of the heartbeat lane"),
