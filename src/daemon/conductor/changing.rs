@@ -34,12 +34,13 @@ impl Conductor<'_> {
     pub(super) fn begin_change(&mut self, change: MediumChange) {
         // A flush that was given up on says nothing of what was written since.
         let busy = self.server.is_in_background() || self.flushing || self.changing.is_some();
-        if busy || self.stopping.is_some() {
-            let error = if busy { ChangeError::Busy } else { ChangeError::Ended };
-            refuse(change, error);
-            return;
+        if self.stopping.is_some() {
+            refuse(change, ChangeError::Ended);
+        } else if busy {
+            refuse(change, ChangeError::Busy);
+        } else {
+            self.changing = Some(Changing { change, since: clock::now() });
         }
-        self.changing = Some(Changing { change, since: clock::now() });
     }
 
     /// Whether a part of another unit's copy has to wait for the new medium.

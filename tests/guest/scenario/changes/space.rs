@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 
 use crate::backstore::{Backstore, Kind};
 use crate::cdb;
-use crate::disk::COMMAND_LIMIT;
+use crate::command::run as command;
 use crate::fabric::{self, Loopback};
 use crate::reply::Answer;
 use crate::report::Report;
@@ -17,8 +17,8 @@ const CHUNK_BYTES: usize = 512 * 512;
 const POOL_CHUNKS: u64 = (32 << 20) / CHUNK_BYTES as u64;
 /// 07h/27h/07h SPACE ALLOCATION FAILED WRITE PROTECT.
 const NO_SPACE: Answer = Answer::Check(0x07, 0x27, 0x07);
-/// 06h/38h/07h THIN PROVISIONING SOFT THRESHOLD REACHED.
-const THRESHOLD: Answer = Answer::Check(0x06, 0x38, 0x07);
+/// What Linux says on 06h/38h/07h (`scsi_report_sense`, `drivers/scsi/scsi_error.c`).
+const THRESHOLD: &str = "thin provisioning soft threshold";
 
 pub(super) fn run(report: &mut Report) -> Result<()> {
     report.step("a pool of 32 MiB that fills up");
@@ -54,15 +54,9 @@ fn over_loopback(unit: &Backstore) -> Result<Device> {
 
 /// Writes chunk after chunk until there is no space; says how many there was space for.
 fn fill(report: &mut Report, device: &Device) -> Result<u64> {
-    let mut warnings = 0_u64;
     let mut refused = None;
     for chunk in 0..POOL_CHUNKS * 2 {
-        let (cdb, data) = chunk_at(chunk);
-        let mut answer = device.execute(&cdb, Data::Out(&data), COMMAND_LIMIT)?.answer();
-        if answer == THRESHOLD {
-            warnings += 1;
-            answer = write(device, chunk)?;
-        }
+        let answer = write(device, chunk)?;
         if answer != Answer::Good {
             refused = Some((chunk, answer));
             break;
@@ -70,7 +64,9 @@ fn fill(report: &mut Report, device: &Device) -> Result<u64> {
     }
     let (chunk, answer) = refused.context("the pool never filled up")?;
     report.equal("the first WRITE that failed", NO_SPACE, answer);
-    report.equal("warnings at the threshold of half the pool", 1, warnings);
+    // 06h/38h/07h goes to whoever asks next, be it udev; the initiator's kernel tells of each.
+    let told = command("dmesg", [] as [&str; 0]).output()?.matches(THRESHOLD).count();
+    report.equal("warnings at the threshold of half the pool", 1, told);
     report.at_least("chunks there was space for", POOL_CHUNKS - 8, chunk);
     report.check("chunks, and the limit", chunk <= POOL_CHUNKS, POOL_CHUNKS, chunk);
     Ok(chunk)
@@ -78,11 +74,6 @@ fn fill(report: &mut Report, device: &Device) -> Result<u64> {
 
 /// The answer to one WRITE.
 fn write(device: &Device, chunk: u64) -> Result<Answer> {
-    let (cdb, data) = chunk_at(chunk);
-    Ok(device.send(&cdb, Data::Out(&data))?.answer())
-}
-
-fn chunk_at(chunk: u64) -> ([u8; 16], Vec<u8>) {
     let cdb = cdb::write_16(chunk * u64::from(CHUNK_BLOCKS), CHUNK_BLOCKS);
-    (cdb, vec![0xa7; CHUNK_BYTES])
+    Ok(device.send(&cdb, Data::Out(&[0xa7; CHUNK_BYTES]))?.answer())
 }
