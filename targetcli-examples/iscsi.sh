@@ -42,7 +42,9 @@ fi
 
 if [[ ! -d $configfs/iscsi/$TARGET ]]; then
     targetcli /iscsi create "$TARGET"
-    targetcli "$tpg/portals" delete 0.0.0.0 3260
+    # targetcli's own, on all addresses, which it cannot make where another target listens on one.
+    [[ ! -d $configfs/iscsi/$TARGET/tpgt_1/np/0.0.0.0:3260 ]] ||
+        targetcli "$tpg/portals" delete 0.0.0.0 3260
     for address in $PORTALS; do
         targetcli "$tpg/portals" create "$address"
     done

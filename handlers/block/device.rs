@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{major, minor};
-use pulsefield_backstore::OpenError;
+use pulsefield_backstore::{Claim, OpenError};
 
 use crate::holders;
 use crate::limits::Limits;
@@ -17,27 +17,44 @@ use crate::limits::Limits;
 pub(crate) struct Device {
     pub(crate) file: File,
     pub(crate) limits: Limits,
+    /// Who keeps others off the device, if not this open file itself.
+    pub(crate) claim: Option<Claim>,
 }
 
 /// Says whether [`Device::open`] would succeed.
 pub(crate) fn check(path: &Path, read_only: bool) -> Result<(), OpenError> {
-    let limits = find(path, read_only)?;
+    find(path, read_only)?;
     // Claimed for a moment only: that is how one learns that somebody else has it. Not for writing,
     // since udev examines a device again once it is closed by somebody who could write.
-    claim(path, limits, true, false).map(drop)
+    claim(path, true, false).map(drop)
 }
 
 impl Device {
-    /// Opens the device at `path` for us alone.
-    pub(crate) fn open(path: &Path, read_only: bool, direct: bool) -> Result<Self, OpenError> {
-        let limits = find(path, read_only)?;
-        claim(path, limits, read_only, direct)
+    /// Opens the device at `path` for us alone. A device that `predecessor` is on is not claimed
+    /// once more, but left to that.
+    pub(crate) fn open(
+        path: &Path,
+        read_only: bool,
+        direct: bool,
+        predecessor: Option<&Claim>,
+    ) -> Result<Self, OpenError> {
+        let (metadata, limits) = find(path, read_only)?;
+        let is_on = |claim: &Claim| claim.is_on(&metadata).map_err(refused("examine", path));
+        let predecessor = match predecessor {
+            Some(claim) if is_on(claim)? => Some(claim.clone()),
+            Some(_) | None => None,
+        };
+        let file = match &predecessor {
+            Some(_) => open(path, read_only, direct, OFlag::empty())?,
+            None => claim(path, read_only, direct)?,
+        };
+        Ok(Self { file, limits, claim: predecessor })
     }
 }
 
-/// What the device at `path` says of itself. Looks before anything is opened: to open a pipe or a
+/// The device at `path` and what it says of itself. Looks before anything is opened: to open a pipe or a
 /// character device can have effects of its own.
-fn find(path: &Path, read_only: bool) -> Result<Limits, OpenError> {
+fn find(path: &Path, read_only: bool) -> Result<(Metadata, Limits), OpenError> {
     let metadata = fs::metadata(path).map_err(refused("open", path))?;
     if !metadata.file_type().is_block_device() {
         let found = metadata.file_type();
@@ -50,24 +67,26 @@ fn find(path: &Path, read_only: bool) -> Result<Limits, OpenError> {
     if limits.read_only && !read_only {
         return Err(OpenError::NotWritable { path: text(path), source: Errno::EROFS.into() });
     }
-    Ok(limits)
+    Ok((metadata, limits))
 }
 
 /// On a block device `O_EXCL` claims it: whoever has mounted it, built on it, or claimed it in turn
 /// is in the way, and nobody can do so while it is open (`open(2)`).
-fn claim(path: &Path, limits: Limits, read_only: bool, direct: bool) -> Result<Device, OpenError> {
-    let flags = if direct { OFlag::O_EXCL | OFlag::O_DIRECT } else { OFlag::O_EXCL };
+fn claim(path: &Path, read_only: bool, direct: bool) -> Result<File, OpenError> {
+    open(path, read_only, direct, OFlag::O_EXCL)
+}
+
+fn open(path: &Path, read_only: bool, direct: bool, flags: OFlag) -> Result<File, OpenError> {
+    let flags = if direct { flags | OFlag::O_DIRECT } else { flags };
     let mut options = OpenOptions::new();
     options.read(true).write(!read_only).custom_flags(flags.bits());
-    let file =
-        options.open(path).map_err(|source| match source.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::EBUSY) => in_use(path),
-            Some(Errno::EACCES | Errno::EPERM | Errno::EROFS) if !read_only => {
-                OpenError::NotWritable { path: text(path), source }
-            }
-            _ => refused("open", path)(source),
-        })?;
-    Ok(Device { file, limits })
+    options.open(path).map_err(|source| match source.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EBUSY) => in_use(path),
+        Some(Errno::EACCES | Errno::EPERM | Errno::EROFS) if !read_only => {
+            OpenError::NotWritable { path: text(path), source }
+        }
+        _ => refused("open", path)(source),
+    })
 }
 
 fn in_use(path: &Path) -> OpenError {

@@ -58,7 +58,8 @@ impl Handler for BlockHandler {
         let options = Options::parse(&spec.config)?;
         let path = spec.config.absolute_path()?;
         let direct = options.cache == Cache::None;
-        let device = Device::open(Path::new(path), options.read_only, direct)?;
+        let claim = spec.claim.as_ref();
+        let device = Device::open(Path::new(path), options.read_only, direct, claim)?;
         device.limits.require_block_length(path, spec.geometry.block_length)?;
         let medium = options.medium(device, path, spec.geometry)?;
         Ok(Arc::new(WorkedMedium::start(medium, &spec.name, options.workers, |_, _| {})?))
@@ -105,20 +106,24 @@ impl Options {
         path: &str,
         geometry: Geometry,
     ) -> Result<FileMedium, OpenError> {
-        let Device { file, limits } = device;
+        let Device { file, limits, claim } = device;
         let write_cache = match self.cache {
             Cache::None => limits.write_cache,
             Cache::WriteBack => true,
             Cache::WriteThrough => false,
         };
         let Limits { punches, topology, .. } = limits;
-        FileMedium::on_device(
+        let medium = FileMedium::on_device(
             file,
             path.to_owned(),
             geometry,
             MediumAccess { read_only: self.read_only, write_cache },
             DeviceAccess { direct: self.cache == Cache::None, punches, topology },
-        )
+        )?;
+        Ok(match claim {
+            Some(claim) => medium.claimed_by(claim),
+            None => medium,
+        })
     }
 }
 

@@ -55,7 +55,7 @@ impl Handler for ImageHandler {
             punches: true,
             topology: Topology::default(),
         };
-        let medium = options.medium(Device { file, limits }, path, spec.geometry)?;
+        let medium = options.medium(Device { file, limits, claim: None }, path, spec.geometry)?;
         Ok(Arc::new(WorkedMedium::start(medium, &spec.name, options.workers, |_, _| {}).unwrap()))
     }
 }
@@ -138,6 +138,7 @@ fn spec(locator_and_options: &str) -> OpenSpec {
         name: "lu".to_owned(),
         config: format!("block/{locator_and_options}").parse().unwrap(),
         geometry: Geometry { block_length: BlockLength::B512, blocks: BlockCount::new(BLOCKS) },
+        claim: None,
     }
 }
 
@@ -187,7 +188,9 @@ fn the_write_cache_is_the_devices_unless_the_page_cache_is_used() {
         let file = file();
         file.set_len(DISK_BYTES).unwrap();
         let options = Options::parse(&spec.config).unwrap();
-        let medium = options.medium(Device { file, limits }, "/dev/sdx", spec.geometry).unwrap();
+        let medium = options
+            .medium(Device { file, limits, claim: None }, "/dev/sdx", spec.geometry)
+            .unwrap();
         assert_eq!(medium.capabilities().write_cache, expected, "{cache}");
     }
 }
@@ -255,7 +258,11 @@ fn a_device_serves_one_logical_unit_by_whatever_name() {
     symlink(&disk.device, &link).unwrap();
     let link = spec(&link.display().to_string());
     assert!(matches!(BlockHandler.open(&link), Err(OpenError::InUse { .. })));
+    // But not if it takes the place of the one that has it.
+    let second = BlockHandler.open(&OpenSpec { claim: first.claim(), ..link.clone() }).unwrap();
     drop(first);
+    assert_eq!(disk.refusal(""), busy, "the claim went over");
+    drop(second);
     drop(BlockHandler.open(&link).unwrap());
 }
 

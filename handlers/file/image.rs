@@ -6,11 +6,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
-use pulsefield_backstore::OpenError;
+use pulsefield_backstore::{Claim, OpenError};
 
 /// A file of the right size, locked for as long as it is open.
 pub(crate) struct Image {
     pub(crate) file: File,
+    /// Who keeps others off the file, if not this open file itself.
+    pub(crate) claim: Option<Claim>,
     /// Removes the file again if it was created and is not to be kept.
     pub(crate) draft: Draft,
 }
@@ -38,18 +40,24 @@ impl Drop for Draft {
 pub(crate) fn check(path: &Path, read_only: bool) -> Result<(), OpenError> {
     match find(path, read_only)? {
         // The lock is held for a moment only: that is how one learns that somebody else holds it.
-        Some(_) => open_locked(path, read_only).map(drop),
+        Some(_) => open_claimed(path, read_only, None).map(drop),
         None => check_folder(path),
     }
 }
 
 impl Image {
-    /// Opens `path`, which must be `bytes` long, or creates it.
-    pub(crate) fn open(path: &Path, bytes: u64, read_only: bool) -> Result<Self, OpenError> {
+    /// Opens `path`, which must be `bytes` long, or creates it. A file that `predecessor` is on is
+    /// not locked once more, but left to that.
+    pub(crate) fn open(
+        path: &Path,
+        bytes: u64,
+        read_only: bool,
+        predecessor: Option<&Claim>,
+    ) -> Result<Self, OpenError> {
         if find(path, read_only)?.is_none() {
             return Self::create(path, bytes);
         }
-        let file = open_locked(path, read_only)?;
+        let (file, claim) = open_claimed(path, read_only, predecessor)?;
         let metadata = file.metadata().map_err(refused("examine", path))?;
         require_regular(path, &metadata)?;
         let found = metadata.len();
@@ -61,7 +69,7 @@ impl Image {
         if found != bytes {
             return Err(OpenError::Size { path: text(path), found, wanted: bytes, remedy });
         }
-        Ok(Self { file, draft: Draft(None) })
+        Ok(Self { file, claim, draft: Draft(None) })
     }
 
     fn create(path: &Path, bytes: u64) -> Result<Self, OpenError> {
@@ -82,7 +90,7 @@ impl Image {
         file.sync_all()
             .and_then(|()| File::open(folder)?.sync_all())
             .map_err(refused("sync", path))?;
-        Ok(Self { file, draft })
+        Ok(Self { file, claim: None, draft })
     }
 }
 
@@ -115,7 +123,12 @@ fn check_folder(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn open_locked(path: &Path, read_only: bool) -> Result<File, OpenError> {
+/// Opens the file and locks it, unless `predecessor` is on it; then that comes back too.
+fn open_claimed(
+    path: &Path,
+    read_only: bool,
+    predecessor: Option<&Claim>,
+) -> Result<(File, Option<Claim>), OpenError> {
     let file = OpenOptions::new().read(true).write(!read_only).open(path).map_err(|source| {
         let denied = matches!(
             source.kind(),
@@ -127,8 +140,14 @@ fn open_locked(path: &Path, read_only: bool) -> Result<File, OpenError> {
             refused("open", path)(source)
         }
     })?;
+    let is_on = |claim: &Claim| file.metadata().and_then(|metadata| claim.is_on(&metadata));
+    if let Some(claim) = predecessor
+        && is_on(claim).map_err(refused("examine", path))?
+    {
+        return Ok((file, Some(claim.clone())));
+    }
     lock(&file, path)?;
-    Ok(file)
+    Ok((file, None))
 }
 
 /// Takes the file for us alone, by whatever name it was reached: flock(2) locks the inode, and

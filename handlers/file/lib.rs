@@ -57,11 +57,18 @@ impl Handler for FileHandler {
     fn open(&self, spec: &OpenSpec) -> Result<Arc<dyn Backstore>, OpenError> {
         let options = Options::parse(&spec.config)?;
         let path = spec.config.absolute_path()?;
-        let Image { file, draft } =
-            Image::open(Path::new(path), spec.geometry.bytes()?, options.read_only)?;
+        let Image { file, claim, draft } = Image::open(
+            Path::new(path),
+            spec.geometry.bytes()?,
+            options.read_only,
+            spec.claim.as_ref(),
+        )?;
         let access =
             MediumAccess { read_only: options.read_only, write_cache: options.write_cache };
-        let medium = FileMedium::new(file, path.to_owned(), spec.geometry, access)?;
+        let mut medium = FileMedium::new(file, path.to_owned(), spec.geometry, access)?;
+        if let Some(claim) = claim {
+            medium = medium.claimed_by(claim);
+        }
         let deletion = DeletionWatch::default();
         let watch = move |medium: &FileMedium, op| {
             if op == Op::Flush && deletion.notices(medium.file()) {

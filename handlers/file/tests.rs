@@ -91,6 +91,7 @@ fn spec(locator_and_options: &str) -> OpenSpec {
         name: "lu".to_owned(),
         config: format!("file/{locator_and_options}").parse().unwrap(),
         geometry: Geometry { block_length: BlockLength::B512, blocks: BlockCount::new(BLOCKS) },
+        claim: None,
     }
 }
 
@@ -105,6 +106,26 @@ fn data() -> Buffer {
 }
 
 const DONE: Result<OpOutput, BackstoreError> = Ok(OpOutput::Done);
+
+#[test]
+fn a_medium_that_takes_anothers_place_is_not_in_its_way() {
+    let scene = Scene::with_file(BYTES);
+    let first = scene.open("lu.img");
+    let other = scene.open("other.img");
+    let in_place_of = |medium: &Arc<dyn Backstore>| {
+        let spec = scene.spec("lu.img;cache=write-through");
+        FileHandler.open(&OpenSpec { claim: medium.claim(), ..spec })
+    };
+    assert!(matches!(in_place_of(&other), Err(OpenError::InUse { .. })), "another file's claim");
+    let second = in_place_of(&first).unwrap();
+    drop(first);
+    assert!(scene.refusal("lu.img").contains("in use"), "the claim went over");
+    let third = in_place_of(&second).unwrap();
+    drop(second);
+    assert!(scene.refusal("lu.img").contains("in use"));
+    drop(third);
+    drop(scene.open("lu.img"));
+}
 
 #[test]
 fn a_missing_file_is_created_sparse_and_for_its_owner_only() {

@@ -77,7 +77,7 @@ impl Backstore for NullMedium {
             Op::Write { .. } | Op::WriteZeroes { .. } | Op::Unmap { .. } | Op::Flush => {
                 Ok(OpOutput::Done)
             }
-            Op::CompareAndWrite { .. } | Op::WriteAtomic { .. } => {
+            Op::CompareAndWrite { .. } | Op::WriteAtomic { .. } | Op::Copy { .. } => {
                 unreachable!("this medium has no such op, and its capabilities say so")
             }
         };

@@ -92,6 +92,8 @@ impl Backstore for TemplateMedium {
             // True only if an `Op::WriteAtomic` that is cut short, by an error or by a loss of power,
             // leaves every block as it was. A vector survives neither whole nor in part.
             atomic_write: true,
+            // True if it copies within itself faster than it is read and written.
+            copy: true,
             // The sizes in which it works best, if it has any.
             topology: Topology::default(),
         }
@@ -133,6 +135,11 @@ impl TemplateMedium {
             }
             Op::WriteZeroes { range, .. } | Op::Unmap { range } => {
                 self.blocks(&mut medium, range).fill(0);
+            }
+            // Two places that never overlap.
+            Op::Copy { source, range, durable: _ } => {
+                let data = self.blocks(&mut medium, source).to_vec();
+                self.blocks(&mut medium, range).copy_from_slice(&data);
             }
             Op::Flush => {}
             // One run of one kind from the start of the range on, at least a block.

@@ -76,6 +76,8 @@ macro_rules! conformance_tests {
             a_read_only_medium_refuses_to_change
             compare_and_write_is_all_or_nothing
             atomic_writes_land_where_they_belong
+            copies_are_what_the_source_was
+            a_copy_of_what_has_no_space_takes_none
             random_ops_agree_with_an_array
         }
     };

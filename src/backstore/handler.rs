@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::{Backstore, Cfgstring, ConfigError, Geometry};
+use crate::{Backstore, Cfgstring, Claim, ConfigError, Geometry};
 
 /// A kind of medium: `ram`, `file`, `null`, …
 pub trait Handler: Send + Sync {
@@ -43,6 +43,9 @@ pub struct OpenSpec {
     pub config: Cfgstring,
     /// The shape the logical unit shall have.
     pub geometry: Geometry,
+    /// The claim of the medium whose place this one shall take: if it is the same medium, it is not
+    /// in use by somebody else.
+    pub claim: Option<Claim>,
 }
 
 /// A medium that could not be opened or resized.

@@ -10,6 +10,7 @@
 //! name) is the test kit that every handler passes; `handlers/template` is the one to copy.
 
 pub mod cfgstring;
+mod claim;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
@@ -21,6 +22,7 @@ mod worked_medium;
 mod workers;
 
 pub use cfgstring::{Cfgstring, ConfigError};
+pub use claim::Claim;
 pub use error::BackstoreError;
 pub use handler::{Handler, OpenError, OpenSpec};
 pub use medium::{CACHED_BYTES_MAX, DeviceAccess, FileMedium, MediumAccess};

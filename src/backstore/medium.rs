@@ -3,6 +3,7 @@
 //!
 //! The calls may block; who must not wait runs them on [`Workers`](crate::Workers).
 
+mod copying;
 mod direct;
 mod failure;
 mod provisioning;
@@ -12,6 +13,7 @@ use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pulsefield_data::Buffer;
@@ -21,8 +23,8 @@ use self::direct::Direct;
 use self::failure::FailureLog;
 use self::zeroing::Space;
 use crate::{
-    BackstoreError, Capabilities, Extent, Geometry, Mapping, Op, OpOutput, OpenError, Request,
-    Topology,
+    BackstoreError, Capabilities, Claim, Extent, Geometry, Mapping, Op, OpOutput, OpenError,
+    Request, Topology,
 };
 
 /// The longest read that [`FileMedium::execute_if_cached`] answers: what a command of ordinary size
@@ -55,7 +57,8 @@ pub struct DeviceAccess {
 /// parts that were never written are holes and read as zeros. A device is at least that long, holds
 /// what it holds, and does not tell where it has holes.
 pub struct FileMedium {
-    file: File,
+    file: Arc<File>,
+    claim: Claim,
     name: String,
     block_length: BlockLength,
     /// Stored only by `resize`, and alone: no other memory is read on the strength of it, so
@@ -128,7 +131,9 @@ impl FileMedium {
         device: Option<DeviceAccess>,
     ) -> Self {
         let direct = device.is_some_and(|device| device.direct);
+        let file = Arc::new(file);
         Self {
+            claim: Claim::new(file.clone()),
             file,
             name,
             block_length: geometry.block_length,
@@ -143,8 +148,19 @@ impl FileMedium {
         }
     }
 
+    /// The same medium, which another open file keeps others off.
+    #[must_use]
+    pub fn claimed_by(self, claim: Claim) -> Self {
+        Self { claim, ..self }
+    }
+
+    /// As [`Backstore::claim`](crate::Backstore::claim): its own file, or who was named instead.
+    pub fn claim(&self) -> Claim {
+        self.claim.clone()
+    }
+
     /// The file itself, to ask the operating system about it.
-    pub const fn file(&self) -> &File {
+    pub fn file(&self) -> &File {
         &self.file
     }
 
@@ -169,6 +185,8 @@ impl FileMedium {
             thin: self.punches,
             compare_and_write: false,
             atomic_write: false,
+            // A device has no such call (`fs/read_write.c`, `generic_copy_file_checks`).
+            copy: !self.is_device,
             topology: self.topology,
         }
     }
@@ -219,7 +237,7 @@ impl FileMedium {
 
     /// How long the file or device is now. Moves the file's position, which nobody uses.
     fn size(&self) -> io::Result<u64> {
-        (&self.file).seek(SeekFrom::End(0))
+        (&*self.file).seek(SeekFrom::End(0))
     }
 
     fn refused(&self, action: &'static str, source: io::Error) -> OpenError {
@@ -289,6 +307,10 @@ impl FileMedium {
                 self.zero(self.span(range), space, durable)?;
             }
             Op::Unmap { range } => self.zero(self.span(range), Space::GiveBack, false)?,
+            Op::Copy { source, range, durable } => {
+                copying::copy(&self.file, self.span(source), self.span(range), self.block_length)?;
+                self.sync_if(durable)?;
+            }
             Op::Flush => self.flush()?,
             Op::Provisioning { range } => {
                 return self.first_extent(self.span(range)).map(OpOutput::Extent);
@@ -349,6 +371,11 @@ impl FileMedium {
 
     fn zero(&self, span: Span, space: Space, durable: bool) -> io::Result<()> {
         zeroing::zero(&self.file, span, space)?;
+        self.sync_if(durable)
+    }
+
+    /// Ends a change that a later flush may take to stable storage, or this one, if it is to be `durable`.
+    fn sync_if(&self, durable: bool) -> io::Result<()> {
         if durable || !self.access.write_cache { self.sync() } else { Ok(()) }
     }
 

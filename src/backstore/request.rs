@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pulsefield_data::Buffer;
 use pulsefield_units::{BlockCount, BlockLength, LbaRange};
 
-use crate::{BackstoreError, OpenError};
+use crate::{BackstoreError, Claim, OpenError};
 
 /// An open medium of one logical unit.
 ///
@@ -26,6 +26,12 @@ pub trait Backstore: Send + Sync {
     /// How many bytes of space the medium takes now, data that is still to be written back included;
     /// `None` if it cannot tell. Asked between commands: never waits for the medium.
     fn allocated_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    /// What keeps others off the medium, if anything does: for whoever opens the same medium to take
+    /// this one's place ([`OpenSpec::claim`](crate::OpenSpec::claim)).
+    fn claim(&self) -> Option<Claim> {
         None
     }
 
@@ -73,6 +79,9 @@ pub struct Capabilities {
     pub compare_and_write: bool,
     /// [`Op::WriteAtomic`] of any length is never torn, not even by a loss of power or of space.
     pub atomic_write: bool,
+    /// [`Op::Copy`] is there: the medium copies within itself, which is quicker than to read and write,
+    /// and takes no space for what has none.
+    pub copy: bool,
     /// In which sizes the medium works best.
     pub topology: Topology,
 }
@@ -136,6 +145,17 @@ pub enum Op {
         /// What to unmap.
         range: LbaRange,
     },
+    /// Make `range` hold what `source` holds, which is as long and does not overlap it. Where the source
+    /// has no space behind it, the range keeps none if [`Op::Unmap`] would give it back. If the answer
+    /// is an error, the range may hold anything. Sent only to media with [`Capabilities::copy`].
+    Copy {
+        /// What to read.
+        source: LbaRange,
+        /// Where to write.
+        range: LbaRange,
+        /// As for [`Op::Write`].
+        durable: bool,
+    },
     /// Put everything that was answered so far on stable storage.
     Flush,
     /// Say how the blocks from the start of `range` on are provisioned: one run of one kind.
@@ -162,13 +182,15 @@ impl Op {
             Self::WriteAtomic { .. } => "write-atomic",
             Self::WriteZeroes { .. } => "write-zeroes",
             Self::Unmap { .. } => "unmap",
+            Self::Copy { .. } => "copy",
             Self::Flush => "flush",
             Self::Provisioning { .. } => "provisioning",
             Self::CompareAndWrite { .. } => "compare-and-write",
         }
     }
 
-    /// The blocks it touches; `None` for [`Op::Flush`], which touches all.
+    /// The blocks it touches, of a copy those that it writes; `None` for [`Op::Flush`], which touches
+    /// all.
     pub const fn range(&self) -> Option<LbaRange> {
         match self {
             Self::Read { range }
@@ -176,9 +198,24 @@ impl Op {
             | Self::WriteAtomic { range, .. }
             | Self::WriteZeroes { range, .. }
             | Self::Unmap { range }
+            | Self::Copy { range, .. }
             | Self::Provisioning { range }
             | Self::CompareAndWrite { range, .. } => Some(*range),
             Self::Flush => None,
+        }
+    }
+
+    /// The blocks whose contents it brings or depends on, if it does.
+    pub const fn reads(&self) -> Option<LbaRange> {
+        match self {
+            Self::Read { range } | Self::CompareAndWrite { range, .. } => Some(*range),
+            Self::Copy { source, .. } => Some(*source),
+            Self::Write { .. }
+            | Self::WriteAtomic { .. }
+            | Self::WriteZeroes { .. }
+            | Self::Unmap { .. }
+            | Self::Flush
+            | Self::Provisioning { .. } => None,
         }
     }
 
@@ -189,6 +226,7 @@ impl Op {
             | Self::WriteAtomic { .. }
             | Self::WriteZeroes { .. }
             | Self::Unmap { .. }
+            | Self::Copy { .. }
             | Self::CompareAndWrite { .. } => true,
             Self::Read { .. } | Self::Flush | Self::Provisioning { .. } => false,
         }

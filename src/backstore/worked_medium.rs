@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use pulsefield_units::BlockCount;
 
-use crate::{Backstore, Capabilities, FileMedium, Geometry, Op, OpenError, Request, Workers};
+use crate::{
+    Backstore, Capabilities, Claim, FileMedium, Geometry, Op, OpenError, Request, Workers,
+};
 
 /// A [`FileMedium`] whose ops run on [`Workers`], but for short reads of what the page cache holds,
 /// which are answered on the spot.
@@ -61,6 +63,10 @@ impl Backstore for WorkedMedium {
 
     fn allocated_bytes(&self) -> Option<u64> {
         self.medium.allocated_bytes()
+    }
+
+    fn claim(&self) -> Option<Claim> {
+        Some(self.medium.claim())
     }
 
     fn resize(&self, blocks: BlockCount) -> Result<(), OpenError> {

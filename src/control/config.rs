@@ -14,6 +14,8 @@
 //! physical_block_bytes = 512        # 4096 makes 512-byte blocks a 512e disk
 //! removable = false                 # START STOP UNIT may eject the medium
 //! read_only = false                 # refuse whatever would change the medium
+//! long_cdbs = false                 # carry out READ (32) and its like
+//! provisioning = "thin"             # "full": every block is mapped, no UNMAP
 //! metadata = []                     # blocks known to be VMFS metadata: the heartbeat lane
 //! vendor = "PULSEFLD"               # INQUIRY texts: at most 8,
 //! product = "PULSEFIELD LUN"        # 16
@@ -52,7 +54,7 @@ use serde::Serialize;
 pub use error::ConfigError;
 pub use names::{InquiryText, Naa};
 pub use pool::PoolConfig;
-pub use value::{LogLevel, PhysicalBlock, RotationRate};
+pub use value::{LogLevel, PhysicalBlock, Provisioning, RotationRate};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -95,6 +97,10 @@ pub struct LunConfig {
     pub removable: bool,
     /// Commands that would change the medium are refused.
     pub read_only: bool,
+    /// CDBs of 32 bytes are carried out.
+    pub long_cdbs: bool,
+    /// Whether initiators may give space back where the medium can.
+    pub provisioning: Provisioning,
     /// Blocks known to be VMFS metadata: reads and writes inside take the heartbeat lane.
     #[serde(serialize_with = "value::write_ranges")]
     pub metadata: Vec<LbaRange>,
@@ -132,6 +138,8 @@ impl Default for LunConfig {
             physical_block_bytes: PhysicalBlock::LIKE_LOGICAL,
             removable: false,
             read_only: false,
+            long_cdbs: false,
+            provisioning: Provisioning::Thin,
             metadata: Vec::new(),
             vendor: InquiryText::of("PULSEFLD"),
             product: InquiryText::of("PULSEFIELD LUN"),
@@ -278,6 +286,9 @@ impl LunConfig {
             .unwrap_or(default.physical_block_bytes);
         let removable = section.value("removable", boolean)?.unwrap_or(default.removable);
         let read_only = section.value("read_only", boolean)?.unwrap_or(default.read_only);
+        let long_cdbs = section.value("long_cdbs", boolean)?.unwrap_or(default.long_cdbs);
+        let provisioning =
+            section.value("provisioning", Provisioning::read)?.unwrap_or(default.provisioning);
         let metadata =
             section.values("metadata", range)?.unwrap_or_else(|| default.metadata.clone());
         let vendor = section.value("vendor", InquiryText::read)?;
@@ -302,6 +313,8 @@ impl LunConfig {
             naa,
             removable,
             read_only,
+            long_cdbs,
+            provisioning,
             copy_group,
             pool,
             faulty_product: faulty_product.unwrap_or_else(|| default.faulty_product.clone()),

@@ -1,7 +1,7 @@
 //! Where the ops of one logical unit end: a queue into its device thread.
 //!
 //! Handlers complete from their own threads, or from inside `submit` on the device thread itself.
-//! The queue is bounded by the engine's op slots, so it is allocated once and never full, and the
+//! The queue is bounded by the engine's op slots and one more, so it is allocated once and never full, and the
 //! thread is woken with a system call only while it sleeps.
 
 use std::io;
@@ -13,6 +13,9 @@ use crossbeam_channel::{Receiver, Sender};
 use mio::Waker;
 use pulsefield_backstore::{Completion, CompletionSink};
 use pulsefield_engine::limits;
+
+/// Ops that no slot of the engine stands for: a flush before the medium is changed.
+const CONDUCTOR_OPS_MAX: usize = 1;
 
 /// The sending end, shared with every request in flight.
 #[derive(Debug)]
@@ -29,8 +32,8 @@ pub(crate) struct Completions {
 
 impl Completions {
     pub(crate) fn new(waker: Waker) -> Arc<Self> {
-        let (sender, receiver) =
-            crossbeam_channel::bounded(limits::BULK_SLOTS + limits::HEARTBEAT_SLOTS);
+        let capacity = limits::BULK_SLOTS + limits::HEARTBEAT_SLOTS + CONDUCTOR_OPS_MAX;
+        let (sender, receiver) = crossbeam_channel::bounded(capacity);
         Arc::new(Self {
             sender,
             receiver,

@@ -25,6 +25,7 @@ use pulsefield_scsi::{Asc, Sense, SenseKey, Status, opcode};
 use pulsefield_units::{BlockCount, Cdb, Instant, LuId};
 use tracing::{debug, error, info, trace};
 
+use self::changing::{Changing, FLUSH_TAG};
 use crate::clock;
 use crate::copying::{CopyEnd, CopyReply, CopyRequest, Reachable};
 use crate::counters::{Counters, CountingObserver};
@@ -32,6 +33,7 @@ use crate::pool::Share;
 use crate::station::{Awake, Mailbox, Message, Station};
 use crate::uio::Uio;
 
+mod changing;
 mod fault_orders;
 mod faults;
 
@@ -44,7 +46,7 @@ const DOORBELL_DELAY_MAX: Duration = Duration::from_micros(200);
 /// How long a stopping logical unit may take to answer what it has accepted.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often time is looked at while stopping, when nothing else happens.
+/// How often time is looked at while stopping or changing over, when nothing else happens.
 const DRAIN_STEP: Duration = Duration::from_secs(1);
 
 /// When to look again for the end of a buffer that a handler still had when it completed: nothing
@@ -111,7 +113,8 @@ pub(crate) struct Conductor<'a> {
     surroundings: &'a dyn Surroundings,
     ring: Ring,
     server: DeviceServer<Origin, CountingObserver>,
-    backstore: Arc<dyn Backstore>,
+    /// The unit's thread keeps it when the conductor ends.
+    backstore: &'a mut Arc<dyn Backstore>,
     counters: Arc<Counters>,
     /// When something last came in: the moment that all of it is said to have happened at. Time is
     /// read once a turn and not once a step, since reading it is a system call wherever the clock
@@ -131,6 +134,10 @@ pub(crate) struct Conductor<'a> {
     /// Resizes whose requester still waits.
     resizes: Vec<(BlockCount, Sender<()>)>,
     stopping: Option<Stopping>,
+    /// The change to another medium that is under way: nothing is taken from the ring meanwhile.
+    changing: Option<Changing>,
+    /// Whether a flush of the conductor's own is with the medium.
+    flushing: bool,
     /// Which of the unit's conductors this is.
     number: u64,
     /// What it takes of its pool of space, if it is in one.
@@ -189,7 +196,7 @@ impl<'a> Conductor<'a> {
         uio: &'a dyn Uio,
         surroundings: &'a dyn Surroundings,
         ring: Ring,
-        backstore: Arc<dyn Backstore>,
+        backstore: &'a mut Arc<dyn Backstore>,
         counters: Arc<Counters>,
     ) -> Self {
         let number = station.number_conductor();
@@ -222,6 +229,8 @@ impl<'a> Conductor<'a> {
             first_save,
             resizes: Vec::new(),
             stopping: None,
+            changing: None,
+            flushing: false,
             number,
             share: None,
             peers: BTreeMap::new(),
@@ -252,6 +261,7 @@ impl<'a> Conductor<'a> {
             self.take_in()?;
             self.perform_deeds()?;
             self.answer_resizes();
+            self.go_on_changing();
             if let Some(end) = self.end_if_stopped()? {
                 return Ok(end);
             }
@@ -279,10 +289,10 @@ impl<'a> Conductor<'a> {
         if !self.take_in()? && self.station.is_quiet() {
             // Whatever else must happen happens with an event.
             let held = self.ring.in_flight() > self.commands_in_hand();
-            let step = match &self.stopping {
+            let step = match (&self.stopping, &self.changing) {
                 _ if held => Some(HELD_STEP),
-                Some(_) => Some(DRAIN_STEP),
-                None => None,
+                (None, None) => None,
+                (Some(_), _) | (_, Some(_)) => Some(DRAIN_STEP),
             };
             let timeout = step.into_iter().chain(self.until_deadline()).min();
             if self.station.sleep(timeout)? == Awake::Gone {
@@ -301,6 +311,7 @@ impl<'a> Conductor<'a> {
             match message {
                 Message::Stop => {
                     self.station.orders.stop = true;
+                    self.changing = None;
                     self.stopping.get_or_insert(Stopping { since: clock::now(), blocked: false });
                     if let Some(saboteur) = &mut self.station.saboteur {
                         saboteur.stop(clock::now());
@@ -326,6 +337,7 @@ impl<'a> Conductor<'a> {
                     self.update_saboteur();
                     self.resizes.push((blocks, done));
                 }
+                Message::ChangeMedium(change) => self.begin_change(change),
                 Message::SetWriteCache(enabled) => {
                     self.station.orders.write_cache = Some(enabled);
                     self.server.set_write_cache(enabled);
@@ -374,6 +386,10 @@ impl<'a> Conductor<'a> {
     /// Does a part of another unit's copy, once the unit is restored: it may be one that must not be
     /// written.
     fn take_copy_request(&mut self, request: CopyRequest) {
+        if self.holds_copy_requests() {
+            self.held_requests.push(request);
+            return;
+        }
         if !self.restored {
             if self.held.is_none() && self.held_requests.is_empty() {
                 self.surroundings.load();
@@ -399,8 +415,11 @@ impl<'a> Conductor<'a> {
         }
     }
 
-    /// The next entry of the ring, if the unit is restored.
+    /// The next entry of the ring, if the unit is restored and is not about to change its medium.
     fn next_entry(&mut self) -> Result<Option<Entry>, RingError> {
+        if self.changing.is_some() {
+            return Ok(None);
+        }
         if self.restored {
             return match self.held.take() {
                 Some(entry) => Ok(Some(entry)),
@@ -423,7 +442,10 @@ impl<'a> Conductor<'a> {
         while let Some(completion) = self.station.completions().take() {
             self.note_time(&mut any);
             let Completion { tag, result, buffer } = completion;
-            self.server.on_op_done(self.now, tag, result, buffer);
+            match tag {
+                FLUSH_TAG => self.flushed(result),
+                _ => self.server.on_op_done(self.now, tag, result, buffer),
+            }
         }
         while let Some(entry) = self.next_entry()? {
             self.note_time(&mut any);

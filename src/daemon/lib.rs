@@ -11,6 +11,7 @@
 
 mod absent;
 mod announcements;
+mod change_medium;
 mod clock;
 mod closing;
 mod completions;

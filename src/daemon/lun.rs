@@ -180,8 +180,8 @@ impl Lun {
     }
 
     fn open_and_serve(&self, report: &impl Fn(Report)) -> Result<(), LunError> {
-        let (medium, failure) = self.open_medium()?;
-        let end = self.take_device_and_serve(&medium, failure, report);
+        let (mut medium, failure) = self.open_medium()?;
+        let end = self.take_device_and_serve(&mut medium, failure, report);
         // Closed before anybody hears that the unit has ended, and here, where it may wait.
         closing::close(medium, MEDIUM_PATIENCE);
         end
@@ -193,7 +193,7 @@ impl Lun {
         let device = self.device();
         let geometry = media::geometry(device.size()?, device.block_size()?)?;
         let cfgstring = self.name.cfgstring().unwrap_or_default();
-        match self.commons.media.open(self.name.device(), cfgstring, geometry) {
+        match self.commons.media.open(self.name.device(), cfgstring, geometry, None) {
             Ok(medium) => Ok((medium, None)),
             Err(error) if self.arrival == Arrival::LeftBehind => {
                 Ok((Arc::new(Absent(geometry)), Some(error)))
@@ -204,7 +204,7 @@ impl Lun {
 
     fn take_device_and_serve(
         &self,
-        medium: &Arc<dyn Backstore>,
+        medium: &mut Arc<dyn Backstore>,
         failure: Option<MediumError>,
         report: &impl Fn(Report),
     ) -> Result<(), LunError> {
@@ -269,21 +269,21 @@ impl Lun {
     }
 
     /// Serves until the unit is stopped or removed; breakdowns in between cost the commands in
-    /// flight a BUSY.
+    /// flight a BUSY. `medium` is the one it has at any time.
     fn serve(
         &self,
         uio: &dyn Uio,
         mut ring: Ring,
         station: &mut Station,
         surroundings: &dyn Surroundings,
-        medium: &Arc<dyn Backstore>,
+        medium: &mut Arc<dyn Backstore>,
     ) -> Result<(), LunError> {
         let mut breakdowns = 0;
         loop {
             let started = Instant::now();
             station.set_conducting(true);
             let conduct = || {
-                let (medium, counters) = (medium.clone(), self.counters.clone());
+                let counters = self.counters.clone();
                 let conductor = Conductor::new(station, uio, surroundings, ring, medium, counters);
                 match breakdowns {
                     0 => conductor.run(),

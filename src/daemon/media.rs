@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use pulsefield_backstore::{
-    Backstore, ConfigError, Geometry, Handler, OpenError, OpenSpec, Registry,
+    Backstore, Claim, ConfigError, Geometry, Handler, OpenError, OpenSpec, Registry,
 };
 use pulsefield_block::BlockHandler;
 use pulsefield_file::FileHandler;
@@ -82,15 +82,17 @@ impl Media {
         Ok(checked.map_err(|_| MediumError::Panic)??)
     }
 
-    /// Opens the medium of the unit `name`.
+    /// Opens the medium of the unit `name`; one that is to take another's place, with the `claim` of
+    /// that.
     pub(crate) fn open(
         &self,
         name: &str,
         cfgstring: &str,
         geometry: Geometry,
+        claim: Option<Claim>,
     ) -> Result<Arc<dyn Backstore>, MediumError> {
         let (handler, config) = self.0.resolve(cfgstring)?;
-        Ok(handler.open(&OpenSpec { name: name.to_owned(), config, geometry })?)
+        Ok(handler.open(&OpenSpec { name: name.to_owned(), config, geometry, claim })?)
     }
 }
 

@@ -16,6 +16,7 @@ use pulsefield_faults::{Disarm, FaultReport, Plan, PlanId, Saboteur};
 use pulsefield_scsi::parameter::Ascii;
 use pulsefield_units::BlockCount;
 
+use crate::change_medium::MediumChange;
 use crate::completions::Completions;
 use crate::conductor::Origin;
 use crate::copying::{CopyEnd, CopyRequest, Reachable};
@@ -33,6 +34,8 @@ pub(crate) enum Message {
     Reconfigure(LuConfig),
     /// The medium has this many blocks; `done` hears of it once nothing is in flight beyond them.
     Resize { blocks: BlockCount, done: Sender<()> },
+    /// Serve another medium.
+    ChangeMedium(MediumChange),
     /// WCE on or off.
     SetWriteCache(bool),
     /// Answer to [`pulsefield_engine::Query::Identity`].

@@ -17,6 +17,7 @@ use pulsefield_kernel::{Change, EventKind, NetlinkError, UioDevice, UioName};
 use pulsefield_units::LuId;
 use tracing::{error, warn};
 
+use crate::change_medium::change_medium;
 use crate::closing;
 use crate::counters::Counters;
 use crate::lun::{Arrival, Commons, Lun, LunError, Report};
@@ -328,8 +329,19 @@ impl Supervisor {
                 notice.answer(Ok(()));
             }
             Change::Config(config) => {
-                warn!(lu = %id, config, "another medium needs another logical unit: refused");
-                notice.answer(Err(Errno::EOPNOTSUPP));
+                let name = notice.name.with_config(config);
+                let (table, media) = (self.table.clone(), self.commons.media.clone());
+                let job = move || match change_medium(&media, &service, &name) {
+                    Ok(medium) => {
+                        table.lock().change_medium(id, name, medium);
+                        notice.answer(Ok(()));
+                    }
+                    Err(error) => {
+                        error!(lu = %id, error = &error as &dyn Error, "the unit keeps its medium");
+                        notice.answer(Err(error.errno()));
+                    }
+                };
+                spawn_or_log("change-medium", job);
             }
             Change::Size(size_bytes) => {
                 let table = self.table.clone();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use pulsefield_backstore::{Backstore, Geometry};
-use pulsefield_control::config::{Config, LunConfig};
+use pulsefield_control::config::{Config, LunConfig, Provisioning};
 use pulsefield_control::protocol::LunState;
 use pulsefield_engine::{LuConfig, PoolLimits};
 use pulsefield_kernel::UioName;
@@ -99,6 +99,8 @@ impl Table {
             naa,
             removable,
             read_only,
+            long_cdbs,
+            provisioning,
             // Asked for when a copy wants to reach another unit.
             copy_group: _,
             pool: _,
@@ -115,6 +117,8 @@ impl Table {
             compare_and_write_blocks_max: *compare_and_write_max_blocks,
             removable: *removable,
             read_only: *read_only,
+            long_cdbs: *long_cdbs,
+            fully_provisioned: *provisioning == Provisioning::Full,
             metadata: metadata.clone(),
             medium_rotation_rate: medium_rotation_rate.as_u16(),
             physical_block_bytes: physical_block_bytes.bytes(),
@@ -136,6 +140,20 @@ impl Table {
                 service.mailbox.send(Message::Reconfigure(self.settings(name)));
                 service.mailbox.send(Message::ConfigureFaults(self.fault_orders(name)));
             }
+        }
+    }
+
+    /// Notes that a unit serves another medium, and is called by another `name` for that.
+    pub(crate) fn change_medium(&mut self, id: LuId, name: UioName, medium: Weak<dyn Backstore>) {
+        let Some(unit) = self.units.get_mut(&id) else { return };
+        if let Some(service) = &mut unit.service {
+            if let Some(medium) = medium.upgrade() {
+                service.geometry = medium.geometry();
+            }
+            service.medium = medium;
+            // It had perhaps been served without a medium.
+            unit.state = LunState::Serving;
+            unit.name = name;
         }
     }
 

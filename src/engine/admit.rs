@@ -12,7 +12,6 @@ use pulsefield_units::{BlockCount, Cdb, LbaRange};
 use crate::exec::compare_and_write::CompareAndWrite;
 use crate::exec::extended_copy::{self, ExtendedCopy};
 use crate::exec::get_lba_status::GetLbaStatus;
-use crate::exec::mode_select;
 use crate::exec::or_write::OrWrite;
 use crate::exec::read::Read;
 use crate::exec::unmap::Unmap;
@@ -20,7 +19,8 @@ use crate::exec::verify::Verify;
 use crate::exec::write::Write;
 use crate::exec::write_same::WriteSame;
 use crate::exec::{
-    Exec, format_unit, identifying_information, immediate, sanitize, self_test, start_stop_unit,
+    Exec, format_unit, identifying_information, immediate, log_select, mode_select, sanitize,
+    self_test, start_stop_unit,
 };
 use crate::lane::{Lane, lane_of};
 use crate::limits;
@@ -144,10 +144,10 @@ fn examine(
         }
         Command::WriteSame(write_same) => {
             if write_same.anchor {
-                return Err(scsi::WriteSame::ANCHOR_NOT_SUPPORTED);
+                return Err(write_same.anchor_not_supported());
             }
-            if write_same.unmap && !unit.capabilities.thin {
-                return Err(scsi::WriteSame::UNMAP_NOT_SUPPORTED);
+            if write_same.unmap && !unit.thin() {
+                return Err(write_same.unmap_not_supported());
             }
             let range = write_same_range(unit, write_same.extent)?;
             let exec = WriteSame::new(range, write_same.unmap, write_same.no_data_out);
@@ -181,6 +181,10 @@ fn examine(
             let range = unit.range_to_end(extent)?;
             let exec = GetLbaStatus::new(range, get_lba_status.allocation_length);
             Ok(Admission::run(Exec::GetLbaStatus(exec)))
+        }
+        Command::LogSelect(command) => {
+            log_select::execute(unit, data, *command)?;
+            Ok(Admission::End(Outcome::GOOD))
         }
         Command::ModeSelect(command) => match mode_select::admit(unit, data, *command)? {
             Some(exec) => Ok(Admission::run(exec)),

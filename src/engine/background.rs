@@ -103,7 +103,7 @@ enum Saved {
 impl Background {
     /// Formatting all of `range`, which is the whole medium.
     pub(crate) fn format(unit: &LogicalUnit, range: LbaRange) -> Self {
-        let work = Work::Zero { may_unmap: unit.capabilities.thin };
+        let work = Work::Zero { may_unmap: unit.thin() };
         let piece = unit.blocks_in(limits::BACKGROUND_ZERO_BYTES);
         Self::new(Operation::Format, work, range, piece, 1)
     }
@@ -224,6 +224,11 @@ fn invert(buffer: &mut Buffer) {
 }
 
 impl<T, O: Observer> DeviceServer<T, O> {
+    /// Whether SANITIZE or FORMAT UNIT works through the medium, or is about to.
+    pub fn is_in_background(&self) -> bool {
+        self.unit.background.is_some()
+    }
+
     /// Starts the operation that the unit was just given, as soon as its blocks are free.
     pub(crate) fn claim_for_background(&mut self) {
         let Some(background) = &self.unit.background else { return };

@@ -19,6 +19,12 @@ pub struct LuConfig {
     pub removable: bool,
     /// Commands that would change the medium are refused, whatever the medium could do.
     pub read_only: bool,
+    /// CDBs of 32 bytes are carried out, although SBC-4 has them only with type 2 protection
+    /// (`docs/decisions/0010`).
+    pub long_cdbs: bool,
+    /// Every block is mapped, whatever the medium could do: space is not given back, and nothing is said
+    /// of it (LBPME = 0).
+    pub fully_provisioned: bool,
     /// Blocks known to hold VMFS metadata: their reads and writes take the heartbeat lane.
     pub metadata: Vec<LbaRange>,
     /// MEDIUM ROTATION RATE (VPD page B1h): 1 for a medium that does not rotate, else the rate.
@@ -46,6 +52,8 @@ impl Default for LuConfig {
             compare_and_write_blocks_max: NonZeroU8::MIN,
             removable: false,
             read_only: false,
+            long_cdbs: false,
+            fully_provisioned: false,
             metadata: Vec::new(),
             medium_rotation_rate: 1,
             physical_block_bytes: 512,

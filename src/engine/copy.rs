@@ -11,7 +11,7 @@
 use pulsefield_backstore::OpTag;
 use pulsefield_data::Buffer;
 use pulsefield_scsi::{Sense, Status};
-use pulsefield_units::Instant;
+use pulsefield_units::{Instant, LbaRange};
 
 use crate::event::{Event, Observer};
 use crate::exec::Exec;
@@ -55,8 +55,11 @@ impl<T, O: Observer> DeviceServer<T, O> {
             arrived: now,
             started: None,
         });
-        let access = if op.writes() { Access::Exclusive } else { Access::Shared };
-        self.claim(now, at, range, access);
+        match op.source() {
+            Some(source) => self.claim_copy(now, at, source, range),
+            None if op.writes() => self.claim(now, at, range, Access::Exclusive),
+            None => self.claim(now, at, range, Access::Shared),
+        }
     }
 
     fn admit_copy_op(&mut self, op: CopyOp) -> Result<(), Outcome> {
@@ -64,7 +67,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
             return Err(Outcome::status(Status::TaskSetFull));
         }
         self.unit.require_ready_for_part()?;
-        if !op.range().fits(self.unit.geometry.blocks) {
+        let fits = |range: LbaRange| range.fits(self.unit.geometry.blocks);
+        if !fits(op.range()) || !op.source().is_none_or(fits) {
             return Err(Sense::lba_out_of_range().into());
         }
         if op.writes() {

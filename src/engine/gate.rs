@@ -35,7 +35,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
 
     /// Takes what is allocated now, and warns an initiator if the pool has reached a threshold.
     pub fn on_space(&mut self, report: SpaceReport) {
-        if self.unit.space.take(report) {
+        if self.unit.space.take(report) && self.unit.has_thresholds() {
             self.raise(UnitAttention::ThinProvisioningSoftThresholdReached);
         }
     }

@@ -28,6 +28,7 @@ mod lane;
 pub mod limits;
 mod logical_unit;
 mod marked_blocks;
+mod medium_change;
 mod outcome;
 pub mod range_lock;
 mod readiness;

@@ -68,6 +68,9 @@ pub const MARKED_BLOCKS_MAX: usize = 1024;
 /// locked for that long, and each copy in progress has the memory of one.
 pub const COPY_PIECE_BYTES: usize = 256 << 10;
 
+/// The same where the medium copies within itself: a piece takes a fraction of the time.
+pub const COPY_WITHIN_BYTES: u64 = 1 << 20;
+
 /// MAXIMUM SEGMENT LENGTH of EXTENDED COPY in bytes: a longer segment ends the copy with
 /// 0Ah/26h/00h. Four times what ESXi asks for by default.
 pub const COPY_SEGMENT_BYTES_MAX: u32 = 16 << 20;
@@ -106,7 +109,7 @@ pub const THRESHOLD_SET_BYTES: u32 = 1 << 20;
 pub const LBA_STATUS_DESCRIPTORS_MAX: usize = 64;
 
 /// Unit attention conditions waiting to be reported; each kind at most once, so never exceeded.
-pub const UNIT_ATTENTIONS_MAX: usize = 4;
+pub const UNIT_ATTENTIONS_MAX: usize = 6;
 
 /// How often a unit attention condition is reported for each initiator there may be, if there are
 /// several. Whoever sends the next command hears of it; of initiators that are equally busy, one in

@@ -2,7 +2,7 @@
 
 use pulsefield_backstore::{Capabilities, Geometry};
 use pulsefield_scsi::log_page::{ProvisioningResources, Statistics};
-use pulsefield_scsi::mode_page::{ModeParameters, ModeSettings};
+use pulsefield_scsi::mode_page::{ModeParameters, ModeSettings, PROVISIONING_THRESHOLDS_MAX};
 use pulsefield_scsi::parameter::CopyLimits;
 use pulsefield_scsi::vpd::BlockLimits;
 use pulsefield_scsi::{Asc, Extent, Sense, SenseKey, opcode};
@@ -54,13 +54,23 @@ impl LogicalUnit {
     /// and REPORT SUPPORTED OPERATION CODES is answered by it.
     pub(crate) const fn supports(&self, opcode: u8, service_action: Option<u16>) -> bool {
         match (opcode, service_action) {
-            (opcode::UNMAP, _) => self.capabilities.thin,
+            (opcode::UNMAP, _) => self.thin(),
             // What is erased is what is unmapped.
-            (opcode::SANITIZE, Some(opcode::SANITIZE_BLOCK_ERASE)) => self.capabilities.thin,
+            (opcode::SANITIZE, Some(opcode::SANITIZE_BLOCK_ERASE)) => self.thin(),
             (opcode::PREVENT_ALLOW_MEDIUM_REMOVAL, _) => self.config.removable,
             (opcode::WRITE_ATOMIC_16, _) => self.capabilities.atomic_write,
+            (opcode::VARIABLE_LENGTH, Some(opcode::WRITE_ATOMIC_32)) => {
+                self.config.long_cdbs && self.capabilities.atomic_write
+            }
+            (opcode::VARIABLE_LENGTH, _) => self.config.long_cdbs,
             _ => true,
         }
+    }
+
+    /// Whether logical block provisioning is managed (LBPME): blocks can be deallocated, and then read
+    /// as zeros.
+    pub(crate) const fn thin(&self) -> bool {
+        self.capabilities.thin && !self.config.fully_provisioned
     }
 
     /// Whether the medium cannot be written, whatever SWP says.
@@ -154,7 +164,20 @@ impl LogicalUnit {
             read_only: self.read_only(),
             blocks: self.geometry.blocks,
             block_length: self.geometry.block_length,
+            provisioning_thresholds: self.provisioning_thresholds(),
         }
+    }
+
+    /// At how many available threshold sets initiators are warned, of the first thresholds that are
+    /// reached as the pool fills.
+    pub(crate) fn provisioning_thresholds(&self) -> Vec<u32> {
+        let Some(pool) = self.space.pool() else { return Vec::new() };
+        let available = |threshold: &u64| {
+            let sets =
+                pool.limit.saturating_sub(*threshold) / u64::from(limits::THRESHOLD_SET_BYTES);
+            u32::try_from(sets).unwrap_or(u32::MAX)
+        };
+        pool.thresholds.iter().take(PROVISIONING_THRESHOLDS_MAX).map(available).collect()
     }
 
     /// MAXIMUM TRANSFER LENGTH in blocks.
@@ -196,13 +219,19 @@ impl LogicalUnit {
     /// WSNZ: where space can be given back, a number of blocks that was left out must not give away all
     /// there is.
     pub(crate) const fn write_same_non_zero(&self) -> bool {
-        self.capabilities.thin
+        self.thin()
+    }
+
+    /// Whether initiators are warned before space runs out: only where provisioning is managed can there
+    /// be thresholds.
+    pub(crate) fn has_thresholds(&self) -> bool {
+        self.thin() && self.space.pool().is_some_and(|pool| !pool.thresholds.is_empty())
     }
 
     /// The resources that the Logical Block Provisioning log page (0Ch) tells of, as they were last
     /// reported; `None` without thresholds, in whose sets they are counted.
     pub(crate) fn provisioning_resources(&self) -> Option<ProvisioningResources> {
-        let pool = self.space.pool().filter(|pool| !pool.thresholds.is_empty())?;
+        let pool = self.space.pool().filter(|_| self.has_thresholds())?;
         let report = self.space.report()?;
         let sets = |bytes: u64| bytes / u64::from(limits::THRESHOLD_SET_BYTES);
         Some(ProvisioningResources {
@@ -213,10 +242,9 @@ impl LogicalUnit {
 
     /// THRESHOLD EXPONENT: thresholds are counted in 2^n blocks; 0 if there are none.
     pub(crate) fn threshold_exponent(&self) -> u8 {
-        let has_thresholds = self.space.pool().is_some_and(|pool| !pool.thresholds.is_empty());
         let set = limits::THRESHOLD_SET_BYTES / self.geometry.block_length.bytes();
         let exponent = u8::try_from(set.ilog2()).expect("below 32");
-        if has_thresholds { exponent } else { 0 }
+        if self.has_thresholds() { exponent } else { 0 }
     }
 
     /// What RECEIVE COPY OPERATING PARAMETERS and the Third-party Copy page advertise, and what is
@@ -238,8 +266,9 @@ impl LogicalUnit {
     /// The Block Limits page: what is advertised here is what admission enforces.
     pub(crate) fn block_limits(&self) -> BlockLimits {
         let block_bytes = self.geometry.block_length.bytes();
-        let thin = self.capabilities.thin;
+        let thin = self.thin();
         let topology = self.capabilities.topology;
+        let if_thin = |limit: u32| if thin { limit } else { 0 };
         let or_else = |bytes: u32, default: u32| if bytes == 0 { default } else { bytes };
         // More than a transfer may be is not optimal.
         let optimal = or_else(topology.transfer_optimal_bytes, limits::TRANSFER_BYTES_OPTIMAL)
@@ -254,12 +283,9 @@ impl LogicalUnit {
             optimal_transfer_length_granularity: u16::try_from(granularity).unwrap_or(0),
             maximum_transfer_length: limits::TRANSFER_BYTES_MAX / block_bytes,
             optimal_transfer_length: optimal / block_bytes,
-            maximum_unmap_lba_count: if thin { limits::UNMAP_BLOCKS_MAX } else { 0 },
-            maximum_unmap_block_descriptor_count: match thin {
-                true => limits::UNMAP_DESCRIPTORS_MAX,
-                false => 0,
-            },
-            optimal_unmap_granularity: unmap_granularity / block_bytes,
+            maximum_unmap_lba_count: if_thin(limits::UNMAP_BLOCKS_MAX),
+            maximum_unmap_block_descriptor_count: if_thin(limits::UNMAP_DESCRIPTORS_MAX),
+            optimal_unmap_granularity: if_thin(unmap_granularity / block_bytes),
             unmap_granularity_alignment: thin
                 .then_some(topology.unmap_alignment_bytes / block_bytes),
             maximum_write_same_length: self.write_same_blocks_max().as_u64(),

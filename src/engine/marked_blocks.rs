@@ -55,9 +55,8 @@ impl MarkedBlocks {
 /// command goes on as if the medium had failed there, and its sense data names the block.
 pub(crate) fn heed(exec: &mut Exec, cx: &mut Context<'_>, op: Op, buffer: Buffer) -> Step {
     let marked = &mut cx.unit.marked;
-    let reads = matches!(op, Op::Read { .. } | Op::CompareAndWrite { .. });
-    match op.range() {
-        Some(range) if reads && let Some(lba) = marked.first_in(range) => {
+    match op.reads() {
+        Some(range) if let Some(lba) = marked.first_in(range) => {
             match exec.step(cx, Input::Done(Err(BackstoreError::Medium), buffer)) {
                 Step::End(_) => Step::End(unreadable(lba)),
                 Step::Op(op, buffer) => heed(exec, cx, op, buffer),

@@ -10,6 +10,10 @@
 //! waiting is free of deadlock (claims wait only for earlier ones), and that the order among
 //! overlapping commands is their order of arrival.
 //!
+//! A copy within the unit makes one claim on both its places, at one moment: its source shared, its
+//! destination exclusive. So it too waits for earlier claims only, never holding one place while it
+//! waits for the other.
+//!
 //! Claims stand in one vector in order of arrival, each with the number of earlier claims it still
 //! waits for. Claiming and releasing walk it once: at the depth LIO offers (128 commands a fabric)
 //! that is a few cache lines, less than a tree would cost to keep balanced.
@@ -33,14 +37,27 @@ struct Claim {
     holder: Holder,
     range: LbaRange,
     access: Access,
+    /// What a copy reads, besides.
+    source: Option<LbaRange>,
     /// How many earlier conflicting claims are still there; granted once this is zero.
     waits_for: u32,
 }
 
 impl Claim {
-    fn conflicts(&self, range: LbaRange, access: Access) -> bool {
-        self.range.overlaps(range)
-            && (self.access == Access::Exclusive || access == Access::Exclusive)
+    /// Its places and how it uses them.
+    fn places(&self) -> impl Iterator<Item = (LbaRange, Access)> {
+        let source = self.source.map(|source| (source, Access::Shared));
+        std::iter::once((self.range, self.access)).chain(source)
+    }
+
+    fn conflicts(&self, other: &Self) -> bool {
+        let conflict = |(range, access): (LbaRange, Access)| {
+            other.places().any(|(other_range, other_access)| {
+                range.overlaps(other_range)
+                    && (access == Access::Exclusive || other_access == Access::Exclusive)
+            })
+        };
+        self.places().any(conflict)
     }
 }
 
@@ -59,12 +76,21 @@ impl RangeLock {
     /// Claims `range` for `holder` and says whether it is granted at once. If not, a later
     /// [`RangeLock::release`] grants it.
     pub fn claim(&mut self, holder: Holder, range: LbaRange, access: Access) -> bool {
-        let mut waits_for = 0;
+        self.add(Claim { holder, range, access, source: None, waits_for: 0 })
+    }
+
+    /// Claims `range` exclusively and `source` shared, both at once, as [`Self::claim`] does one.
+    pub fn claim_copy(&mut self, holder: Holder, source: LbaRange, range: LbaRange) -> bool {
+        let (access, source) = (Access::Exclusive, Some(source));
+        self.add(Claim { holder, range, access, source, waits_for: 0 })
+    }
+
+    fn add(&mut self, mut claim: Claim) -> bool {
         for earlier in &self.claims {
-            waits_for += u32::from(earlier.conflicts(range, access));
+            claim.waits_for += u32::from(earlier.conflicts(&claim));
         }
-        self.claims.push(Claim { holder, range, access, waits_for });
-        waits_for == 0
+        self.claims.push(claim);
+        claim.waits_for == 0
     }
 
     /// Gives up `holder`'s claim, granted or still waiting, and calls `granted` for every claim
@@ -77,7 +103,7 @@ impl RangeLock {
         let at = at.expect("a released claim exists");
         let released = self.claims.remove(at);
         for later in &mut self.claims[at..] {
-            if later.conflicts(released.range, released.access) {
+            if later.conflicts(&released) {
                 later.waits_for -= 1;
                 if later.waits_for == 0 {
                     granted(later.holder);
@@ -88,7 +114,8 @@ impl RangeLock {
 
     /// Whether any claim reaches past the first `blocks` blocks.
     pub fn any_beyond(&self, blocks: BlockCount) -> bool {
-        self.claims.iter().any(|claim| !claim.range.fits(blocks))
+        let mut places = self.claims.iter().flat_map(Claim::places);
+        places.any(|(range, _)| !range.fits(blocks))
     }
 
     /// How many claims there are, waiting ones included.
@@ -158,6 +185,19 @@ mod tests {
     }
 
     #[test]
+    fn copies_from_one_place_to_another_and_back_take_turns() {
+        let mut lock = RangeLock::default();
+        assert!(lock.claim_copy(1, range(0, 8), range(100, 8)));
+        assert!(!lock.claim_copy(2, range(100, 8), range(0, 8)));
+        assert!(lock.claim(3, range(200, 8), Access::Exclusive));
+        assert!(!lock.claim(4, range(0, 1), Access::Shared), "the second will write there");
+        assert!(lock.claim_copy(5, range(300, 8), range(400, 8)));
+        assert!(lock.any_beyond(BlockCount::new(400)) && !lock.any_beyond(BlockCount::new(408)));
+        assert_eq!(released(&mut lock, 1), [2]);
+        assert_eq!(released(&mut lock, 2), [4]);
+    }
+
+    #[test]
     fn an_aborted_waiter_lets_those_behind_it_through() {
         let mut lock = RangeLock::default();
         assert!(lock.claim(1, range(0, 8), Access::Shared));
@@ -171,24 +211,23 @@ mod tests {
     #[derive(Default)]
     struct Oracle {
         order: Vec<Holder>,
-        blocks: HashMap<u64, Vec<Holder>>,
-        access: HashMap<Holder, Access>,
+        blocks: HashMap<u64, Vec<(Holder, Access)>>,
     }
 
     impl Oracle {
-        fn claim(&mut self, holder: Holder, range: LbaRange, access: Access) {
+        fn claim(&mut self, holder: Holder, places: &[(LbaRange, Access)]) {
             self.order.push(holder);
-            self.access.insert(holder, access);
-            for block in range.start().as_u64()..range.end().as_u64() {
-                self.blocks.entry(block).or_default().push(holder);
+            for (range, access) in places {
+                for block in range.start().as_u64()..range.end().as_u64() {
+                    self.blocks.entry(block).or_default().push((holder, *access));
+                }
             }
         }
 
         fn release(&mut self, holder: Holder) {
             self.order.retain(|other| *other != holder);
-            self.access.remove(&holder);
             for queue in self.blocks.values_mut() {
-                queue.retain(|other| *other != holder);
+                queue.retain(|(other, _)| *other != holder);
             }
         }
 
@@ -197,10 +236,12 @@ mod tests {
                 .blocks
                 .values()
                 .flat_map(|queue| {
-                    queue.iter().enumerate().filter_map(|(at, holder)| {
-                        let writes = |holder: &Holder| self.access[holder] == Access::Exclusive;
-                        let conflict = queue[..at].iter().any(writes) || (at > 0 && writes(holder));
-                        conflict.then_some(*holder)
+                    queue.iter().enumerate().filter_map(|(at, (holder, access))| {
+                        let conflicts = |(other, other_access): &(Holder, Access)| {
+                            let writes = [access, other_access].contains(&&Access::Exclusive);
+                            other != holder && writes
+                        };
+                        queue[..at].iter().any(conflicts).then_some(*holder)
                     })
                 })
                 .collect();
@@ -213,18 +254,27 @@ mod tests {
         /// hold it by looking at every single block.
         #[test]
         fn agrees_with_a_queue_per_block(
-            steps in prop::collection::vec((0u64..24, 1u64..8, any::<bool>(), 0usize..100), 1..60),
+            steps in prop::collection::vec((0u64..24, 1u64..8, 0u64..40, 0usize..100), 1..60),
         ) {
             let mut lock = RangeLock::default();
             let mut oracle = Oracle::default();
             let mut granted = HashSet::new();
-            for (nth, (start, blocks, exclusive, leaves)) in steps.into_iter().enumerate() {
+            for (nth, (start, blocks, kind, leaves)) in steps.into_iter().enumerate() {
                 let holder = Holder::try_from(nth).unwrap();
-                let access = if exclusive { Access::Exclusive } else { Access::Shared };
-                if lock.claim(holder, range(start, blocks), access) {
+                let place = range(start, blocks);
+                // From 24 on it is a reader or a writer, below a copy from there.
+                let (at_once, places) = if kind < 24 {
+                    let source = range(kind, blocks);
+                    let places = vec![(place, Access::Exclusive), (source, Access::Shared)];
+                    (lock.claim_copy(holder, source, place), places)
+                } else {
+                    let access = if kind < 32 { Access::Exclusive } else { Access::Shared };
+                    (lock.claim(holder, place, access), vec![(place, access)])
+                };
+                if at_once {
                     granted.insert(holder);
                 }
-                oracle.claim(holder, range(start, blocks), access);
+                oracle.claim(holder, &places);
                 prop_assert_eq!(&granted, &oracle.granted());
                 // Every other step somebody leaves, whether it held its range or waited.
                 if leaves % 2 == 0 && !oracle.order.is_empty() {

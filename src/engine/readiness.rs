@@ -8,6 +8,7 @@ use pulsefield_scsi::{Asc, Command, PowerCondition, Sense, SenseKey, StartStopUn
 
 use crate::background::Operation;
 use crate::logical_unit::LogicalUnit;
+use crate::unit_attention::UnitAttention;
 
 /// What START STOP UNIT and PREVENT ALLOW MEDIUM REMOVAL change.
 #[derive(Debug)]
@@ -118,10 +119,7 @@ impl LogicalUnit {
         }
     }
 
-    /// Carries `change` out.
-    ///
-    /// A medium that was loaded raises no unit attention here: the only initiator it could be
-    /// reported to is whoever asks next, and that is the one who has just loaded it.
+    /// Carries `change` out. That a medium was loaded is told to the other initiators.
     pub(crate) fn change_readiness(&mut self, change: UnitChange) {
         let Readiness { power, ejected, .. } = &mut self.readiness;
         match change {
@@ -132,8 +130,10 @@ impl LogicalUnit {
             }
             UnitChange::Power(condition) => *power = condition,
             UnitChange::Load => {
-                *ejected = false;
                 *power = PowerCondition::Active;
+                if std::mem::replace(ejected, false) {
+                    self.attentions.raise_for_others(UnitAttention::MediumMayHaveChanged);
+                }
             }
             UnitChange::Eject => *ejected = true,
             UnitChange::Nothing => {}
@@ -185,6 +185,7 @@ const fn does_without_medium(command: &Command) -> bool {
         Command::RequestSense(_)
             | Command::Inquiry(_)
             | Command::ModeSense(_)
+            | Command::LogSelect(_)
             | Command::LogSense(_)
             | Command::ReceiveDiagnosticResults(_)
             | Command::SendNoDiagnostic

@@ -338,13 +338,14 @@ impl<T, O: Observer> DeviceServer<T, O> {
     /// Takes new settings; commands already admitted keep theirs. If VPD pages differ from now on,
     /// an initiator is told.
     pub fn reconfigure(&mut self, config: LuConfig) {
-        // All but what only decides about lanes, and what has words of its own; of a pool, that there
-        // is one.
+        // All but what only decides about lanes or about CDBs, and what has words of its own; of a
+        // pool, that there is one.
         let told = |config: &LuConfig| {
             let physical_block_bytes = 512;
             let settings = LuConfig {
                 metadata: Vec::new(),
                 read_only: false,
+                long_cdbs: false,
                 physical_block_bytes,
                 pool: None,
                 ..config.clone()
@@ -354,7 +355,10 @@ impl<T, O: Observer> DeviceServer<T, O> {
         if told(&config) != told(&self.unit.config) {
             self.raise(UnitAttention::InquiryDataHasChanged);
         }
-        if config.physical_block_bytes != self.unit.config.physical_block_bytes {
+        let capacity_data =
+            |config: &LuConfig| (config.physical_block_bytes, config.fully_provisioned);
+        if capacity_data(&config) != capacity_data(&self.unit.config) {
+            // LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT and LBPME.
             self.raise(UnitAttention::CapacityDataHasChanged);
         }
         if config.read_only != self.unit.config.read_only {
@@ -364,7 +368,12 @@ impl<T, O: Observer> DeviceServer<T, O> {
         if !config.removable {
             self.unit.readiness.put_back();
         }
+        let thresholds = self.unit.provisioning_thresholds();
         self.unit.space.set_pool(config.pool.clone());
+        if thresholds != self.unit.provisioning_thresholds() {
+            // The Logical Block Provisioning mode page.
+            self.raise(UnitAttention::ModeParametersChanged);
+        }
         self.unit.config = config;
         // Whom copies may reach is a setting too.
         self.unit.copy_peers.clear();
@@ -481,13 +490,31 @@ impl<T, O: Observer> DeviceServer<T, O> {
         range: pulsefield_units::LbaRange,
         access: Access,
     ) {
-        let task = self.tasks.task(at);
-        task.claim = Some((range, access));
-        task.phase = Phase::Parked;
-        let parked = Event::Parked { task: task.id, lane: task.lane };
-        if self.locks.claim(at, range, access) {
+        self.tasks.task(at).claim = Some((range, access));
+        let granted = self.locks.claim(at, range, access);
+        self.start_or_park(now, at, granted);
+    }
+
+    /// The same for a task that copies from `source` to `range`.
+    pub(crate) fn claim_copy(
+        &mut self,
+        now: Instant,
+        at: Holder,
+        source: pulsefield_units::LbaRange,
+        range: pulsefield_units::LbaRange,
+    ) {
+        self.tasks.task(at).claim = Some((range, Access::Exclusive));
+        let granted = self.locks.claim_copy(at, source, range);
+        self.start_or_park(now, at, granted);
+    }
+
+    fn start_or_park(&mut self, now: Instant, at: Holder, granted: bool) {
+        if granted {
             self.make_ready(at);
         } else {
+            let task = self.tasks.task(at);
+            task.phase = Phase::Parked;
+            let parked = Event::Parked { task: task.id, lane: task.lane };
             self.observer.observe(now, &parked);
         }
     }

@@ -44,6 +44,8 @@ pub(crate) struct Space {
     in_flight: u64,
     /// Whether space was given back since the report.
     relieved: bool,
+    /// Whether something did not fit since the report: others may have given space back.
+    doubted: bool,
     /// How many thresholds are reached.
     reached: usize,
 }
@@ -63,6 +65,12 @@ impl Space {
             self.report = None;
             self.reached = 0;
         }
+    }
+
+    /// Forgets what a medium takes that is not there any more.
+    pub(crate) const fn forget_report(&mut self) {
+        self.report = None;
+        self.unreported = 0;
     }
 
     pub(crate) const fn pool(&self) -> Option<&PoolLimits> {
@@ -89,6 +97,7 @@ impl Space {
         if fits {
             self.in_flight += bytes;
         }
+        self.doubted |= !fits;
         fits
     }
 
@@ -110,6 +119,7 @@ impl Space {
         let is_near = self.used_at_most() >= pool.limit / parts * near;
         self.report.is_none()
             || self.relieved
+            || self.doubted
             || self.unreported >= limits::SPACE_REPORT_BYTES
             || (is_near && self.unreported > 0)
     }
@@ -119,6 +129,7 @@ impl Space {
         self.report = Some(report);
         self.unreported = 0;
         self.relieved = false;
+        self.doubted = false;
         let thresholds = self.pool.as_ref().map_or(&[][..], |pool| &pool.thresholds);
         let reached = thresholds.iter().filter(|threshold| report.used >= **threshold).count();
         // One that is not reached any more is warned of again when it is.
@@ -182,6 +193,16 @@ mod tests {
         space.take(report(100 * MIB));
         space.relieve();
         assert!(space.wants_report());
+    }
+
+    #[test]
+    fn a_unit_that_was_refused_looks_whether_others_gave_space_back() {
+        let mut space = space(100 * MIB);
+        space.take(report(100 * MIB));
+        assert!(!space.wants_report());
+        assert!(!space.reserve(MIB) && space.wants_report());
+        space.take(report(90 * MIB));
+        assert!(!space.wants_report() && space.reserve(MIB));
     }
 
     #[test]

@@ -63,6 +63,13 @@ pub(crate) fn bytes_of(buffer: &Buffer) -> Vec<u8> {
     bytes
 }
 
+/// Whether `op` changes blocks that `other` touches.
+fn writes_into(op: &Op, other: &Op) -> bool {
+    let touched = [other.range(), other.reads()];
+    let touches = |range: LbaRange| touched.into_iter().flatten().any(|it| it.overlaps(range));
+    op.writes() && op.range().is_some_and(touches)
+}
+
 /// What a device server is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
@@ -318,14 +325,18 @@ impl World {
         let needed = match new.op {
             Op::Read { .. } | Op::Write { .. } | Op::WriteAtomic { .. } => blocks * self.block,
             Op::CompareAndWrite { .. } => 2 * blocks * self.block,
-            Op::WriteZeroes { .. } | Op::Unmap { .. } | Op::Flush | Op::Provisioning { .. } => 0,
+            Op::WriteZeroes { .. }
+            | Op::Unmap { .. }
+            | Op::Copy { .. }
+            | Op::Flush
+            | Op::Provisioning { .. } => 0,
         };
         assert!(new.buffer.len() >= needed, "{:?} with {:?}", new.op, new.buffer);
         let claims = |op: &Op| !matches!(op, Op::Flush | Op::Provisioning { .. });
         for other in self.at_medium.iter().filter(|_| claims(&new.op)).map(|other| &other.op) {
-            let overlap = other.range().is_some_and(|other| other.overlaps(range));
-            let conflict = claims(other) && (other.writes() || new.op.writes());
-            assert!(!(overlap && conflict), "{:?} while {other:?} is with the medium", new.op);
+            let conflict =
+                claims(other) && (writes_into(other, &new.op) || writes_into(&new.op, other));
+            assert!(!conflict, "{:?} while {other:?} is with the medium", new.op);
         }
     }
 
@@ -388,6 +399,11 @@ impl World {
             return OpOutput::Done;
         }
         let byte = |lba: Lba| usize::try_from(lba.as_u64()).unwrap() * self.block;
+        if let Op::Copy { source, .. } = op {
+            let source = byte(source.start())..byte(source.end());
+            self.medium.copy_within(source, byte(range.start()));
+            return OpOutput::Done;
+        }
         let medium = &mut self.medium[byte(range.start())..byte(range.end())];
         match op {
             Op::Read { .. } => buffer.write_at(0, medium),
@@ -409,7 +425,7 @@ impl World {
                 let more = blocks.take_while(|other| *other == mapping).count() as u64;
                 return OpOutput::Extent(Extent { mapping, blocks: BlockCount::new(more + 1) });
             }
-            Op::Flush => {}
+            Op::Copy { .. } | Op::Flush => {}
         }
         OpOutput::Done
     }

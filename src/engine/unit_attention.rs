@@ -4,7 +4,8 @@
 //! before a command reaches us. TCMU hides the nexus, so a condition raised here goes to whoever sends
 //! the next command. Where there are several initiators it is therefore reported several times, with
 //! pauses, so that all that keep sending commands are likely to hear of it (SAM-5 5.14 asks for one
-//! report per nexus; see `docs/decisions/0012`).
+//! report per nexus; see `docs/decisions/0012`). What an initiator has changed itself is news to the
+//! others alone, so where there is only one nothing is reported.
 
 use pulsefield_scsi::{Asc, Command, Sense, SenseKey};
 use pulsefield_units::Instant;
@@ -16,8 +17,12 @@ use crate::limits;
 pub enum UnitAttention {
     /// 2Ah/09h: the number of blocks is another one now.
     CapacityDataHasChanged,
+    /// 28h/00h: a medium was loaded.
+    MediumMayHaveChanged,
     /// 2Ah/01h: a mode parameter is another one now.
     ModeParametersChanged,
+    /// 2Ah/02h: statistics have started anew.
+    LogParametersChanged,
     /// 3Fh/03h: INQUIRY data, such as a page of vital product data, is other data now.
     InquiryDataHasChanged,
     /// 38h/07h: the pool of space has reached a threshold.
@@ -28,7 +33,9 @@ impl UnitAttention {
     fn sense(self) -> Sense {
         let asc = match self {
             Self::CapacityDataHasChanged => Asc::CAPACITY_DATA_HAS_CHANGED,
+            Self::MediumMayHaveChanged => Asc::NOT_READY_TO_READY_CHANGE_MEDIUM_MAY_HAVE_CHANGED,
             Self::ModeParametersChanged => Asc::MODE_PARAMETERS_CHANGED,
+            Self::LogParametersChanged => Asc::LOG_PARAMETERS_CHANGED,
             Self::InquiryDataHasChanged => Asc::INQUIRY_DATA_HAS_CHANGED,
             Self::ThinProvisioningSoftThresholdReached => {
                 Asc::THIN_PROVISIONING_SOFT_THRESHOLD_REACHED
@@ -52,22 +59,44 @@ pub(crate) struct UnitAttentions {
 #[derive(Debug)]
 struct Pending {
     condition: UnitAttention,
+    audience: Audience,
     reports: u32,
     /// Not to be reported again before.
     due: Instant,
+}
+
+/// Who is to hear of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Audience {
+    /// All initiators but one, whose command was the cause.
+    Others,
+    /// All of them.
+    All,
 }
 
 impl UnitAttentions {
     /// Raises `condition`. How many are to hear of it has to be found out
     /// ([`Self::wants_initiators`]); until then it is reported once.
     pub(crate) fn raise(&mut self, condition: UnitAttention) {
+        self.raise_for(condition, Audience::All);
+    }
+
+    /// Raises a condition that an initiator has brought about, for the others. Until it is known that
+    /// there are others it is not reported, and if there are none it never is. Who of several it was
+    /// TCMU does not tell, so it may hear of it as well.
+    pub(crate) fn raise_for_others(&mut self, condition: UnitAttention) {
+        self.raise_for(condition, Audience::Others);
+    }
+
+    fn raise_for(&mut self, condition: UnitAttention, audience: Audience) {
         self.initiators = None;
         self.unasked = true;
         if let Some(pending) = self.pending.iter_mut().find(|it| it.condition == condition) {
             // Whoever heard of it heard of an earlier change.
             (pending.reports, pending.due) = (0, self.now);
+            pending.audience = pending.audience.max(audience);
         } else if self.pending.len() < limits::UNIT_ATTENTIONS_MAX {
-            self.pending.push(Pending { condition, reports: 0, due: self.now });
+            self.pending.push(Pending { condition, audience, reports: 0, due: self.now });
         }
     }
 
@@ -96,8 +125,8 @@ impl UnitAttentions {
 
     /// Reports the oldest condition that is due.
     pub(crate) fn take(&mut self) -> Option<Sense> {
-        let (now, wanted) = (self.now, self.reports_wanted());
-        let due = |pending: &&mut Pending| pending.reports < wanted && pending.due <= now;
+        let (now, initiators) = (self.now, self.initiators);
+        let due = |pending: &&mut Pending| pending.is_wanted(initiators) && pending.due <= now;
         let pending = self.pending.iter_mut().find(due)?;
         pending.reports += 1;
         pending.due = now.after(limits::UNIT_ATTENTION_PAUSE);
@@ -106,22 +135,25 @@ impl UnitAttentions {
         Some(sense)
     }
 
-    /// How often each condition is reported.
-    fn reports_wanted(&self) -> u32 {
-        match self.initiators {
-            None | Some(0 | 1) => 1,
-            Some(several) => several
-                .saturating_mul(limits::UNIT_ATTENTION_REPORTS_PER_INITIATOR)
-                .min(limits::UNIT_ATTENTION_REPORTS_MAX),
-        }
-    }
-
     fn forget_reported(&mut self) {
         // As long as the number of initiators is not known, more reports may be wanted.
         if self.initiators.is_some() {
-            let wanted = self.reports_wanted();
-            self.pending.retain(|pending| pending.reports < wanted);
+            self.pending.retain(|pending| pending.is_wanted(self.initiators));
         }
+    }
+}
+
+impl Pending {
+    /// Whether it is to be reported once more, as far as the number of initiators is known.
+    fn is_wanted(&self, initiators: Option<u32>) -> bool {
+        let reports = match (initiators, self.audience) {
+            (None | Some(0 | 1), Audience::All) => 1,
+            (None | Some(0 | 1), Audience::Others) => 0,
+            (Some(several), Audience::All | Audience::Others) => several
+                .saturating_mul(limits::UNIT_ATTENTION_REPORTS_PER_INITIATOR)
+                .min(limits::UNIT_ATTENTION_REPORTS_MAX),
+        };
+        self.reports < reports
     }
 }
 

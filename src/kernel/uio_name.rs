@@ -37,6 +37,12 @@ impl UioName {
         self.config.as_deref()
     }
 
+    /// The name of the same device with another configuration string, subtype included.
+    #[must_use]
+    pub fn with_config(&self, config: String) -> Self {
+        Self { config: Some(config), ..self.clone() }
+    }
+
     /// The configuration string without the subtype, if the device is ours.
     ///
     /// The subtype has to match exactly: tcmu-runner compares only a prefix and so takes devices

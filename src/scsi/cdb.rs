@@ -10,6 +10,7 @@ pub(crate) mod format_unit;
 pub(crate) mod get_lba_status;
 pub(crate) mod identifying_information;
 pub(crate) mod inquiry;
+pub(crate) mod log_select;
 pub(crate) mod log_sense;
 pub(crate) mod mode_select;
 pub(crate) mod mode_sense;
@@ -47,6 +48,23 @@ const PROTECT: Bits = Bits::new(1, 7, 5);
 const DPO: Flag = Flag::new(1, 4);
 /// FUA: do not answer from, or into, a volatile cache.
 const FUA: Flag = Flag::new(1, 3);
+
+/// The length of the longest CDBs.
+const LONG: usize = 32;
+
+/// The byte with the protection field and the flags beside it: a CDB of 32 bytes has in byte 10 what the
+/// others have in byte 1.
+const fn flags_byte(cdb: &[u8]) -> u16 {
+    if cdb.len() == LONG { 10 } else { 1 }
+}
+
+fn dpo(cdb: &[u8]) -> bool {
+    DPO.in_byte(flags_byte(cdb)).read(cdb)
+}
+
+fn fua(cdb: &[u8]) -> bool {
+    FUA.in_byte(flags_byte(cdb)).read(cdb)
+}
 
 /// The blocks a CDB names, before anybody has checked that they exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,12 +123,18 @@ fn extent_16(cdb: &[u8]) -> Extent {
     Extent::new(Number::<8>::at(2).read(cdb), Number::<4>::at(10).read(cdb))
 }
 
+/// LBA and length of a 32-byte CDB: 64 and 32 bits.
+fn extent_32(cdb: &[u8]) -> Extent {
+    Extent::new(Number::<8>::at(12).read(cdb), Number::<4>::at(28).read(cdb))
+}
+
 /// There is no protection information here (PROT_EN = 0), and SBC-4 has a command that asks
-/// for it refused.
+/// for it refused. The tags of a 32-byte CDB mean nothing without it.
 fn refuse_protection(cdb: &[u8]) -> Result<(), Sense> {
-    match PROTECT.read(cdb) {
+    let protect = PROTECT.in_byte(flags_byte(cdb));
+    match protect.read(cdb) {
         0 => Ok(()),
-        _ => Err(PROTECT.invalid_in_cdb()),
+        _ => Err(protect.invalid_in_cdb()),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::cdb::identifying_information::{
     ReportIdentifyingInformation, SetIdentifyingInformation,
 };
 use crate::cdb::inquiry::Inquiry;
+use crate::cdb::log_select::LogSelect;
 use crate::cdb::log_sense::LogSense;
 use crate::cdb::mode_select::ModeSelect;
 use crate::cdb::mode_sense::ModeSense;
@@ -54,6 +55,8 @@ pub enum Command {
     ModeSense(ModeSense),
     /// MODE SELECT (6) and (10).
     ModeSelect(ModeSelect),
+    /// LOG SELECT.
+    LogSelect(LogSelect),
     /// LOG SENSE.
     LogSense(LogSense),
     /// RECEIVE DIAGNOSTIC RESULTS.
@@ -72,17 +75,17 @@ pub enum Command {
     Sanitize(Sanitize),
     /// SANITIZE, EXIT FAILURE MODE.
     ExitSanitizeFailureMode,
-    /// READ (6), (10), (12) and (16).
+    /// READ (6), (10), (12), (16) and (32).
     Read(Read),
-    /// WRITE (6), (10), (12) and (16).
+    /// WRITE (6), (10), (12), (16) and (32).
     Write(Write),
-    /// WRITE AND VERIFY (10), (12) and (16).
+    /// WRITE AND VERIFY (10), (12), (16) and (32).
     WriteAndVerify(WriteAndVerify),
-    /// WRITE ATOMIC (16).
+    /// WRITE ATOMIC (16) and (32).
     WriteAtomic(WriteAtomic),
     /// ORWRITE (16).
     OrWrite(OrWrite),
-    /// VERIFY (10), (12) and (16).
+    /// VERIFY (10), (12), (16) and (32).
     Verify(Verify),
     /// PRE-FETCH (10) and (16).
     PreFetch(PreFetch),
@@ -92,7 +95,7 @@ pub enum Command {
     SynchronizeCache(SynchronizeCache),
     /// COMPARE AND WRITE.
     CompareAndWrite(CompareAndWrite),
-    /// WRITE SAME (10) and (16).
+    /// WRITE SAME (10), (16) and (32).
     WriteSame(WriteSame),
     /// WRITE LONG (10) and (16).
     WriteLong(WriteLong),
@@ -158,6 +161,9 @@ impl Command {
             Self::ModeSense(command) => in_up_to(command.allocation_length),
             Self::ReceiveDiagnosticResults(command) => in_up_to(command.allocation_length),
             Self::LogSense(command) => in_up_to(command.allocation_length),
+            Self::LogSelect(command) => {
+                DataLength::ParameterList(command.parameter_list_length.into())
+            }
             Self::ModeSelect(command) => {
                 DataLength::ParameterList(command.parameter_list_length.into())
             }
@@ -169,7 +175,7 @@ impl Command {
                 SanitizeMethod::Overwrite { parameter_list_length } => {
                     DataLength::ParameterList(parameter_list_length.into())
                 }
-                SanitizeMethod::BlockErase => DataLength::None,
+                SanitizeMethod::BlockErase | SanitizeMethod::CryptographicErase => DataLength::None,
             },
             Self::Read(command) => DataLength::In(bytes(command.extent)),
             Self::Write(command) => DataLength::Out(bytes(command.extent)),

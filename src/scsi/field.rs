@@ -21,6 +21,11 @@ impl Bits {
         Self { byte, left, right }
     }
 
+    /// The same bits of another byte.
+    pub(crate) const fn in_byte(self, byte: u16) -> Self {
+        Self { byte, ..self }
+    }
+
     /// The field's value, moved to the right.
     pub(crate) fn read(self, bytes: &[u8]) -> u8 {
         let [byte] = window(bytes, self.byte);
@@ -48,6 +53,11 @@ impl Flag {
     /// Bit `bit` of `byte`.
     pub(crate) const fn new(byte: u16, bit: u8) -> Self {
         Self(Bits::new(byte, bit, bit))
+    }
+
+    /// The same bit of another byte.
+    pub(crate) const fn in_byte(self, byte: u16) -> Self {
+        Self(self.0.in_byte(byte))
     }
 
     /// Whether the bit is set.

@@ -3,7 +3,7 @@
 //! Floor 1: `units` only. No I/O, no threads, no clock, no state; parsing allocates nothing, and
 //! encoders append to a `Vec` that the caller keeps. On the way in, [`parse`] turns a CDB into a
 //! [`Command`], or into the [`Sense`] that tells the initiator which field was wrong; `parameter`
-//! reads the parameter lists that some commands bring. On the way out, `parameter`, `vpd`,
+//! reads the parameter lists that some commands bring, `mode_page` and `log_page` those of their own. On the way out, `parameter`, `vpd`,
 //! `mode_page` and `log_page` write whole answers; cutting them off at the allocation length is the caller's part.
 //!
 //! `opcode` holds the one table of commands: parsing, CDB lengths, and REPORT SUPPORTED OPERATION
@@ -40,6 +40,7 @@ pub use cdb::identifying_information::{
     InformationType, ReportIdentifyingInformation, SetIdentifyingInformation,
 };
 pub use cdb::inquiry::Inquiry;
+pub use cdb::log_select::LogSelect;
 pub use cdb::log_sense::LogSense;
 pub use cdb::mode_select::ModeSelect;
 pub use cdb::mode_sense::{ModeForm, ModeSense, PageControl};

@@ -1,14 +1,16 @@
-//! Log pages: what LOG SENSE answers (SPC-4, Log parameters).
+//! Log pages: what LOG SENSE answers and LOG SELECT may reset (SPC-4, Log parameters).
 //!
 //! One file per page that has parameters. All of them are list parameters, without thresholds.
 
 mod general_statistics;
 mod informational_exceptions;
 mod logical_block_provisioning;
+mod select;
 mod temperature;
 
 pub use general_statistics::Statistics;
 pub use logical_block_provisioning::ProvisioningResources;
+pub use select::check_log_select;
 
 use crate::cdb::log_sense::unknown_page;
 use crate::encode::length_prefixed;
@@ -70,6 +72,11 @@ impl LogPage {
             | Self::GeneralStatisticsAndPerformance
             | Self::InformationalExceptions => 0x00,
         }
+    }
+
+    /// Whether LOG SELECT resets parameters of this page.
+    pub const fn is_resettable(self) -> bool {
+        matches!(self, Self::GeneralStatisticsAndPerformance)
     }
 
     /// The page with these codes, if it is served.

@@ -2,17 +2,24 @@
 //! Mode parameters).
 //!
 //! One file per page, which holds the page's bytes as they are for every logical unit and, of the
-//! [`ModeSettings`], those that stand in it. There are no subpages. A page with settings can be saved.
+//! [`ModeSettings`], those that stand in it. A page with settings can be saved; the others cannot be
+//! changed at all.
 
 mod caching;
 mod control;
+mod control_extension;
 mod informational_exceptions;
+mod logical_block_provisioning;
 mod power_condition;
 mod read_write_error_recovery;
 mod select;
 mod sense;
 
+use std::borrow::Cow;
+
 use pulsefield_units::{BlockCount, BlockLength};
+
+use crate::field::{Bits, Flag, Number};
 
 /// The parameters in mode pages that a logical unit can have one way or the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -26,7 +33,7 @@ pub struct ModeSettings {
 }
 
 /// The mode parameters of a logical unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModeParameters {
     /// The settings in force.
     pub current: ModeSettings,
@@ -42,7 +49,14 @@ pub struct ModeParameters {
     pub blocks: BlockCount,
     /// Length of one logical block.
     pub block_length: BlockLength,
+    /// At how many available threshold sets initiators are warned (Logical Block Provisioning page,
+    /// which there is only with thresholds); at most [`PROVISIONING_THRESHOLDS_MAX`].
+    pub provisioning_thresholds: Vec<u32>,
 }
+
+/// The most thresholds that [`ModeParameters::provisioning_thresholds`] can have: with them all pages
+/// fit into the 255 bytes that MODE SENSE (6) can tell.
+pub const PROVISIONING_THRESHOLDS_MAX: usize = 8;
 
 /// PAGE CODE 3Fh of MODE SENSE: all pages.
 const ALL_PAGES: u8 = 0x3f;
@@ -50,22 +64,39 @@ const ALL_PAGES: u8 = 0x3f;
 const ALL_SUBPAGES: u8 = 0xff;
 /// PS of MODE SENSE: the page can be saved.
 const PARAMETERS_SAVEABLE: u8 = 0x80;
-/// PAGE CODE and PAGE LENGTH.
-const PAGE_HEADER_LENGTH: usize = 2;
 
-/// The pages that there are, in ascending order of their codes.
-const PAGES: [&ModePage; 5] = [
-    &read_write_error_recovery::PAGE,
-    &caching::PAGE,
-    &control::PAGE,
-    &power_condition::PAGE,
-    &informational_exceptions::PAGE,
-];
+// The head of a mode page (SPC-4, Mode page and subpage formats). PS, left of SPF, is reserved in MODE SELECT.
+const SPF: Flag = Flag::new(0, 6);
+const PAGE_CODE: Bits = Bits::new(0, 5, 0);
+const PAGE_LENGTH: Number<1> = Number::at(1);
+const SUBPAGE_CODE: Number<1> = Number::at(1);
+const SUBPAGE_LENGTH: Number<2> = Number::at(2);
 
-/// A mode page in page_0 format.
+/// The length of the head: PAGE CODE and PAGE LENGTH, in a subpage with SUBPAGE CODE between them.
+const fn header_length(is_subpage: bool) -> usize {
+    if is_subpage { 4 } else { 2 }
+}
+
+impl ModeParameters {
+    /// The pages that there are, in ascending order of their codes and subpage codes.
+    fn pages(&self) -> impl Iterator<Item = ModePage> {
+        [
+            read_write_error_recovery::PAGE,
+            caching::PAGE,
+            control::PAGE,
+            control_extension::PAGE,
+            power_condition::PAGE,
+            informational_exceptions::PAGE,
+        ]
+        .into_iter()
+        .chain(logical_block_provisioning::page(&self.provisioning_thresholds))
+    }
+}
+
+/// A mode page in page_0 or sub_page format.
 struct ModePage {
     /// The whole page with every setting off, numbered as in the standard.
-    bytes: &'static [u8],
+    bytes: Cow<'static, [u8]>,
     /// The settings that stand in it.
     settings: &'static [SettingBit],
 }
@@ -80,18 +111,31 @@ struct SettingBit {
 
 impl ModePage {
     fn code(&self) -> u8 {
-        self.bytes.first().copied().unwrap_or_default()
+        PAGE_CODE.read(&self.bytes)
+    }
+
+    fn is_subpage(&self) -> bool {
+        SPF.read(&self.bytes)
+    }
+
+    /// SUBPAGE CODE; 0 in page_0 format.
+    fn subpage(&self) -> u8 {
+        if self.is_subpage() { SUBPAGE_CODE.read(&self.bytes) } else { 0 }
+    }
+
+    fn header_length(&self) -> usize {
+        header_length(self.is_subpage())
     }
 
     /// The page with `settings`.
-    fn values(&self, settings: ModeSettings) -> impl Iterator<Item = u8> {
+    fn values(&self, settings: ModeSettings) -> impl Iterator<Item = u8> + '_ {
         self.bytes.iter().enumerate().map(move |(at, byte)| byte | self.bits(at, settings))
     }
 
     /// The page's mask of what MODE SELECT may change; its header stands as it is (SPC-4, Changeable values).
-    fn mask(&self, changeable: ModeSettings) -> impl Iterator<Item = u8> {
+    fn mask(&self, changeable: ModeSettings) -> impl Iterator<Item = u8> + '_ {
         self.bytes.iter().enumerate().map(move |(at, byte)| {
-            let header = if at < PAGE_HEADER_LENGTH { *byte } else { 0 };
+            let header = if at < self.header_length() { *byte } else { 0 };
             header | self.bits(at, changeable)
         })
     }

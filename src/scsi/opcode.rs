@@ -10,13 +10,21 @@ use pulsefield_units::Cdb;
 
 pub(crate) use table::TABLE;
 
-use crate::field::{Bits, position};
+use crate::field::{Bits, Number, position};
 use crate::{Command, Sense};
 
 /// SERVICE ACTION of the CDBs of up to 16 bytes that have one.
 const SERVICE_ACTION: Bits = Bits::new(1, 4, 0);
-/// NACA of CONTROL, the last byte of a CDB (SAM-5, CONTROL byte).
+/// NACA of CONTROL (SAM-5, CONTROL byte).
 const NACA_BIT: u8 = 2;
+
+// The head of a CDB of variable length (SPC-4, Variable length CDB formats): 32 bytes are the only
+// length that SBC-4 has a use for.
+const LONG_CONTROL: usize = 1;
+const ADDITIONAL_CDB_LENGTH: Number<1> = Number::at(7);
+const ADDITIONAL_CDB_LENGTH_32: u8 = 0x18;
+const LONG_SERVICE_ACTION: Number<2> = Number::at(8);
+const LONG_HEAD_LENGTH: usize = 10;
 
 /// OPERATION CODE of INQUIRY.
 pub const INQUIRY: u8 = 0x12;
@@ -30,6 +38,10 @@ pub const UNMAP: u8 = 0x42;
 pub const SANITIZE: u8 = 0x48;
 /// SERVICE ACTION of SANITIZE, BLOCK ERASE.
 pub const SANITIZE_BLOCK_ERASE: u16 = 0x02;
+/// OPERATION CODE of the CDBs of 32 bytes.
+pub const VARIABLE_LENGTH: u8 = 0x7f;
+/// SERVICE ACTION of WRITE ATOMIC (32).
+pub const WRITE_ATOMIC_32: u16 = 0x000f;
 /// OPERATION CODE of EXTENDED COPY and its like.
 pub(crate) const THIRD_PARTY_COPY_OUT: u8 = 0x83;
 /// OPERATION CODE of RECEIVE COPY RESULTS and its like.
@@ -85,6 +97,14 @@ impl OperationCode {
     pub(crate) fn cdb_length(&self) -> u16 {
         position(self.usage.len())
     }
+
+    /// Which byte CONTROL is: the last one, unless that is another for each length.
+    const fn control(&self) -> usize {
+        match self.opcode {
+            VARIABLE_LENGTH => LONG_CONTROL,
+            _ => self.usage.len().saturating_sub(1),
+        }
+    }
 }
 
 /// The meaning of a CDB. Bytes after the CDB's end are ignored, as are reserved and obsolete bits
@@ -94,7 +114,8 @@ impl OperationCode {
 /// ILLEGAL REQUEST with
 /// - INVALID COMMAND OPERATION CODE: unknown here, or LIO's to execute;
 /// - INVALID FIELD IN CDB: an unknown service action; a CDB cut short (the field pointer names the
-///   first byte that is missing); NACA = 1; a field with a value that is not served.
+///   first byte that is missing); an ADDITIONAL CDB LENGTH that is not that of 32 bytes; NACA = 1; a
+///   field with a value that is not served.
 pub fn parse(cdb: &Cdb) -> Result<Command, Sense> {
     parse_supported(cdb, |_, _| true)
 }
@@ -108,25 +129,29 @@ pub fn parse_supported(
     cdb: &Cdb,
     supported: impl Fn(u8, Option<u16>) -> bool,
 ) -> Result<Command, Sense> {
+    let rows = cdb.opcode().map(rows).unwrap_or_default();
+    if !rows.iter().any(|row| supported(row.opcode, row.service_action)) {
+        return Err(Sense::invalid_opcode());
+    }
     let row = find(cdb)?;
     if !supported(row.opcode, row.service_action) {
-        let others = rows(row.opcode).iter().any(|row| supported(row.opcode, row.service_action));
-        return Err(match others {
-            true => SERVICE_ACTION.invalid_in_cdb(),
-            false => Sense::invalid_opcode(),
-        });
+        return Err(invalid_service_action(row.opcode));
     }
     let Executor::Engine(parser) = row.executor else {
         return Err(Sense::invalid_opcode());
     };
+    if row.opcode == VARIABLE_LENGTH
+        && ADDITIONAL_CDB_LENGTH.read(cdb.as_bytes()) != ADDITIONAL_CDB_LENGTH_32
+    {
+        return Err(ADDITIONAL_CDB_LENGTH.invalid_in_cdb());
+    }
     let Some(bytes) = cdb.as_bytes().get(..row.usage.len()) else {
         return Err(Sense::invalid_field_in_cdb(position(cdb.as_bytes().len()), None));
     };
-    if let [head @ .., control] = bytes
-        && control & (1 << NACA_BIT) != 0
-    {
+    let control = row.control();
+    if bytes.get(control).is_some_and(|control| control & (1 << NACA_BIT) != 0) {
         // NORMACA is 0 in the standard INQUIRY data.
-        return Err(Sense::invalid_field_in_cdb(position(head.len()), Some(NACA_BIT)));
+        return Err(Sense::invalid_field_in_cdb(position(control), Some(NACA_BIT)));
     }
     parser(bytes)
 }
@@ -154,11 +179,33 @@ fn find(cdb: &Cdb) -> Result<&'static OperationCode, Sense> {
         [] => Err(Sense::invalid_opcode()),
         [row] if row.service_action.is_none() => Ok(row),
         rows => {
-            let service_action = u16::from(SERVICE_ACTION.read(cdb.as_bytes()));
+            let service_action = service_action(cdb)?;
             rows.iter()
                 .find(|row| row.service_action == Some(service_action))
-                .ok_or(SERVICE_ACTION.invalid_in_cdb())
+                .ok_or(invalid_service_action(cdb.opcode().unwrap_or_default()))
         }
+    }
+}
+
+/// SERVICE ACTION of a CDB that has one.
+///
+/// # Errors
+/// 05h/24h/00h if the CDB is one of variable length that ends before its service action does.
+fn service_action(cdb: &Cdb) -> Result<u16, Sense> {
+    let bytes = cdb.as_bytes();
+    match cdb.opcode() {
+        Some(VARIABLE_LENGTH) if bytes.len() < LONG_HEAD_LENGTH => {
+            Err(Sense::invalid_field_in_cdb(position(bytes.len()), None))
+        }
+        Some(VARIABLE_LENGTH) => Ok(LONG_SERVICE_ACTION.read(bytes)),
+        _ => Ok(SERVICE_ACTION.read(bytes).into()),
+    }
+}
+
+const fn invalid_service_action(opcode: u8) -> Sense {
+    match opcode {
+        VARIABLE_LENGTH => LONG_SERVICE_ACTION.invalid_in_cdb(),
+        _ => SERVICE_ACTION.invalid_in_cdb(),
     }
 }
 

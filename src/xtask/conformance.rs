@@ -1,7 +1,7 @@
 //! `cargo xtask conformance`: writes `docs/conformance.md`, how libiscsi's suite goes on our logical units
 //! and on those of two others, in the same guest.
 //!
-//! A quarter of an hour and more, so not part of the test, which runs the suite on ours alone and
+//! Ten minutes and more, so not part of the test, which runs the suite on ours alone and
 //! fails on any difference from `tests/guest/expected.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,8 +12,8 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::tally::Tally;
-use crate::vm::{Guest, Scenario};
-use crate::workshop::{root, target};
+use crate::vm::{Abreast, Guest, Run, Scenario};
+use crate::workshop::root;
 
 const SCENARIO: &str = "conformance";
 /// As the guest's program names them, ours first.
@@ -23,19 +23,18 @@ const BACKSTORES: [&str; 3] = ["pulsefield", "tcmu-runner", "fileio"];
 ///
 /// # Errors
 /// When the guest cannot be booted, a run left no results, or the page cannot be written.
-pub(crate) fn run() -> Result<Tally> {
+pub(crate) fn run(abreast: &Abreast) -> Result<Tally> {
     let guest = Guest::ready()?;
     let scenario = Scenario::named(SCENARIO)?;
-    let mut columns = Vec::new();
+    let runs = BACKSTORES.map(|backstore| Run { scenario, backstore });
     let mut verdict = Tally::default();
-    for backstore in BACKSTORES {
-        let tally = guest.run_on(scenario, backstore)?;
+    for ended in guest.run_abreast(&runs, abreast.or_what_fits()) {
         // What others miss is shown, not held against us.
-        if backstore == BACKSTORES[0] {
-            verdict = tally;
+        if ended.run.backstore == BACKSTORES[0] {
+            verdict = ended.tally?;
         }
-        columns.push(outcomes().with_context(|| format!("the results of {backstore}"))?);
     }
+    let columns: Vec<_> = runs.iter().map(outcomes).collect::<Result<_>>()?;
     let expected = fs::read_to_string(root().join("tests/guest/expected.toml"))?;
     let path = root().join("docs/conformance.md");
     fs::write(&path, page(&columns, &toml::from_str(&expected)?)?)
@@ -47,7 +46,7 @@ pub(crate) fn run() -> Result<Tally> {
 /// How each test ended: `clean`, `skips` or `failed`.
 type Outcomes = BTreeMap<String, String>;
 
-fn outcomes() -> Result<Outcomes> {
+fn outcomes(run: &Run<'_>) -> Result<Outcomes> {
     #[derive(Deserialize)]
     struct Results {
         figures: Figures,
@@ -56,8 +55,9 @@ fn outcomes() -> Result<Outcomes> {
     struct Figures {
         outcomes: Outcomes,
     }
-    let path = target().join("vm").join(SCENARIO).join("results/results.json");
-    let results: Results = serde_json::from_str(&fs::read_to_string(path)?)?;
+    let text = fs::read_to_string(run.results());
+    let text = text.with_context(|| format!("no results of {}", run.backstore))?;
+    let results: Results = serde_json::from_str(&text)?;
     Ok(results.figures.outcomes)
 }
 

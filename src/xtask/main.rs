@@ -39,7 +39,7 @@ enum Command {
     /// Run scenarios in a guest with a real LIO kernel.
     Vm(vm::Options),
     /// Write docs/conformance.md: libiscsi's suite on our logical units and on others'.
-    Conformance,
+    Conformance(vm::Abreast),
     /// Write the catalogue of faults into docs/faults.md.
     Faults,
     /// Make the Debian package.
@@ -64,7 +64,7 @@ fn run() -> Result<Tally> {
         Command::Test(options) => test::run(&options)?,
         Command::Layers => layers::run().map(|()| Tally::one(true))?,
         Command::Vm(options) => vm::run(&options)?,
-        Command::Conformance => conformance::run()?,
+        Command::Conformance(abreast) => conformance::run(&abreast)?,
         Command::Faults => faults::run().map(|()| Tally::one(true))?,
         Command::Dist(options) => dist::run(&options).map(|()| Tally::one(true))?,
         Command::Demo => vm::demo()?,

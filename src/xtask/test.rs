@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::tally::Tally;
-use crate::vm::{Guest, SCENARIOS, Scenario};
+use crate::vm::{Abreast, Guest, Run, SCENARIOS, Scenario};
 use crate::workshop::{cargo, output, run as run_command};
 use crate::{deny, layers, packages};
 
@@ -25,6 +25,8 @@ pub(crate) struct Options {
     /// Run this step alone: a name from the summary table.
     #[arg(long, value_name = "STEP")]
     only: Option<String>,
+    #[command(flatten)]
+    abreast: Abreast,
 }
 
 /// A name and what it runs.
@@ -74,11 +76,16 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
             guest = Some(Guest::ready()?);
             Ok(Tally::one(true))
         });
-        for scenario in plan.scenarios {
-            match &guest {
-                Some(guest) => summary.run(scenario.name, || guest.run(scenario)),
-                None => summary.leave_out(scenario.name),
+        match &guest {
+            Some(guest) => {
+                println!("== scenarios");
+                let abreast = options.abreast.or_what_fits();
+                let runs: Vec<_> = plan.scenarios.into_iter().map(Run::of_ours).collect();
+                for ended in guest.run_abreast(&runs, abreast) {
+                    summary.add(ended.run.scenario.name, ended.tally, ended.took);
+                }
             }
+            None => plan.scenarios.iter().for_each(|one| summary.leave_out(one.name)),
         }
     }
     Ok(summary.print())
@@ -160,11 +167,16 @@ impl Summary {
     fn run(&mut self, name: &'static str, step: impl FnOnce() -> Result<Tally>) {
         println!("== {name}");
         let started = Instant::now();
-        let tally = step().unwrap_or_else(|error| {
+        let result = step();
+        self.add(name, result, started.elapsed());
+    }
+
+    fn add(&mut self, name: &'static str, result: Result<Tally>, took: Duration) {
+        let tally = result.unwrap_or_else(|error| {
             println!("{name}: {error:#}");
             Tally::one(false)
         });
-        self.rows.push(Row { name, result: Some((tally, started.elapsed())) });
+        self.rows.push(Row { name, result: Some((tally, took)) });
     }
 
     fn leave_out(&mut self, name: &'static str) {

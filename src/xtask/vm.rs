@@ -4,12 +4,16 @@
 //! QEMU has everything. `image` builds it once, `machine` boots it, `scenario` says what runs inside,
 //! for how long, and what came back.
 
+mod abreast;
 mod image;
 mod machine;
 mod scenario;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -20,6 +24,7 @@ use crate::tally::Tally;
 use crate::workshop::{cargo, run as run_command, target};
 use image::Image;
 
+pub(crate) use abreast::Abreast;
 pub(crate) use scenario::{SCENARIOS, Scenario};
 
 /// What to do with the guest.
@@ -33,6 +38,8 @@ pub(crate) struct Options {
     /// tcmu-runner, fileio or ramdisk.
     #[arg(long, value_name = "KIND", default_value = OURS)]
     backstore: String,
+    #[command(flatten)]
+    abreast: Abreast,
 }
 
 /// What the scenarios are written for.
@@ -47,9 +54,10 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
         [one] if one == "build" => Image::ready().map(|_| Tally::one(true)),
         [one] if one == "shell" => shell().map(|()| Tally::one(true)),
         names => {
-            let scenarios =
-                names.iter().map(|name| Scenario::named(name)).collect::<Result<_>>()?;
-            run_all(scenarios, &options.backstore)
+            let backstore = options.backstore.as_str();
+            let run = |name: &String| Ok(Run { scenario: Scenario::named(name)?, backstore });
+            let runs: Vec<_> = names.iter().map(run).collect::<Result<_>>()?;
+            run_all(&runs, options.abreast.or(1))
         }
     }
 }
@@ -59,14 +67,14 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
 /// # Errors
 /// As [`run`].
 pub(crate) fn demo() -> Result<Tally> {
-    run_all(vec![Scenario::named("demo")?], OURS)
+    run_all(&[Run::of_ours(Scenario::named("demo")?)], 1)
 }
 
-fn run_all(scenarios: Vec<&Scenario>, backstore: &str) -> Result<Tally> {
+fn run_all(runs: &[Run<'_>], abreast: usize) -> Result<Tally> {
     let guest = Guest::ready()?;
     let mut total = Tally::default();
-    for scenario in scenarios {
-        total += guest.run_on(scenario, backstore)?;
+    for ended in guest.run_abreast(runs, abreast) {
+        total += ended.tally?;
     }
     println!("{total}");
     Ok(total)
@@ -87,22 +95,71 @@ impl Guest {
         Ok(Self { image: Image::ready()?, payload: Payload::build()? })
     }
 
-    /// Boots a fresh guest for `scenario` and reports what it found.
-    ///
-    /// # Errors
-    /// When the guest cannot be started at all; everything that happens in it is in the tally.
-    pub(crate) fn run(&self, scenario: &Scenario) -> Result<Tally> {
-        self.run_on(scenario, OURS)
+    /// Does `runs`, `abreast` of them at a time and in this order, each in a fresh guest whose lines
+    /// carry the run's name if there are others beside it. What became of each, in the order in which
+    /// they ended.
+    pub(crate) fn run_abreast<'a>(&self, runs: &[Run<'a>], abreast: usize) -> Vec<Ended<'a>> {
+        let abreast = abreast.clamp(1, runs.len().max(1));
+        let waiting = Mutex::new(runs.iter());
+        let ended = Mutex::new(Vec::new());
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let run_in_turn = || {
+            while let Some(&run) = next() {
+                let started = Instant::now();
+                let label = if abreast == 1 { String::new() } else { run.name() };
+                let tally = self.run(run, &label);
+                let one = Ended { run, tally, took: started.elapsed() };
+                ended.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..abreast {
+                scope.spawn(run_in_turn);
+            }
+        });
+        ended.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As [`Self::run`], with another backstore than ours.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
-    pub(crate) fn run_on(&self, scenario: &Scenario, backstore: &str) -> Result<Tally> {
-        let share = share(scenario.name, &self.payload)?;
-        scenario.run(&self.image, &share, backstore)
+    fn run(&self, run: Run<'_>, label: &str) -> Result<Tally> {
+        let share = share(&run.name(), &self.payload)?;
+        run.scenario.run(&self.image, &share, run.backstore, label)
     }
+}
+
+/// A scenario, on whose backstore.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    pub(crate) scenario: &'static Scenario,
+    /// As the guest's program names it.
+    pub(crate) backstore: &'a str,
+}
+
+impl Run<'static> {
+    pub(crate) const fn of_ours(scenario: &'static Scenario) -> Self {
+        Self { scenario, backstore: OURS }
+    }
+}
+
+impl Run<'_> {
+    fn name(&self) -> String {
+        match self.backstore {
+            OURS => self.scenario.name.to_owned(),
+            other => format!("{}-{other}", self.scenario.name),
+        }
+    }
+
+    /// What the guest's program leaves behind.
+    pub(crate) fn results(&self) -> PathBuf {
+        folder(&self.name()).join("results/results.json")
+    }
+}
+
+/// What became of a run.
+pub(crate) struct Ended<'a> {
+    pub(crate) run: Run<'a>,
+    /// What it found; an error if its guest could not be started at all.
+    pub(crate) tally: Result<Tally>,
+    pub(crate) took: Duration,
 }
 
 fn shell() -> Result<()> {
@@ -127,9 +184,13 @@ impl Payload {
     }
 }
 
+fn folder(name: &str) -> PathBuf {
+    target().join("vm").join(name)
+}
+
 /// Lays out the folder that the guest sees as `/host`, empty of earlier results.
 fn share(name: &str, payload: &Payload) -> Result<PathBuf> {
-    let share = target().join("vm").join(name);
+    let share = folder(name);
     if share.exists() {
         fs::remove_dir_all(&share).with_context(|| format!("cannot empty {}", share.display()))?;
     }

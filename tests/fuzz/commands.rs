@@ -9,7 +9,10 @@ use pulsefield_ring::simulated_kernel::Data;
 use crate::checker::{data_out_of, transfer_blocks_max, write_same_blocks_max};
 use crate::random::Random;
 use crate::shape::Shape;
-use crate::standard::{FORMS, Form, Role, cdb_length, form_of};
+use crate::standard::{
+    ADDITIONAL_CDB_LENGTH, FORMS, Form, Role, VARIABLE_LENGTH, cdb_length, control_at, flags_at,
+    form_of,
+};
 use crate::unit::STALE;
 
 /// Bytes of every CDB here; what follows its end is not part of it.
@@ -58,7 +61,7 @@ pub(crate) fn command(random: &mut Random, shape: &Shape, medium: &[u8]) -> Sent
         cdb[1 + random.index(end - 1)] = random.byte();
     }
     // CONTROL: any bit but NACA is ignored.
-    cdb[end - 1] = if random.one_in(40) { random.byte() } else { 0 };
+    cdb[control_at(cdb[0])] = if random.one_in(40) { random.byte() } else { 0 };
     cdb[end..].fill_with(|| random.byte());
     // A spoilt byte may have made it another command.
     let data = data_for(random, shape, form_of(&cdb[..end]), &cdb[..end], medium);
@@ -80,7 +83,13 @@ fn choose(random: &mut Random, cdb: &mut [u8]) -> Option<&'static Form> {
         let rare = form.role == Role::WriteLong && !random.one_in(8);
         if other != on_blocks && !rare {
             cdb[0] = form.opcode;
-            cdb[1] = form.service_action.unwrap_or(0);
+            let service_action = form.service_action.unwrap_or(0).into();
+            if form.opcode == VARIABLE_LENGTH {
+                cdb[7] = ADDITIONAL_CDB_LENGTH;
+                put(cdb, 8, 2, service_action);
+            } else {
+                put(cdb, 1, 1, service_action);
+            }
             return Some(form);
         }
     }
@@ -144,7 +153,7 @@ fn fill_blocks(random: &mut Random, shape: &Shape, role: Role, cdb: &mut [u8; CD
     };
     let bits = random.below(8);
     if cdb_length(cdb[0]) > 6 && bits < 3 {
-        cdb[1] = match (bits, role) {
+        cdb[flags_at(cdb[0])] = match (bits, role) {
             // BYTCHK; UNMAP, ANCHOR, NDOB; DPO and FUA.
             (0..2, Role::Verify | Role::WriteAndVerify) => {
                 random.pick(&[0x02, 0x02, 0x06, 0x04, 0x10])
@@ -170,6 +179,10 @@ fn fill_blocks(random: &mut Random, shape: &Shape, role: Role, cdb: &mut [u8; CD
         (12, _) => {
             put(cdb, 2, 4, lba);
             put(cdb, 6, 4, count);
+        }
+        (32, _) => {
+            put(cdb, 12, 8, lba);
+            put(cdb, 28, 4, count);
         }
         (_, Role::CompareAndWrite) => {
             put(cdb, 2, 8, lba);

@@ -77,7 +77,7 @@ struct Counts {
     commands: u64,
     by_status: BTreeMap<u8, u64>,
     /// Operation codes and service actions that were ever answered GOOD.
-    good: BTreeSet<(u8, Option<u8>)>,
+    good: BTreeSet<(u8, Option<u16>)>,
 }
 
 impl Counts {
@@ -94,7 +94,9 @@ impl Counts {
         const LONG: u64 = 100_000;
         let left_out: Vec<_> = FORMS
             .iter()
-            .filter(|form| matches!(form.presence, Presence::Always | Presence::Thin))
+            .filter(|form| {
+                matches!(form.presence, Presence::Always | Presence::Thin | Presence::Long)
+            })
             .filter(|form| !self.good.contains(&(form.opcode, form.service_action)))
             .map(|form| format!("{:02x}h {:?}", form.opcode, form.role))
             .collect();

@@ -31,6 +31,11 @@ impl Medium {
             return forget(op, range, buffer, self.block);
         }
         let byte = |lba: u64| index(lba) * self.block;
+        if let Op::Copy { source, .. } = op {
+            let source = byte(source.start().as_u64())..byte(source.end().as_u64());
+            self.bytes.copy_within(source, byte(range.start().as_u64()));
+            return OpOutput::Done;
+        }
         let blocks = &mut self.bytes[byte(range.start().as_u64())..byte(range.end().as_u64())];
         match op {
             Op::Read { .. } => buffer.write_at(0, blocks),
@@ -43,7 +48,7 @@ impl Medium {
                 }
                 buffer.read_at(blocks.len(), blocks);
             }
-            Op::Flush => {}
+            Op::Copy { .. } | Op::Flush => {}
         }
         OpOutput::Done
     }
@@ -57,6 +62,7 @@ fn forget(op: Op, range: LbaRange, buffer: &mut Buffer, block: usize) -> OpOutpu
         | Op::WriteAtomic { .. }
         | Op::WriteZeroes { .. }
         | Op::Unmap { .. }
+        | Op::Copy { .. }
         | Op::CompareAndWrite { .. }
         | Op::Flush => {}
     }

@@ -1,7 +1,7 @@
 //! The commands of SPC-4 and SBC-4 as the standards' tables have them: what the checker goes by. It
 //! shares nothing with the tables of the device server.
 
-use Presence::{Absent, Always, Kernel, Maybe, Thin};
+use Presence::{Always, Kernel, Long, Maybe, Thin};
 use Role::{
     CompareAndWrite, DataIn, OrWrite, Other, ParameterList, PreFetch, Read, SynchronizeCache,
     Verify, Write, WriteAndVerify, WriteAtomic, WriteLong, WriteSame,
@@ -18,8 +18,9 @@ pub(crate) enum Presence {
     Maybe,
     /// LIO executes it, so a user backstore must not.
     Kernel,
-    /// Not without type 2 protection information.
-    Absent,
+    /// On units that are configured for CDBs of 32 bytes. (The standard has them only with type 2
+    /// protection information.)
+    Long,
 }
 
 /// What a command does with blocks and data.
@@ -48,8 +49,8 @@ pub(crate) enum Role {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     pub(crate) opcode: u8,
-    /// Bits 4 to 0 of byte 1, if the operation code is several commands.
-    pub(crate) service_action: Option<u8>,
+    /// If the operation code is several commands: bits 4 to 0 of byte 1, or bytes 8 and 9 of 32.
+    pub(crate) service_action: Option<u16>,
     pub(crate) role: Role,
     pub(crate) presence: Presence,
 }
@@ -58,7 +59,7 @@ const fn form(opcode: u8, presence: Presence, role: Role) -> Form {
     Form { opcode, service_action: None, role, presence }
 }
 
-const fn action(opcode: u8, service_action: u8, presence: Presence, role: Role) -> Form {
+const fn action(opcode: u8, service_action: u16, presence: Presence, role: Role) -> Form {
     Form { opcode, service_action: Some(service_action), role, presence }
 }
 
@@ -102,7 +103,12 @@ pub(crate) const FORMS: &[Form] = &[
     form(0x5a, Always, DataIn(7, 2)),          // MODE SENSE (10)
     form(0x5e, Kernel, DataIn(7, 2)),          // PERSISTENT RESERVE IN
     form(0x5f, Kernel, ParameterList),         // PERSISTENT RESERVE OUT
-    form(0x7f, Absent, Other),                 // 32-byte CDBs
+    action(0x7f, 0x09, Long, Read),            // READ (32)
+    action(0x7f, 0x0a, Long, Verify),          // VERIFY (32)
+    action(0x7f, 0x0b, Long, Write),           // WRITE (32)
+    action(0x7f, 0x0c, Long, WriteAndVerify),  // WRITE AND VERIFY (32)
+    action(0x7f, 0x0d, Long, WriteSame),       // WRITE SAME (32)
+    action(0x7f, 0x0f, Long, WriteAtomic),     // WRITE ATOMIC (32)
     form(0x83, Maybe, ParameterList),          // THIRD-PARTY COPY OUT
     form(0x84, Maybe, DataIn(10, 4)),          // THIRD-PARTY COPY IN
     form(0x88, Always, Read),                  // READ (16)
@@ -135,10 +141,40 @@ pub(crate) const FORMS: &[Form] = &[
 
 /// The row of a CDB.
 pub(crate) fn form_of(cdb: &[u8]) -> Option<&'static Form> {
-    let (opcode, byte_1) = (*cdb.first()?, cdb.get(1).copied().unwrap_or(0));
+    let opcode = *cdb.first()?;
+    let service_action = match opcode {
+        VARIABLE_LENGTH => number(cdb, 8, 2),
+        _ => u64::from(cdb.get(1).copied().unwrap_or(0) & 0x1f),
+    };
     FORMS.iter().find(|form| {
-        form.opcode == opcode && form.service_action.is_none_or(|action| action == byte_1 & 0x1f)
+        form.opcode == opcode
+            && form.service_action.is_none_or(|action| u64::from(action) == service_action)
     })
+}
+
+/// The operation code of the CDBs of 32 bytes.
+pub(crate) const VARIABLE_LENGTH: u8 = 0x7f;
+/// Their ADDITIONAL CDB LENGTH, in byte 7.
+pub(crate) const ADDITIONAL_CDB_LENGTH: u8 = 0x18;
+
+/// Which byte has the protection field and the flags beside it, in CDBs of ten bytes and more.
+pub(crate) const fn flags_at(opcode: u8) -> usize {
+    if opcode == VARIABLE_LENGTH { 10 } else { 1 }
+}
+
+/// Which byte is CONTROL.
+pub(crate) const fn control_at(opcode: u8) -> usize {
+    if opcode == VARIABLE_LENGTH { 1 } else { cdb_length(opcode) - 1 }
+}
+
+/// The flags; none in six bytes.
+pub(crate) fn flags_of(cdb: &[u8]) -> u8 {
+    if cdb.len() == 6 { 0 } else { cdb[flags_at(cdb[0])] }
+}
+
+/// NDOB of WRITE SAME: there is no Data-Out.
+pub(crate) fn no_data_out(cdb: &[u8]) -> bool {
+    cdb.len() > 10 && flags_of(cdb) & 0x01 != 0
 }
 
 /// Whether the operation code is several commands.
@@ -173,6 +209,7 @@ pub(crate) fn blocks_of(cdb: &[u8], role: Role) -> (u64, u64) {
         }
         (10, _) => (number(cdb, 2, 4), number(cdb, 7, 2)),
         (12, _) => (number(cdb, 2, 4), number(cdb, 6, 4)),
+        (32, _) => (number(cdb, 12, 8), number(cdb, 28, 4)),
         (_, CompareAndWrite) => (number(cdb, 2, 8), number(cdb, 13, 1)),
         (_, WriteAtomic) => (number(cdb, 2, 8), number(cdb, 12, 2)),
         _ => (number(cdb, 2, 8), number(cdb, 10, 4)),

@@ -71,6 +71,8 @@ impl Unit {
                 .compare_and_write_blocks_max
                 .try_into()
                 .context("a unit takes COMPARE AND WRITE of a block at least")?,
+            fully_provisioned: shape.fully_provisioned,
+            long_cdbs: shape.long_cdbs,
             ..LuConfig::default()
         };
         let ring = Ring::attach(kernel.mapping()).context("cannot attach to the ring")?;

@@ -4,6 +4,12 @@
 /// TEST UNIT READY.
 pub const TEST_UNIT_READY: [u8; 6] = [0; 6];
 
+/// RESERVE (6) of the whole unit (SPC-2).
+pub const RESERVE_6: [u8; 6] = [0x16, 0, 0, 0, 0, 0];
+
+/// RELEASE (6) of the whole unit (SPC-2).
+pub const RELEASE_6: [u8; 6] = [0x17, 0, 0, 0, 0, 0];
+
 /// INQUIRY of one vital product data page, 255 bytes.
 pub const fn inquiry_vpd(page: u8) -> [u8; 6] {
     [0x12, 1, page, 0, 255, 0]
@@ -63,6 +69,25 @@ pub const fn receive_copy_results(service_action: u8, list_identifier: u8) -> [u
     let mut cdb = with_length(0x84, 0, 64);
     (cdb[1], cdb[2]) = (service_action, list_identifier);
     cdb
+}
+
+/// PERSISTENT RESERVE OUT with a parameter list of `length` bytes; `scope_and_type` is byte 2.
+pub const fn persistent_reserve_out(
+    service_action: u8,
+    scope_and_type: u8,
+    length: u32,
+) -> [u8; 10] {
+    let l = length.to_be_bytes();
+    [0x5f, service_action, scope_and_type, 0, 0, l[0], l[1], l[2], l[3], 0]
+}
+
+/// PERSISTENT RESERVE OUT's basic parameter list; `flags` is byte 20.
+pub fn reservation_list(key: u64, service_action_key: u64, flags: u8) -> [u8; 24] {
+    let mut list = [0; 24];
+    list[..8].copy_from_slice(&key.to_be_bytes());
+    list[8..16].copy_from_slice(&service_action_key.to_be_bytes());
+    list[20] = flags;
+    list
 }
 
 /// SYNCHRONIZE CACHE (16).

@@ -5,7 +5,7 @@
 //! is not shared by its checker. From the bottom up:
 //!
 //! - `sg`, `sense`, `reply`, `cdb`, `disk`: an initiator's commands and their answers;
-//! - `command`, `targetcli`, `configfs`, `examples`, `daemon`, `processes`, `kernel_log`: the system;
+//! - `command`, `targetcli`, `configfs`, `examples`, `persist`, `daemon`, `processes`, `kernel_log`: the system;
 //! - `backstore`, `fabric`: what is exported, and over what;
 //! - `tally`, `increment`, `race`, `collision`, `latency`, `load`, `suite`: what is measured and judged;
 //! - `report`, `table`: what is told;
@@ -25,6 +25,7 @@ pub mod increment;
 pub mod kernel_log;
 pub mod latency;
 pub mod load;
+pub mod persist;
 pub mod processes;
 pub mod race;
 pub mod random;

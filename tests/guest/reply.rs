@@ -48,6 +48,8 @@ impl Answer {
     pub const INVALID_FIELD: Self = Self::Check(0x05, 0x24, 0x00);
     /// BUSY.
     pub const BUSY: Self = Self::Status(0x08);
+    /// RESERVATION CONFLICT.
+    pub const RESERVATION_CONFLICT: Self = Self::Status(0x18);
     /// TASK SET FULL.
     pub const TASK_SET_FULL: Self = Self::Status(0x28);
     /// TASK ABORTED.
@@ -100,6 +102,7 @@ impl fmt::Display for Answer {
                 write!(f, "CHECK CONDITION {key:02X}h/{asc:02X}h/{ascq:02X}h")
             }
             Self::BUSY => f.write_str("BUSY"),
+            Self::RESERVATION_CONFLICT => f.write_str("RESERVATION CONFLICT"),
             Self::TASK_SET_FULL => f.write_str("TASK SET FULL"),
             Self::TASK_ABORTED => f.write_str("TASK ABORTED"),
             Self::Status(status) => write!(f, "status {status:02X}h"),

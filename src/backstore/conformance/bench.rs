@@ -199,6 +199,13 @@ impl Bench {
         self.model.zero(range);
     }
 
+    /// Copies `source` to `range`, in both the medium and the model.
+    pub(super) fn copy(&mut self, source: LbaRange, range: LbaRange, durable: bool) {
+        self.succeed(Op::Copy { source, range, durable }, Buffer::empty());
+        let bytes = self.model.read(source).to_vec();
+        self.model.write(range, &bytes);
+    }
+
     pub(super) fn resize(&mut self, blocks: u64) {
         if let Err(error) = self.medium.resize(BlockCount::new(blocks)) {
             panic!("{} blocks cannot become {blocks}: {error}", self.blocks);
@@ -264,7 +271,7 @@ fn open(
         panic!("{text} is refused: {error}");
     }
     assert_eq!(files(), before, "checking {text} changed something");
-    let spec = OpenSpec { name: "conformance".to_owned(), config, geometry };
+    let spec = OpenSpec { name: "conformance".to_owned(), config, geometry, claim: None };
     let medium = subject.handler.open(&spec).unwrap_or_else(|error| panic!("{text}: {error}"));
     assert_eq!(medium.geometry(), geometry);
     medium

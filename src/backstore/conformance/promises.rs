@@ -328,3 +328,40 @@ pub fn atomic_writes_land_where_they_belong(subject: &Subject) {
         }
     });
 }
+
+/// A copy reaches its own blocks and no other, from and to wherever, and leaves its source alone.
+pub fn copies_are_what_the_source_was(subject: &Subject) {
+    each_block_length(subject, |mut bench| {
+        if !bench.medium().capabilities().copy {
+            return;
+        }
+        bench.write(range(0, 300), false);
+        bench.unmap(range(40, 50));
+        let places = [(0, 300), (299, 0), (13, 700), (35, 501), (0, BLOCKS - 100)];
+        for (durable, (from, to)) in [false, true].into_iter().cycle().zip(places) {
+            let blocks = if from == 299 { 1 } else { 100 };
+            bench.copy(range(from, blocks), range(to, blocks), durable);
+            bench.verify_all();
+        }
+    });
+}
+
+/// What is copied from blocks without space has none afterwards, whatever lay there before, on a
+/// medium that knows.
+pub fn a_copy_of_what_has_no_space_takes_none(subject: &Subject) {
+    const MIB: u64 = 1 << 20;
+    for block_length in BLOCK_LENGTHS {
+        let mib = block_length.blocks_in(MIB).as_u64();
+        let mut bench = Bench::open(subject, block_length, 4 * mib);
+        if !bench.medium().capabilities().copy || !bench.knows_its_holes() {
+            return;
+        }
+        bench.write(range(2 * mib, 2 * mib), true);
+        bench.copy(range(0, mib), range(2 * mib, mib), true);
+        let blocks = usize::try_from(mib).expect("small media");
+        let now = bench.provisioning(2 * mib);
+        assert!(now[..blocks].iter().all(|mapping| *mapping == Mapping::Deallocated));
+        assert!(now[blocks..].iter().all(|mapping| *mapping == Mapping::Mapped));
+        bench.verify_all();
+    }
+}

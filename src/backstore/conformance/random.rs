@@ -20,6 +20,7 @@ enum Step {
     Write(Place, bool),
     WriteZeroes(Place, bool, bool),
     Unmap(Place),
+    Copy(Place, Place, bool),
     Read(Place),
     Provisioning(Place),
     Flush,
@@ -35,6 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (place(), durable(), any::<bool>())
             .prop_map(|(place, durable, may_unmap)| Step::WriteZeroes(place, durable, may_unmap)),
         3 => place().prop_map(Step::Unmap),
+        4 => (place(), place(), durable()).prop_map(|(from, to, durable)| Step::Copy(from, to, durable)),
         8 => place().prop_map(Step::Read),
         2 => place().prop_map(Step::Provisioning),
         1 => Just(Step::Flush),
@@ -70,6 +72,14 @@ fn take(bench: &mut Bench, step: Step) {
             bench.write_zeroes(place(at), durable, may_unmap);
         }
         Step::Unmap(at) => bench.unmap(place(at)),
+        Step::Copy(from, to, durable) => {
+            let (from, to) = (place(from), place(to));
+            let blocks = from.blocks().min(to.blocks());
+            let [from, to] = [from, to].map(|whole| whole.split_first(blocks).0);
+            if bench.medium().capabilities().copy && !from.overlaps(to) {
+                bench.copy(from, to, durable);
+            }
+        }
         Step::Read(at) => bench.verify(place(at)),
         Step::Provisioning(at) => {
             bench.first_extent(place(at));

@@ -61,7 +61,7 @@ const PAUSE_MS: u64 = 10_000;
 /// The voice of one medium in the log.
 pub(super) struct FailureLog {
     opened: Instant,
-    gates: [Gate; 8],
+    gates: [Gate; 9],
 }
 
 impl FailureLog {
@@ -98,6 +98,7 @@ const fn gate_of(op: Op) -> usize {
         Op::Provisioning { .. } => 5,
         Op::CompareAndWrite { .. } => 6,
         Op::WriteAtomic { .. } => 7,
+        Op::Copy { .. } => 8,
     }
 }
 

@@ -4,6 +4,8 @@ const FULL: &str = r#"
 [lun.ds1]
 removable = true
 read_only = true
+provisioning = "full"
+long_cdbs = true
 metadata = ["43008..51200", "0..1"]
 copy_group = ""
 
@@ -41,6 +43,7 @@ fn an_empty_file_is_the_default() {
     assert_eq!(config.for_lun("any").compare_and_write_max_blocks.get(), 1);
     assert_eq!(config.for_lun("any").medium_rotation_rate.as_u16(), 1);
     assert!(!config.for_lun("any").removable && !config.for_lun("any").read_only);
+    assert!(!config.for_lun("any").long_cdbs);
     assert_eq!(config.for_lun("any").metadata, []);
 }
 
@@ -52,7 +55,9 @@ fn a_lun_overrides_the_defaults_wherever_they_stand() {
     assert_eq!(ds1.compare_and_write_max_blocks.get(), 8);
     assert_eq!(ds1.medium_rotation_rate.as_u16(), 7200);
     assert_eq!(ds1.physical_block_bytes.bytes(), 4096);
-    assert!(ds1.removable && ds1.read_only);
+    assert!(ds1.removable && ds1.read_only && ds1.long_cdbs);
+    assert_eq!(ds1.provisioning, Provisioning::Full);
+    assert_eq!(config.for_lun("other").provisioning, Provisioning::Thin);
     let ranges: Vec<String> = ds1.metadata.iter().map(LbaRange::to_string).collect();
     assert_eq!(ranges, ["43008..51200", "0..1"]);
     assert_eq!(config.for_lun("a.b").compare_and_write_max_blocks.get(), 255);
@@ -92,7 +97,7 @@ fn the_effective_configuration_reads_back_as_itself() {
         Config::default().to_toml_effective(),
         "[daemon]\nlog = \"info\"\ndbus = true\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
          medium_rotation_rate = 1\nphysical_block_bytes = 512\nremovable = false\n\
-         read_only = false\nmetadata = []\n\
+         read_only = false\nlong_cdbs = false\nprovisioning = \"thin\"\nmetadata = []\n\
          vendor = \"PULSEFLD\"\nproduct = \"PULSEFIELD LUN\"\nrevision = \"0001\"\n\
          copy_group = \"\"\npool = \"\"\n\
          faulty_product = \"\"\n"
@@ -161,6 +166,8 @@ fn every_wrong_type_and_value_is_refused() {
         ("defaults.compare_and_write_max_blocks = 0", "1 to 255 blocks, not 0"),
         ("defaults.compare_and_write_max_blocks = -1", "1 to 255 blocks, not -1"),
         ("defaults.physical_block_bytes = 520", "512 or 4096 bytes, not 520"),
+        ("defaults.provisioning = \"thick\"", "provisioning cannot be \"thick\""),
+        ("defaults.provisioning = false", "provisioning must be a string, not a boolean"),
         ("defaults.vendor = \"PULSEFIELD\"", "at most 8 printable ASCII characters, not"),
         ("defaults.product = \"a\\tb\"", "at most 16 printable ASCII characters, not"),
         ("defaults.revision = \"1.0é\"", "at most 4 printable ASCII characters, not"),

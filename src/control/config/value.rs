@@ -28,12 +28,7 @@ impl LogLevel {
     const NAMES: &[&str] = &["error", "warn", "info", "debug", "trace"];
 
     pub(super) fn read(key: &'static str, value: &DeValue<'_>) -> Result<Self, Problem> {
-        let word = string(key, value)?;
-        Self::NAMES
-            .iter()
-            .zip(Self::ALL)
-            .find_map(|(name, level)| (*name == word).then_some(level))
-            .ok_or_else(|| Problem::word(key, word, Self::NAMES.to_vec()))
+        word(key, value, Self::NAMES, Self::ALL)
     }
 }
 
@@ -95,6 +90,27 @@ impl PhysicalBlock {
     }
 }
 
+/// Whether space may be given back: PROVISIONING TYPE and LBPME.
+///
+/// Spec: SBC-4, Logical block provisioning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provisioning {
+    /// Wherever the medium can.
+    Thin,
+    /// Never: every block is mapped.
+    Full,
+}
+
+impl Provisioning {
+    const ALL: [Self; 2] = [Self::Thin, Self::Full];
+    const NAMES: &[&str] = &["thin", "full"];
+
+    pub(super) fn read(key: &'static str, value: &DeValue<'_>) -> Result<Self, Problem> {
+        word(key, value, Self::NAMES, Self::ALL)
+    }
+}
+
 pub(super) fn compare_and_write_max_blocks(
     key: &'static str,
     value: &DeValue<'_>,
@@ -119,4 +135,18 @@ pub(super) fn write_name<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(name.as_deref().unwrap_or_default())
+}
+
+/// The one of `meanings` that the word at `key` stands for; `names` are the words, in the same order.
+fn word<T, const N: usize>(
+    key: &'static str,
+    value: &DeValue<'_>,
+    names: &'static [&'static str],
+    meanings: [T; N],
+) -> Result<T, Problem> {
+    let word = string(key, value)?;
+    let mut named = names.iter().zip(meanings);
+    named
+        .find_map(|(name, meaning)| (*name == word).then_some(meaning))
+        .ok_or_else(|| Problem::word(key, word, names.to_vec()))
 }

@@ -45,13 +45,15 @@ impl Conductor<'_> {
 
     /// How long until a fault has something to do again.
     pub(super) fn until_deadline(&self) -> Option<Duration> {
-        let due = self.station.saboteur.as_ref()?.next_deadline()?;
+        let saboteur = self.station.saboteur.as_ref().filter(|_| !self.flushing)?;
+        let due = saboteur.next_deadline()?;
         Some(due.since(clock::now()))
     }
 
-    /// Does what faults ask for.
+    /// Does what faults ask for. While a medium is flushed that is about to be changed for another, they
+    /// wait: what they had written now would be lost.
     pub(super) fn perform_deeds(&mut self) -> Result<(), Interruption> {
-        if self.station.saboteur.as_ref().is_none_or(Saboteur::is_quiet) {
+        if self.flushing || self.station.saboteur.as_ref().is_none_or(Saboteur::is_quiet) {
             return Ok(());
         }
         self.now = clock::now();

@@ -24,6 +24,7 @@ use crate::testing::{
     Asked, FnMedium, Listening, PATIENCE, STALE, SimulatedUio, block, geometry, held_medium,
 };
 
+mod changes;
 mod copies;
 mod fault_orders;
 mod faults;
@@ -64,7 +65,7 @@ impl Lu {
         Self::with_options(medium, Options::default())
     }
 
-    fn with_options(medium: Arc<dyn Backstore>, options: Options) -> Self {
+    fn with_options(mut medium: Arc<dyn Backstore>, options: Options) -> Self {
         let uio = SimulatedUio::new(options);
         let ring = uio.attach();
         let mut station = Station::new(uio.events(), LuConfig::default()).unwrap();
@@ -73,13 +74,16 @@ impl Lu {
         let thread = thread::spawn({
             let (uio, counters) = (uio.clone(), counters.clone());
             let surroundings = Listening::new(asked_for, mailbox.clone());
-            move || Conductor::new(&mut station, &uio, &surroundings, ring, medium, counters).run()
+            move || {
+                let medium = &mut medium;
+                Conductor::new(&mut station, &uio, &surroundings, ring, medium, counters).run()
+            }
         });
         Self { uio, mailbox, counters, asked, thread }
     }
 
     fn on(cfgstring: &str) -> Self {
-        Self::new(Media::new().open("test", cfgstring, geometry(64)).unwrap())
+        Self::new(Media::new().open("test", cfgstring, geometry(64), None).unwrap())
     }
 
     fn submit(&self, cdb: &[u8], data: Data) -> Submitted {
@@ -146,7 +150,7 @@ fn what_is_to_be_saved_is_answered_when_it_is() {
     let lu = Lu::on("ram/");
     for (number, on_stable_storage) in [(0, true), (1, false)] {
         let select = lu.submit(&SAVE_D_SENSE, Data::Out(D_SENSE.to_vec()));
-        let Asked::Save(asked, state) = lu.asked.recv_timeout(PATIENCE).unwrap() else { panic!() };
+        let Asked::Save(asked, state) = lu.asked() else { panic!() };
         assert_eq!(asked, number);
         assert!(state.modes.unwrap().descriptor_sense);
         lu.write(0, b'A');
@@ -176,11 +180,11 @@ fn no_command_is_carried_out_before_the_unit_is_as_it_was_saved() {
     let mut station = Station::new(uio.events(), LuConfig::default()).unwrap();
     let mailbox = station.mailbox();
     let (loading, loads) = unbounded();
-    let medium = Media::new().open("test", "ram/", geometry(64)).unwrap();
+    let mut medium = Media::new().open("test", "ram/", geometry(64), None).unwrap();
     let thread = thread::spawn({
         let uio = uio.clone();
         move || {
-            let counters = Arc::default();
+            let (medium, counters) = (&mut medium, Arc::default());
             Conductor::new(&mut station, &uio, &Slow(loading), ring, medium, counters).run()
         }
     });
@@ -273,7 +277,7 @@ fn a_batch_shares_doorbells_and_every_command_is_answered() {
 fn short_data_in_leaves_a_residual_and_no_stale_byte() {
     for read_length in [true, false] {
         let features = Features { read_length, ..Options::default().features };
-        let medium = Media::new().open("test", "ram/", geometry(64)).unwrap();
+        let medium = Media::new().open("test", "ram/", geometry(64), None).unwrap();
         let lu = Lu::with_options(medium, Options { features, ..Options::default() });
         // One block asked for, two expected.
         let answer = lu.execute(&read(0, 1), Data::In(1024));

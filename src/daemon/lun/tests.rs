@@ -14,6 +14,7 @@ use pulsefield_ring::simulated_kernel::{Data, Options};
 use tempfile::TempDir;
 
 use super::*;
+use crate::change_medium::MediumChange;
 use crate::plans::Plans;
 use crate::station::{Mailbox, Message};
 use crate::testing::{
@@ -98,7 +99,7 @@ struct Serving {
 }
 
 impl Serving {
-    fn new(machine: &Machine, medium: Arc<dyn Backstore>) -> Self {
+    fn new(machine: &Machine, mut medium: Arc<dyn Backstore>) -> Self {
         let lun = machine.lun("ram/", Arrival::LeftBehind);
         let uio = machine.uio();
         let mut station = Station::new(uio.events(), LuConfig::default()).unwrap();
@@ -107,7 +108,7 @@ impl Serving {
         let thread = thread::spawn({
             let (uio, ring) = (uio.clone(), uio.attach());
             let surroundings = Listening::new(asked_for, mailbox.clone());
-            move || lun.serve(&uio, ring, &mut station, &surroundings, &medium)
+            move || lun.serve(&uio, ring, &mut station, &surroundings, &mut medium)
         });
         Self { uio, mailbox, counters, asked, thread }
     }
@@ -166,6 +167,24 @@ fn orders_outlive_a_breakdown() {
     assert_eq!(limits[5], 9);
     let capacity = unit.uio.execute(&[0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0], Data::In(8)).data_in;
     assert_eq!(capacity[..4], [0, 0, 0, 31]);
+    unit.mailbox.remove();
+    unit.end().unwrap();
+}
+
+#[test]
+fn a_unit_that_breaks_down_after_a_change_has_its_new_medium() {
+    let machine = Machine::new();
+    let (old, requests) = held_medium(64);
+    let unit = Serving::new(&machine, old);
+    let (done, changed) = unbounded();
+    unit.mailbox.send(Message::ChangeMedium(MediumChange { medium: panicking(1), done }));
+    requests.recv_timeout(PATIENCE).unwrap().complete(Ok(OpOutput::Done));
+    drop(changed.recv_timeout(PATIENCE).unwrap().unwrap());
+    while unit.uio.execute(&[0; 6], Data::None).status != GOOD {}
+    assert_eq!(unit.uio.execute(&WRITE, Data::Out(block(1))).status, BUSY);
+    while unit.uio.execute(&[0; 6], Data::None).status != GOOD {}
+    assert_eq!(unit.uio.execute(&WRITE, Data::Out(block(1))).status, GOOD);
+    assert!(requests.recv().is_err(), "the old one is closed");
     unit.mailbox.remove();
     unit.end().unwrap();
 }

@@ -8,6 +8,7 @@ use crate::{Operation, SavedState};
 const IMMED: u8 = 0x80;
 const AUSE: u8 = 0x20;
 const BLOCK_ERASE: u8 = 0x02;
+const CRYPTOGRAPHIC_ERASE: u8 = 0x03;
 const EXIT_FAILURE_MODE: u8 = 0x1f;
 
 /// FORMAT UNIT with a short header that says whether the answer may come at once.
@@ -51,6 +52,20 @@ fn overwriting_goes_through_all_blocks_onto_the_medium_itself() {
     assert!((0..4096).all(|lba| world.block(lba) == block));
     test_unit_ready(&mut world).good();
     world.assert_idle();
+}
+
+#[test]
+fn cryptographic_erasure_overwrites_whatever_the_medium_is() {
+    for thin in [true, false] {
+        let mut world = World::with(|setup| setup.capabilities.thin = thin);
+        world.put(9, &[0x5a; 512]);
+        let sanitize = world.send(&cdb::sanitize(CRYPTOGRAPHIC_ERASE), none());
+        assert_eq!(world.ops(), [Op::Write { range: range(0, 64), durable: true }]);
+        world.finish(0);
+        world.answer(sanitize).good();
+        assert!((0..64).all(|lba| world.block(lba) == [0; 512]));
+        world.assert_idle();
+    }
 }
 
 #[test]

@@ -16,16 +16,40 @@ pub enum CopyOp {
     Read(LbaRange),
     /// Write the start of the buffer to these blocks.
     Write(LbaRange),
+    /// Make `range` hold what `source` holds, which is as long and does not overlap it. Asked only of
+    /// the unit that copies.
+    Copy {
+        /// What to read.
+        source: LbaRange,
+        /// Where to write.
+        range: LbaRange,
+    },
     /// Make these blocks read as zeros, without space if the medium is thin.
     WriteZeroes(LbaRange),
 }
 
 impl CopyOp {
-    /// The blocks it touches.
+    /// The blocks it touches, of a copy those that it writes.
     pub const fn range(self) -> LbaRange {
         match self {
-            Self::Read(range) | Self::Write(range) | Self::WriteZeroes(range) => range,
+            Self::Read(range)
+            | Self::Write(range)
+            | Self::WriteZeroes(range)
+            | Self::Copy { range, .. } => range,
         }
+    }
+
+    /// The blocks that it reads besides.
+    pub const fn source(self) -> Option<LbaRange> {
+        match self {
+            Self::Copy { source, .. } => Some(source),
+            Self::Read(_) | Self::Write(_) | Self::WriteZeroes(_) => None,
+        }
+    }
+
+    /// Whether it brings data, or takes some along.
+    const fn has_data(self) -> bool {
+        matches!(self, Self::Read(_) | Self::Write(_))
     }
 
     /// Whether it may change them.
@@ -37,7 +61,7 @@ impl CopyOp {
     pub(crate) fn cdb(self) -> Cdb {
         let opcode = match self {
             Self::Read(_) => 0x88,
-            Self::Write(_) => 0x8a,
+            Self::Write(_) | Self::Copy { .. } => 0x8a,
             Self::WriteZeroes(_) => 0x93,
         };
         let mut cdb = [0; 16];
@@ -54,9 +78,8 @@ impl CopyOp {
         match self {
             Self::Read(range) => Op::Read { range },
             Self::Write(range) => Op::Write { range, durable },
-            Self::WriteZeroes(range) => {
-                Op::WriteZeroes { range, durable, may_unmap: unit.capabilities.thin }
-            }
+            Self::Copy { source, range } => Op::Copy { source, range, durable },
+            Self::WriteZeroes(range) => Op::WriteZeroes { range, durable, may_unmap: unit.thin() },
         }
     }
 }
@@ -75,7 +98,7 @@ impl CopyPart {
     pub(crate) const fn space_needs(&self) -> SpaceNeeds {
         match self.op {
             CopyOp::Read(_) => SpaceNeeds::None,
-            CopyOp::Write(range) => SpaceNeeds::Allocates(range),
+            CopyOp::Write(range) | CopyOp::Copy { range, .. } => SpaceNeeds::Allocates(range),
             // A pool counts media that are thin, where zeros take no space.
             CopyOp::WriteZeroes(_) => SpaceNeeds::Relieves,
         }
@@ -89,14 +112,12 @@ impl CopyPart {
         match input {
             Input::Go => {
                 self.started = true;
-                let data = match self.op {
-                    CopyOp::Read(_) | CopyOp::Write(_) => std::mem::take(cx.data),
-                    CopyOp::WriteZeroes(_) => Buffer::empty(),
-                };
+                let has_data = self.op.has_data();
+                let data = if has_data { std::mem::take(cx.data) } else { Buffer::empty() };
                 Step::Op(self.op.op(cx.unit), data)
             }
             Input::Done(result, buffer) => {
-                if !matches!(self.op, CopyOp::WriteZeroes(_)) {
+                if self.op.has_data() {
                     *cx.data = buffer;
                 }
                 let purpose = if self.op.writes() { Purpose::Writing } else { Purpose::Reading };

@@ -7,6 +7,9 @@
 //! whoever waits holds nothing.
 //!
 //! A piece that holds zeros only is not written but made to read as zeros: a hole stays a hole.
+//!
+//! Within this very unit, between blocks that do not overlap, the medium copies the piece itself, if it
+//! can. Should it fail, the piece is read and written, and what then fails says which side it was.
 
 use pulsefield_data::Buffer;
 use pulsefield_scsi::parameter::{
@@ -81,6 +84,7 @@ enum Phase {
     /// Between two segments.
     Idle,
     Asking(Query),
+    Copying(Run),
     Reading(Run),
     Writing(Run),
 }
@@ -159,13 +163,13 @@ impl ExtendedCopy {
     pub(crate) const fn asks(&self) -> Option<Query> {
         match self.phase {
             Phase::Asking(query) => Some(query),
-            Phase::Idle | Phase::Reading(_) | Phase::Writing(_) => None,
+            Phase::Idle | Phase::Copying(_) | Phase::Reading(_) | Phase::Writing(_) => None,
         }
     }
 
     /// Whether a part of it is being written now; between two parts nothing is half done.
     pub(crate) const fn has_written(&self) -> bool {
-        matches!(self.phase, Phase::Writing(_))
+        matches!(self.phase, Phase::Writing(_) | Phase::Copying(_))
     }
 
     pub(crate) fn step(&mut self, unit: &mut LogicalUnit, input: Input) -> Step {
@@ -177,6 +181,9 @@ impl ExtendedCopy {
             self.buffer = buffer;
         }
         if outcome.status != Status::Good {
+            if let Phase::Copying(run) = self.phase {
+                return self.read(run);
+            }
             // If the other unit is not what it was, it is looked for anew next time.
             unit.copy_peers.clear();
             return Step::End(of_copy_part(outcome, self.number()));
@@ -187,6 +194,11 @@ impl ExtendedCopy {
                 let written = run.piece_bytes();
                 unit.copies.wrote(self.id, written);
                 self.advance(unit, run, written)
+            }
+            Phase::Copying(run) => {
+                let copied = run.bytes.min(limits::COPY_WITHIN_BYTES);
+                unit.copies.wrote(self.id, copied);
+                self.advance(unit, run, copied)
             }
             Phase::Idle | Phase::Asking(_) => unreachable!("no part of the copy was asked for"),
         }
@@ -200,7 +212,7 @@ impl ExtendedCopy {
     fn next_segment(&mut self, unit: &mut LogicalUnit) -> Step {
         while let Some(segment) = self.segments.get(self.nth).copied() {
             match self.resolve(unit, segment) {
-                Ok(Some(run)) => return self.read(run),
+                Ok(Some(run)) => return self.begin_piece(unit, run),
                 Ok(None) => self.finish_segment(unit),
                 Err(Unresolved::Ask(query)) => {
                     self.phase = Phase::Asking(query);
@@ -216,6 +228,20 @@ impl ExtendedCopy {
         self.phase = Phase::Idle;
         self.nth += 1;
         unit.copies.finished_segment(self.id);
+    }
+
+    fn begin_piece(&mut self, unit: &LogicalUnit, run: Run) -> Step {
+        // What the medium copies may have holes, and share space; where every block is to have its own, it
+        // is written.
+        let medium_copies = unit.capabilities.copy && !unit.config.fully_provisioned;
+        if !medium_copies || !run.is_within_this() {
+            return self.read(run);
+        }
+        let bytes = run.bytes.min(limits::COPY_WITHIN_BYTES);
+        let range = |side: Side| side.range(bytes).expect("a run is not empty");
+        let op = CopyOp::Copy { source: range(run.source), range: range(run.destination) };
+        self.phase = Phase::Copying(run);
+        Step::Op(CopyParty::This, op, Buffer::empty())
     }
 
     fn read(&mut self, run: Run) -> Step {
@@ -247,7 +273,7 @@ impl ExtendedCopy {
         if run.bytes > 0 {
             run.source.skip(written);
             run.destination.skip(written);
-            return self.read(run);
+            return self.begin_piece(unit, run);
         }
         self.finish_segment(unit);
         self.next_segment(unit)
@@ -333,7 +359,16 @@ impl ExtendedCopy {
 }
 
 impl Run {
-    /// How much goes over in one piece.
+    /// Whether all of it goes from blocks of this unit to others of it.
+    fn is_within_this(&self) -> bool {
+        let [source, destination] = [&self.source, &self.destination];
+        let sides = (source.range(self.bytes), destination.range(self.bytes));
+        source.party == CopyParty::This
+            && destination.party == CopyParty::This
+            && matches!(sides, (Some(source), Some(destination)) if !source.overlaps(destination))
+    }
+
+    /// How much goes over in one piece that is read and written.
     fn piece_bytes(&self) -> u64 {
         self.bytes.min(limits::COPY_PIECE_BYTES as u64)
     }

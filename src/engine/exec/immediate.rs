@@ -127,6 +127,7 @@ fn describe(unit: &mut LogicalUnit, command: &Command, out: &mut Vec<u8>) -> Res
         Command::TestUnitReady
         | Command::SendNoDiagnostic
         | Command::DefaultSelfTest
+        | Command::LogSelect(_)
         | Command::ModeSelect(_)
         | Command::SetIdentifyingInformation(_)
         | Command::StartStopUnit(_)
@@ -185,11 +186,11 @@ fn describe_unit(unit: &LogicalUnit, inquiry: Inquiry, out: &mut Vec<u8>) {
         Some(VpdPage::BlockLimits) => unit.block_limits().encode(out),
         Some(VpdPage::BlockDeviceCharacteristics) => {
             let medium_rotation_rate = unit.config.medium_rotation_rate;
-            let block_erase = unit.capabilities.thin;
+            let block_erase = unit.thin();
             BlockDeviceCharacteristics { medium_rotation_rate, block_erase }.encode(out);
         }
         Some(VpdPage::LogicalBlockProvisioning) => {
-            let thin = unit.capabilities.thin;
+            let thin = unit.thin();
             LogicalBlockProvisioning {
                 threshold_exponent: unit.threshold_exponent(),
                 unmap: thin,
@@ -206,8 +207,9 @@ fn describe_unit(unit: &LogicalUnit, inquiry: Inquiry, out: &mut Vec<u8>) {
     }
 }
 
-fn read_capacity(unit: &LogicalUnit) -> ReadCapacityData {
-    let thin = unit.capabilities.thin;
+/// What READ CAPACITY tells of the unit.
+pub(crate) fn read_capacity(unit: &LogicalUnit) -> ReadCapacityData {
+    let thin = unit.thin();
     ReadCapacityData {
         blocks: unit.geometry.blocks,
         block_length: unit.geometry.block_length,

@@ -10,6 +10,7 @@ pub(crate) mod format_unit;
 pub(crate) mod get_lba_status;
 pub(crate) mod identifying_information;
 pub(crate) mod immediate;
+pub(crate) mod log_select;
 pub(crate) mod mode_select;
 pub(crate) mod or_write;
 pub(crate) mod read;

@@ -7,8 +7,7 @@
 //! still be answered from the cache; it was started while there was one.) With SP = 1 all settings
 //! are saved before the answer, as SPC-4 has it, and not only those of the pages that came.
 //!
-//! MODE PARAMETERS CHANGED is for every I_T nexus but the one the command came by. TCMU hides which
-//! that is, and reports to one alone, most likely this one; so it is reported to none.
+//! MODE PARAMETERS CHANGED is for every I_T nexus but the one the command came by (`unit_attention.rs`).
 
 use pulsefield_backstore::Op;
 use pulsefield_data::Buffer;
@@ -17,6 +16,7 @@ use pulsefield_scsi::{self as scsi, Sense};
 use super::{Context, Exec, Input, Step};
 use crate::logical_unit::LogicalUnit;
 use crate::outcome::{Outcome, Purpose};
+use crate::unit_attention::UnitAttention;
 
 /// What must happen before the answer.
 #[derive(Debug)]
@@ -40,8 +40,11 @@ pub(crate) fn admit(
     let mut list = vec![0; length];
     data.read_at(0, &mut list);
     let settings = unit.mode_parameters().select(command.form, &list)?;
-    let had_cache = std::mem::replace(&mut unit.modes, settings).write_cache_enabled;
-    let flush = had_cache && !settings.write_cache_enabled;
+    let before = std::mem::replace(&mut unit.modes, settings);
+    if before != settings {
+        unit.attentions.raise_for_others(UnitAttention::ModeParametersChanged);
+    }
+    let flush = before.write_cache_enabled && !settings.write_cache_enabled;
     let save = command.save_pages;
     Ok((flush || save).then_some(Exec::ModeSelect(ModeSelect { flush, save })))
 }

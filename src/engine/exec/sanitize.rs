@@ -34,6 +34,12 @@ pub(crate) fn admit(
             (Background::overwrite(unit, range, exit, &overwrite), Outcome::GOOD)
         }
         SanitizeMethod::BlockErase => (Background::erase(unit, range, exit), Outcome::NO_DATA),
+        SanitizeMethod::CryptographicErase => {
+            // There is no key whose loss would make the data unreadable, so the data itself goes
+            // (`docs/decisions/0014`).
+            let zeros = Overwrite { invert: false, passes: 1, pattern: &[0] };
+            (Background::overwrite(unit, range, exit, &zeros), Outcome::NO_DATA)
+        }
     };
     Ok(start(unit, background, command.immediate, outcome))
 }

@@ -180,3 +180,25 @@ fn thresholds_are_announced_in_the_provisioning_page() {
     assert_eq!(exponent(pool(1 << 20, 0)), 8);
     assert_eq!(exponent(World::default()), 0);
 }
+
+#[test]
+fn thresholds_are_told_in_the_mode_page_and_a_change_of_them_is_announced() {
+    // 16 MiB, warned of at 8 MiB: half of the sixteen threshold sets of 1 MiB are available then.
+    let mut world = pool(4096, 0);
+    let mode_sense = [0x5a, 0x08, 0x1c, 0x02, 0, 0, 0, 0, 255, 0];
+    let page = world.execute(&mode_sense, room(255));
+    page.good();
+    assert_eq!(page.data_in, Some(8 + 16 + 8));
+    assert_eq!(page.bytes[8..12], [0x5c, 0x02, 0, 0x14]);
+    assert_eq!(page.bytes[24..32], [0x80, 0x01, 0, 0, 0, 0, 0, 8]);
+    let mut config = world.server.unit.config.clone();
+    if let Some(pool) = &mut config.pool {
+        pool.thresholds = vec![12 << 20];
+    }
+    world.server.reconfigure(config);
+    world
+        .execute(&cdb::TEST_UNIT_READY, none())
+        .check_codes(SenseKey::UnitAttention, Asc::MODE_PARAMETERS_CHANGED);
+    let page = world.execute(&mode_sense, room(255));
+    assert_eq!(page.bytes[31], 4);
+}

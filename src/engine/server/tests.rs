@@ -1,6 +1,10 @@
 mod atomicity;
+mod full_provisioning;
+mod golden;
 mod hostile;
 mod lanes;
+mod long_cdbs;
+mod vaai;
 
 use pulsefield_backstore::Op;
 use pulsefield_scsi::Status;

@@ -146,3 +146,70 @@ fn a_command_of_the_targets_own_leaves_the_condition_to_an_initiator() {
     assert_eq!(answer.status, Status::Good);
     world.execute(&cdb::TEST_UNIT_READY, none()).check(attention(0x2a, 0x09));
 }
+
+#[test]
+fn what_the_only_initiator_has_changed_is_no_news() {
+    let mut attentions = UnitAttentions::default();
+    attentions.raise_for_others(UnitAttention::ModeParametersChanged);
+    assert_eq!(reports_in(&mut attentions, 9), 0, "it is not known yet whether there are others");
+    attentions.set_initiators(1);
+    assert_eq!(reports_in(&mut attentions, 9), 0);
+    // Of other changes it hears all the same.
+    attentions.raise_for_others(UnitAttention::ModeParametersChanged);
+    attentions.raise(UnitAttention::ModeParametersChanged);
+    attentions.raise_for_others(UnitAttention::ModeParametersChanged);
+    attentions.set_initiators(1);
+    assert_eq!(reports_in(&mut attentions, 9), 1);
+}
+
+/// START STOP UNIT with this byte 4.
+fn start_stop(world: &mut World, byte_4: u8) {
+    world.execute(&[0x1b, 0, 0, 0, byte_4, 0], none()).good();
+}
+
+/// LOG SELECT of all pages with this byte 1.
+fn log_select(world: &mut World, byte_1: u8) {
+    world.execute(&[0x4c, byte_1, 0x40, 0, 0, 0, 0, 0, 0, 0], none()).good();
+}
+
+const EJECT: u8 = 0x02;
+const LOAD: u8 = 0x03;
+const PARAMETER_CODE_RESET: u8 = 0x02;
+
+/// What one initiator has just changed is reported once it turns out that there are two.
+#[track_caller]
+fn is_news_for_the_other(world: &mut World, asc: u8, ascq: u8) {
+    world.execute(&cdb::TEST_UNIT_READY, none()).good();
+    assert_eq!(world.queries, [Query::Initiators]);
+    world.server.on_initiators(2);
+    world.execute(&cdb::TEST_UNIT_READY, none()).check(attention(asc, ascq));
+}
+
+#[test]
+fn what_one_of_several_has_changed_is_news_for_the_others() {
+    let mut world = World::default();
+    let list = cdb::write_cache(false);
+    world.execute(&cdb::mode_select(&list), out(&list)).good();
+    is_news_for_the_other(&mut world, 0x2a, 0x01);
+
+    let mut world = World::default();
+    log_select(&mut world, PARAMETER_CODE_RESET);
+    is_news_for_the_other(&mut world, 0x2a, 0x02);
+
+    let mut world = World::with(|setup| setup.config.removable = true);
+    start_stop(&mut world, EJECT);
+    start_stop(&mut world, LOAD);
+    is_news_for_the_other(&mut world, 0x28, 0x00);
+}
+
+#[test]
+fn what_changes_nothing_is_no_news() {
+    let mut world = World::with(|setup| setup.config.removable = true);
+    let list = cdb::write_cache(true);
+    world.execute(&cdb::mode_select(&list), out(&list)).good();
+    start_stop(&mut world, LOAD);
+    log_select(&mut world, 0);
+    assert_eq!(world.queries, []);
+    world.server.on_initiators(2);
+    world.execute(&cdb::TEST_UNIT_READY, none()).good();
+}

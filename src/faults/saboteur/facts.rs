@@ -134,6 +134,7 @@ fn blocks(command: &Command, data: &Buffer, capacity: BlockCount) -> Option<Bloc
         | Command::ModeSense(_)
         | Command::ModeSelect(_)
         | Command::LogSense(_)
+        | Command::LogSelect(_)
         | Command::ReceiveDiagnosticResults(_)
         | Command::DefaultSelfTest
         | Command::SendNoDiagnostic

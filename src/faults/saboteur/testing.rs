@@ -286,7 +286,7 @@ impl World {
                 output = OpOutput::Extent(Extent { mapping: Mapping::Mapped, blocks });
             }
             Op::Flush => {}
-            Op::CompareAndWrite { .. } => panic!("this medium cannot"),
+            Op::CompareAndWrite { .. } | Op::Copy { .. } => panic!("this medium cannot"),
         }
         self.server.on_op_done(self.now, tag, Ok(output), buffer);
     }

@@ -1,6 +1,6 @@
 //! ORWRITE (16) (SBC-4).
 
-use super::{DPO, Extent, FUA, extent_16, refuse_protection};
+use super::{Extent, dpo, extent_16, fua, refuse_protection};
 use crate::{Command, Sense};
 
 /// ORWRITE: every bit that is one in Data-Out becomes one on the medium. Zero blocks change nothing
@@ -18,7 +18,7 @@ pub struct OrWrite {
 pub(crate) fn parse(cdb: &[u8]) -> Result<Command, Sense> {
     // ORPROTECT stands where the others have RDPROTECT.
     refuse_protection(cdb)?;
-    Ok(Command::OrWrite(OrWrite { extent: extent_16(cdb), dpo: DPO.read(cdb), fua: FUA.read(cdb) }))
+    Ok(Command::OrWrite(OrWrite { extent: extent_16(cdb), dpo: dpo(cdb), fua: fua(cdb) }))
 }
 
 #[cfg(test)]

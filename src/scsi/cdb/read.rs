@@ -1,6 +1,8 @@
-//! READ (6), (10), (12) and (16) (SBC-4).
+//! READ (6), (10), (12), (16) and (32) (SBC-4).
 
-use super::{DPO, Extent, FUA, extent_6, extent_10, extent_12, extent_16, refuse_protection};
+use super::{
+    Extent, dpo, extent_6, extent_10, extent_12, extent_16, extent_32, fua, refuse_protection,
+};
 use crate::{Command, Sense};
 
 /// READ. Zero blocks read nothing and are no error.
@@ -30,15 +32,19 @@ pub(crate) fn parse_16(cdb: &[u8]) -> Result<Command, Sense> {
     read(cdb, extent_16(cdb))
 }
 
+pub(crate) fn parse_32(cdb: &[u8]) -> Result<Command, Sense> {
+    read(cdb, extent_32(cdb))
+}
+
 fn read(cdb: &[u8], extent: Extent) -> Result<Command, Sense> {
     refuse_protection(cdb)?;
-    Ok(Command::Read(Read { extent, dpo: DPO.read(cdb), fua: FUA.read(cdb) }))
+    Ok(Command::Read(Read { extent, dpo: dpo(cdb), fua: fua(cdb) }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::parse_bytes;
+    use crate::testing::{long_cdb, parse_bytes};
 
     fn read(lba: u64, blocks: u32, dpo: bool, fua: bool) -> Result<Command, Sense> {
         Ok(Command::Read(Read { extent: Extent::new(lba, blocks), dpo, fua }))
@@ -89,5 +95,16 @@ mod tests {
         ]);
         let Ok(Command::Read(read)) = parsed else { panic!("{parsed:?}") };
         assert_eq!(read.extent.range(), Err(Sense::lba_out_of_range()));
+    }
+
+    #[test]
+    fn thirty_two_bytes_have_their_flags_in_byte_10() {
+        let lba = 0x0102_0304_0506_0708;
+        assert_eq!(parse_bytes(&long_cdb(0x09, 0x10)), read(lba, 10, true, false));
+        assert_eq!(parse_bytes(&long_cdb(0x09, 0x08)), read(lba, 10, false, true));
+        assert_eq!(
+            parse_bytes(&long_cdb(0x09, 0x20)),
+            Err(Sense::invalid_field_in_cdb(10, Some(7)))
+        );
     }
 }

@@ -14,7 +14,7 @@ const RESERVED: [Number<1>; 5] =
     [Number::at(2), Number::at(3), Number::at(4), Number::at(5), Number::at(6)];
 const PARAMETER_LIST_LENGTH: Number<2> = Number::at(7);
 
-/// How a medium is sanitized. Cryptographic erasure is not offered: nothing here is encrypted.
+/// How a medium is sanitized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SanitizeMethod {
     /// OVERWRITE: with the pattern of the parameter list, as long as the CDB says.
@@ -24,6 +24,8 @@ pub enum SanitizeMethod {
     },
     /// BLOCK ERASE.
     BlockErase,
+    /// CRYPTOGRAPHIC ERASE.
+    CryptographicErase,
 }
 
 /// SANITIZE, but for EXIT FAILURE MODE.
@@ -45,6 +47,11 @@ pub(crate) fn parse_overwrite(cdb: &[u8]) -> Result<Command, Sense> {
 pub(crate) fn parse_block_erase(cdb: &[u8]) -> Result<Command, Sense> {
     refuse_parameter_list(cdb)?;
     sanitize(cdb, SanitizeMethod::BlockErase)
+}
+
+pub(crate) fn parse_cryptographic_erase(cdb: &[u8]) -> Result<Command, Sense> {
+    refuse_parameter_list(cdb)?;
+    sanitize(cdb, SanitizeMethod::CryptographicErase)
 }
 
 pub(crate) fn parse_exit_failure_mode(cdb: &[u8]) -> Result<Command, Sense> {
@@ -100,27 +107,25 @@ mod tests {
                 unrestricted_exit: false,
             }))
         );
-        assert_eq!(
-            parse_bytes(&[0x48, 0x22, 0, 0, 0, 0, 0, 0, 0, 0]),
-            Ok(Command::Sanitize(Sanitize {
-                method: SanitizeMethod::BlockErase,
-                immediate: false,
-                unrestricted_exit: true,
-            }))
-        );
+        for (byte, method) in
+            [(0x22, SanitizeMethod::BlockErase), (0x23, SanitizeMethod::CryptographicErase)]
+        {
+            assert_eq!(
+                parse_bytes(&[0x48, byte, 0, 0, 0, 0, 0, 0, 0, 0]),
+                Ok(Command::Sanitize(Sanitize {
+                    method,
+                    immediate: false,
+                    unrestricted_exit: true
+                }))
+            );
+        }
         let exit = parse_bytes(&[0x48, 0x1f, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(exit, Ok(Command::ExitSanitizeFailureMode));
     }
 
     #[test]
-    fn there_is_nothing_to_erase_cryptographically() {
-        let erase = parse_bytes(&[0x48, 0x03, 0, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(erase, Err(Sense::invalid_field_in_cdb(1, Some(4))));
-    }
-
-    #[test]
     fn what_is_reserved_must_be_zero() {
-        for action in [0x01, 0x02, 0x1f] {
+        for action in [0x01, 0x02, 0x03, 0x1f] {
             let parse = |at: usize, bits| {
                 let mut cdb = [0x48, action, 0, 0, 0, 0, 0, 0, 0, 0];
                 cdb[at] |= bits;
@@ -136,7 +141,7 @@ mod tests {
 
     #[test]
     fn only_overwriting_has_a_parameter_list() {
-        for action in [0x02, 0x1f] {
+        for action in [0x02, 0x03, 0x1f] {
             let cdb = [0x48, action, 0, 0, 0, 0, 0, 0, 8, 0];
             assert_eq!(parse_bytes(&cdb), Err(Sense::invalid_field_in_cdb(7, None)));
         }

@@ -1,7 +1,9 @@
-//! WRITE (6), (10), (12), (16) and WRITE AND VERIFY (10), (12), (16) (SBC-4).
+//! WRITE (6), (10), (12), (16), (32) and WRITE AND VERIFY (10), (12), (16), (32) (SBC-4).
 
-use super::verify::{BYTE_CHECK, ByteCheck};
-use super::{DPO, Extent, FUA, extent_6, extent_10, extent_12, extent_16, refuse_protection};
+use super::verify::ByteCheck;
+use super::{
+    Extent, dpo, extent_6, extent_10, extent_12, extent_16, extent_32, fua, refuse_protection,
+};
 use crate::{Command, Sense};
 
 /// WRITE. Zero blocks write nothing and are no error.
@@ -41,9 +43,13 @@ pub(crate) fn parse_16(cdb: &[u8]) -> Result<Command, Sense> {
     write(cdb, extent_16(cdb))
 }
 
+pub(crate) fn parse_32(cdb: &[u8]) -> Result<Command, Sense> {
+    write(cdb, extent_32(cdb))
+}
+
 fn write(cdb: &[u8], extent: Extent) -> Result<Command, Sense> {
     refuse_protection(cdb)?;
-    Ok(Command::Write(Write { extent, dpo: DPO.read(cdb), fua: FUA.read(cdb) }))
+    Ok(Command::Write(Write { extent, dpo: dpo(cdb), fua: fua(cdb) }))
 }
 
 pub(crate) fn parse_and_verify_10(cdb: &[u8]) -> Result<Command, Sense> {
@@ -58,11 +64,15 @@ pub(crate) fn parse_and_verify_16(cdb: &[u8]) -> Result<Command, Sense> {
     write_and_verify(cdb, extent_16(cdb))
 }
 
+pub(crate) fn parse_and_verify_32(cdb: &[u8]) -> Result<Command, Sense> {
+    write_and_verify(cdb, extent_32(cdb))
+}
+
 fn write_and_verify(cdb: &[u8], extent: Extent) -> Result<Command, Sense> {
     refuse_protection(cdb)?;
     match ByteCheck::parse(cdb)? {
         // SBC-4: one block for all is a thing of VERIFY; here the value is reserved.
-        ByteCheck::CompareOne => Err(BYTE_CHECK.invalid_in_cdb()),
+        ByteCheck::CompareOne => Err(ByteCheck::field(cdb).invalid_in_cdb()),
         byte_check @ (ByteCheck::None | ByteCheck::Compare) => {
             Ok(Command::WriteAndVerify(WriteAndVerify { extent, byte_check }))
         }
@@ -72,7 +82,7 @@ fn write_and_verify(cdb: &[u8], extent: Extent) -> Result<Command, Sense> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::parse_bytes;
+    use crate::testing::{long_cdb, parse_bytes};
 
     fn write(lba: u64, blocks: u32, dpo: bool, fua: bool) -> Result<Command, Sense> {
         Ok(Command::Write(Write { extent: Extent::new(lba, blocks), dpo, fua }))
@@ -121,6 +131,29 @@ mod tests {
             assert_eq!(
                 parse_bytes(&[opcode, 0x20, 0, 0, 0, 0, 0, 0, 1, 0]),
                 Err(Sense::invalid_field_in_cdb(1, Some(7)))
+            );
+        }
+    }
+
+    #[test]
+    fn thirty_two_bytes_have_their_flags_in_byte_10() {
+        let extent = Extent::new(0x0102_0304_0506_0708_u64, 10_u8);
+        let write = |dpo, fua| Ok(Command::Write(Write { extent, dpo, fua }));
+        assert_eq!(parse_bytes(&long_cdb(0x0b, 0x10)), write(true, false));
+        assert_eq!(parse_bytes(&long_cdb(0x0b, 0x08)), write(false, true));
+        let byte_check = ByteCheck::Compare;
+        assert_eq!(
+            parse_bytes(&long_cdb(0x0c, 0x02)),
+            Ok(Command::WriteAndVerify(WriteAndVerify { extent, byte_check }))
+        );
+        assert_eq!(
+            parse_bytes(&long_cdb(0x0c, 0x06)),
+            Err(Sense::invalid_field_in_cdb(10, Some(2)))
+        );
+        for service_action in [0x0b, 0x0c] {
+            assert_eq!(
+                parse_bytes(&long_cdb(service_action, 0xe0)),
+                Err(Sense::invalid_field_in_cdb(10, Some(7)))
             );
         }
     }

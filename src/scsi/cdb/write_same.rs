@@ -1,6 +1,6 @@
-//! WRITE SAME (10) and (16) (SBC-4).
+//! WRITE SAME (10), (16) and (32) (SBC-4).
 
-use super::{Extent, extent_10, extent_16, refuse_protection};
+use super::{Extent, extent_10, extent_16, extent_32, flags_byte, refuse_protection};
 use crate::field::Flag;
 use crate::{Command, Sense};
 
@@ -10,7 +10,7 @@ const UNMAP: Flag = Flag::new(1, 3);
 /// PBDATA and LBDATA, obsolete: they would put the address into each block.
 const PBDATA: Flag = Flag::new(1, 2);
 const LBDATA: Flag = Flag::new(1, 1);
-/// NDOB: there is no Data-Out, the block is all zeros; (16) only.
+/// NDOB: there is no Data-Out, the block is all zeros; not in (10).
 const NDOB: Flag = Flag::new(1, 0);
 
 /// WRITE SAME.
@@ -25,13 +25,20 @@ pub struct WriteSame {
     pub anchor: bool,
     /// NDOB: no block comes with the command; zeros are meant.
     pub no_data_out: bool,
+    /// Where the CDB has its flags.
+    flags_byte: u16,
 }
 
 impl WriteSame {
     /// 05h/24h/00h for an anchor where there are none (ANC_SUP = 0).
-    pub const ANCHOR_NOT_SUPPORTED: Sense = ANCHOR.invalid_in_cdb();
+    pub const fn anchor_not_supported(&self) -> Sense {
+        ANCHOR.in_byte(self.flags_byte).invalid_in_cdb()
+    }
+
     /// 05h/24h/00h for UNMAP where no space is given back.
-    pub const UNMAP_NOT_SUPPORTED: Sense = UNMAP.invalid_in_cdb();
+    pub const fn unmap_not_supported(&self) -> Sense {
+        UNMAP.in_byte(self.flags_byte).invalid_in_cdb()
+    }
 }
 
 pub(crate) fn parse_10(cdb: &[u8]) -> Result<Command, Sense> {
@@ -42,25 +49,30 @@ pub(crate) fn parse_16(cdb: &[u8]) -> Result<Command, Sense> {
     write_same(cdb, extent_16(cdb), NDOB.read(cdb))
 }
 
+pub(crate) fn parse_32(cdb: &[u8]) -> Result<Command, Sense> {
+    write_same(cdb, extent_32(cdb), NDOB.in_byte(flags_byte(cdb)).read(cdb))
+}
+
 fn write_same(cdb: &[u8], extent: Extent, no_data_out: bool) -> Result<Command, Sense> {
     refuse_protection(cdb)?;
     // Obsolete bits are ignored elsewhere; to ignore these would write other data than asked for.
-    for obsolete in [PBDATA, LBDATA] {
+    let flags_byte = flags_byte(cdb);
+    for obsolete in [PBDATA, LBDATA].map(|bit| bit.in_byte(flags_byte)) {
         if obsolete.read(cdb) {
             return Err(obsolete.invalid_in_cdb());
         }
     }
-    let (unmap, anchor) = (UNMAP.read(cdb), ANCHOR.read(cdb));
+    let [unmap, anchor] = [UNMAP, ANCHOR].map(|bit| bit.in_byte(flags_byte).read(cdb));
     if anchor && !unmap {
-        return Err(ANCHOR.invalid_in_cdb());
+        return Err(ANCHOR.in_byte(flags_byte).invalid_in_cdb());
     }
-    Ok(Command::WriteSame(WriteSame { extent, unmap, anchor, no_data_out }))
+    Ok(Command::WriteSame(WriteSame { extent, unmap, anchor, no_data_out, flags_byte }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::parse_bytes;
+    use crate::testing::{long_cdb, parse_bytes};
 
     #[test]
     fn both_lengths_have_their_layout() {
@@ -71,6 +83,7 @@ mod tests {
                 unmap: true,
                 anchor: false,
                 no_data_out: false,
+                flags_byte: 1,
             }))
         );
         assert_eq!(
@@ -80,6 +93,7 @@ mod tests {
                 unmap: true,
                 anchor: true,
                 no_data_out: true,
+                flags_byte: 1,
             }))
         );
     }
@@ -98,6 +112,20 @@ mod tests {
                 parse_bytes(&[0x93, byte, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0]),
                 Err(Sense::invalid_field_in_cdb(1, Some(bit)))
             );
+        }
+    }
+
+    #[test]
+    fn thirty_two_bytes_have_their_flags_in_byte_10() {
+        let parsed = parse_bytes(&long_cdb(0x0d, 0x19)).unwrap();
+        let Command::WriteSame(write_same) = parsed else { panic!("{parsed:?}") };
+        assert_eq!(write_same.extent, Extent::new(0x0102_0304_0506_0708_u64, 10_u8));
+        assert!(write_same.unmap && write_same.anchor && write_same.no_data_out);
+        let refused = |bit| Sense::invalid_field_in_cdb(10, Some(bit));
+        assert_eq!(write_same.anchor_not_supported(), refused(4));
+        assert_eq!(write_same.unmap_not_supported(), refused(3));
+        for (byte_10, bit) in [(0x10, 4), (0x04, 2), (0x02, 1), (0x20, 7)] {
+            assert_eq!(parse_bytes(&long_cdb(0x0d, byte_10)), Err(refused(bit)));
         }
     }
 }

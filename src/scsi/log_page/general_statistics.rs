@@ -10,7 +10,7 @@ pub(super) const TIME_INTERVAL: u16 = 0x0003;
 const INTERVAL_EXPONENT: u32 = 6;
 const INTERVAL_INTEGER: u32 = 1;
 
-/// What a logical unit has done since it was made.
+/// What a logical unit has done since it was made or since LOG SELECT last reset this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Statistics {
     /// READ commands that were carried out.

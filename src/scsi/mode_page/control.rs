@@ -1,5 +1,7 @@
 //! Control (0Ah; SPC-4).
 
+use std::borrow::Cow;
+
 use super::{ModePage, SettingBit};
 
 const D_SENSE: u8 = 0x04;
@@ -14,7 +16,20 @@ const TAS: u8 = 0x40;
 /// One task set for all (TST = 0); LIO clears a unit attention when it reports it
 /// (UA_INTLCK_CTRL = 0); BUSY may last (BUSY TIMEOUT PERIOD unlimited).
 pub(super) const PAGE: ModePage = ModePage {
-    bytes: &[0x0a, 0x0a, GLTSD, UNRESTRICTED_REORDERING, 0, TAS, 0, 0, 0xff, 0xff, 0, 0],
+    bytes: Cow::Borrowed(&[
+        0x0a,
+        0x0a,
+        GLTSD,
+        UNRESTRICTED_REORDERING,
+        0,
+        TAS,
+        0,
+        0,
+        0xff,
+        0xff,
+        0,
+        0,
+    ]),
     settings: &[
         SettingBit {
             byte: 2,

@@ -1,9 +1,11 @@
 //! Power Condition (1Ah; SPC-5).
 
+use std::borrow::Cow;
+
 use super::ModePage;
 
 /// No timers: a unit goes into an idle or standby condition only by START STOP UNIT.
-pub(super) const PAGE: ModePage = ModePage { bytes: &BYTES, settings: &[] };
+pub(super) const PAGE: ModePage = ModePage { bytes: Cow::Borrowed(&BYTES), settings: &[] };
 
 const BYTES: [u8; 40] = {
     let mut bytes = [0; 40];

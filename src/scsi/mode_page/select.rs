@@ -1,7 +1,10 @@
 //! MODE SELECT: checking a parameter list, and the settings that come out of it.
 
-use super::{ModePage, ModeParameters, ModeSettings, PAGE_HEADER_LENGTH, PAGES};
-use crate::field::{Bits, Flag, Number, position};
+use super::{
+    ModePage, ModeParameters, ModeSettings, PAGE_CODE, PAGE_LENGTH, SPF, SUBPAGE_CODE,
+    SUBPAGE_LENGTH, header_length,
+};
+use crate::field::{Flag, Number, position};
 use crate::{ModeForm, Sense};
 
 // The mode parameter header (SPC-4, Mode parameter header formats), of 4 bytes in the (6) form and 8 in the (10) form.
@@ -17,11 +20,6 @@ const SHORT_BLOCK_LENGTH: Number<4> = Number::at(4);
 const SHORT_BLOCK_LENGTH_MASK: u32 = 0x00ff_ffff;
 const LONG_BLOCKS: Number<8> = Number::at(0);
 const LONG_BLOCK_LENGTH: Number<4> = Number::at(12);
-
-// The head of a mode page (SPC-4, Mode page and subpage formats). PS, left of SPF, is reserved in MODE SELECT.
-const SPF: Flag = Flag::new(0, 6);
-const PAGE_CODE: Bits = Bits::new(0, 5, 0);
-const PAGE_LENGTH: Number<1> = Number::at(1);
 
 impl ModeParameters {
     /// The settings after a MODE SELECT with the parameter list `list`, which is as long as the CDB
@@ -44,8 +42,8 @@ impl ModeParameters {
         }
         let mut at = self.check_head(form, list)?;
         while let Some(rest) = list.get(at..).filter(|rest| !rest.is_empty()) {
-            let (page, bytes) = whole_page(rest, at)?;
-            self.check_page(page, bytes, at)?;
+            let (page, bytes) = self.whole_page(rest, at)?;
+            self.check_page(&page, bytes, at)?;
             page.apply(bytes, &mut settings);
             at = at.saturating_add(bytes.len());
         }
@@ -112,7 +110,7 @@ impl ModeParameters {
     /// Compares what cannot be changed with what is in force. `at` is the page's place in the list.
     fn check_page(&self, page: &ModePage, bytes: &[u8], at: usize) -> Result<(), Sense> {
         let fixed = page.values(self.current).zip(page.mask(self.changeable));
-        let mut compared = bytes.iter().zip(fixed).enumerate().skip(PAGE_HEADER_LENGTH);
+        let mut compared = bytes.iter().zip(fixed).enumerate().skip(page.header_length());
         let difference = compared.find_map(|(nth, (byte, (current, changeable)))| {
             let bits = (byte ^ current) & !changeable;
             bits.checked_ilog2().map(|leftmost| (nth, leftmost))
@@ -125,23 +123,37 @@ impl ModeParameters {
             )),
         }
     }
-}
 
-/// The page at the start of `rest`, which begins `at` bytes into the list.
-fn whole_page(rest: &[u8], at: usize) -> Result<(&'static ModePage, &[u8]), Sense> {
-    if SPF.read(rest) {
-        return Err(SPF.invalid_in_parameter_list(at));
+    /// The page at the start of `rest`, which begins `at` bytes into the list.
+    fn whole_page<'list>(
+        &self,
+        rest: &'list [u8],
+        at: usize,
+    ) -> Result<(ModePage, &'list [u8]), Sense> {
+        let code = PAGE_CODE.read(rest);
+        let has_code = |page: &ModePage| page.code() == code;
+        if !self.pages().any(|page| has_code(&page)) {
+            return Err(PAGE_CODE.invalid_in_parameter_list(at));
+        }
+        let is_subpage = SPF.read(rest);
+        if !self.pages().any(|page| has_code(&page) && page.is_subpage() == is_subpage) {
+            return Err(SPF.invalid_in_parameter_list(at));
+        }
+        if rest.len() < header_length(is_subpage) {
+            return Err(Sense::parameter_list_length_error());
+        }
+        let is_meant = |page: &ModePage| {
+            let subpage = if is_subpage { SUBPAGE_CODE.read(rest) } else { 0 };
+            has_code(page) && page.is_subpage() == is_subpage && page.subpage() == subpage
+        };
+        let page = self.pages().find(is_meant).ok_or(SUBPAGE_CODE.invalid_in_parameter_list(at))?;
+        if is_subpage && SUBPAGE_LENGTH.read(rest) != SUBPAGE_LENGTH.read(&page.bytes) {
+            return Err(SUBPAGE_LENGTH.invalid_in_parameter_list(at));
+        }
+        if !is_subpage && PAGE_LENGTH.read(rest) != PAGE_LENGTH.read(&page.bytes) {
+            return Err(PAGE_LENGTH.invalid_in_parameter_list(at));
+        }
+        let bytes = rest.get(..page.bytes.len()).ok_or(Sense::parameter_list_length_error())?;
+        Ok((page, bytes))
     }
-    let page = PAGES
-        .into_iter()
-        .find(|page| page.code() == PAGE_CODE.read(rest))
-        .ok_or(PAGE_CODE.invalid_in_parameter_list(at))?;
-    if rest.len() < PAGE_HEADER_LENGTH {
-        return Err(Sense::parameter_list_length_error());
-    }
-    if PAGE_LENGTH.read(rest) != PAGE_LENGTH.read(page.bytes) {
-        return Err(PAGE_LENGTH.invalid_in_parameter_list(at));
-    }
-    let bytes = rest.get(..page.bytes.len()).ok_or(Sense::parameter_list_length_error())?;
-    Ok((page, bytes))
 }

@@ -1,6 +1,6 @@
 //! MODE SENSE: header, block descriptor and pages.
 
-use super::{ALL_PAGES, ALL_SUBPAGES, ModePage, ModeParameters, PAGES};
+use super::{ALL_PAGES, ALL_SUBPAGES, ModePage, ModeParameters};
 use crate::cdb::mode_sense::{PAGE_CODE, SUBPAGE_CODE};
 use crate::encode::length_prefixed;
 use crate::{ModeForm, ModeSense, PageControl, Sense};
@@ -27,7 +27,7 @@ impl ModeParameters {
     /// ILLEGAL REQUEST, INVALID FIELD IN CDB for a page or a subpage that there is not. Nothing is
     /// appended then.
     pub fn encode(&self, command: &ModeSense, out: &mut Vec<u8>) -> Result<(), Sense> {
-        check(command)?;
+        self.check(command)?;
         let descriptor = match (command.disable_block_descriptors, command.long_lba_accepted) {
             (true, _) => BlockDescriptor::None,
             (false, false) => BlockDescriptor::Short,
@@ -86,8 +86,20 @@ impl ModeParameters {
         (blocks | u128::from(self.block_length.bytes())).to_be_bytes()
     }
 
+    fn check(&self, command: &ModeSense) -> Result<(), Sense> {
+        if !self.pages().any(|page| has_code(&page, command)) {
+            return Err(PAGE_CODE.invalid_in_cdb());
+        }
+        // Of all pages there is no one subpage (SPC-4, MODE SENSE).
+        let one_of_all = command.page == ALL_PAGES && !matches!(command.subpage, 0 | ALL_SUBPAGES);
+        if one_of_all || !self.pages().any(|page| is_asked_for(&page, command)) {
+            return Err(SUBPAGE_CODE.invalid_in_cdb());
+        }
+        Ok(())
+    }
+
     fn encode_pages(&self, command: &ModeSense, out: &mut Vec<u8>) {
-        for page in PAGES.into_iter().filter(|page| is_asked_for(page, command)) {
+        for page in self.pages().filter(|page| is_asked_for(page, command)) {
             match command.page_control {
                 PageControl::Current => out.extend(page.values(self.current)),
                 PageControl::Changeable => out.extend(page.mask(self.changeable)),
@@ -98,16 +110,11 @@ impl ModeParameters {
     }
 }
 
-fn is_asked_for(page: &ModePage, command: &ModeSense) -> bool {
+fn has_code(page: &ModePage, command: &ModeSense) -> bool {
     command.page == ALL_PAGES || command.page == page.code()
 }
 
-fn check(command: &ModeSense) -> Result<(), Sense> {
-    if !PAGES.into_iter().any(|page| is_asked_for(page, command)) {
-        return Err(PAGE_CODE.invalid_in_cdb());
-    }
-    if !matches!(command.subpage, 0 | ALL_SUBPAGES) {
-        return Err(SUBPAGE_CODE.invalid_in_cdb());
-    }
-    Ok(())
+fn is_asked_for(page: &ModePage, command: &ModeSense) -> bool {
+    has_code(page, command)
+        && (command.subpage == ALL_SUBPAGES || command.subpage == page.subpage())
 }

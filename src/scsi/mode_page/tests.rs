@@ -25,16 +25,30 @@ const PARAMETERS: ModeParameters = ModeParameters {
     read_only: false,
     blocks: BlockCount::new(0x1234_5678),
     block_length: BlockLength::B512,
+    provisioning_thresholds: Vec::new(),
 };
 
 const ERROR_RECOVERY: [u8; 12] = [0x01, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const CACHING: [u8; 20] = [0x88, 0x12, 0x04, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const CONTROL: [u8; 12] = [0x8a, 0x0a, 0x02, 0x10, 0, 0x40, 0, 0, 0xff, 0xff, 0, 0];
+const CONTROL_EXTENSION: [u8; 32] = [
+    0x4a, 0x01, 0, 0x1c, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0,
+];
 const POWER: [u8; 40] = [
     0x1a, 0x26, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ];
 const EXCEPTIONS: [u8; 12] = [0x1c, 0x0a, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+/// With thresholds at 0x0102 and 3 available threshold sets.
+const PROVISIONING: [u8; 32] = [
+    0x5c, 0x02, 0, 0x1c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x01, 0, 0, 0, 0, 0x01, 0x02,
+    0x80, 0x01, 0, 0, 0, 0, 0, 3,
+];
+
+fn with_thresholds() -> ModeParameters {
+    ModeParameters { provisioning_thresholds: vec![0x0102, 3], ..PARAMETERS }
+}
 
 fn command(form: ModeForm, page: u8) -> ModeSense {
     ModeSense {
@@ -67,9 +81,14 @@ fn refused(byte: u16, bit: Option<u8>) -> Result<ModeSettings, Sense> {
 
 #[test]
 fn pages_ascend_and_say_how_long_they_are() {
-    assert!(PAGES.is_sorted_by(|a, b| a.code() < b.code()));
-    for page in PAGES {
-        assert_eq!(usize::from(page.bytes[1]), page.bytes.len() - 2);
+    let codes = |page: ModePage| (page.code(), page.subpage());
+    assert!(with_thresholds().pages().map(codes).is_sorted_by(|a, b| a < b));
+    for page in with_thresholds().pages() {
+        let length = match page.is_subpage() {
+            false => page.bytes[1].into(),
+            true => u16::from_be_bytes([page.bytes[2], page.bytes[3]]),
+        };
+        assert_eq!(usize::from(length), page.bytes.len() - page.header_length());
         for setting in page.settings {
             assert_eq!(page.bytes[setting.byte] & setting.mask, 0, "a setting is off at first");
         }
@@ -83,8 +102,68 @@ fn all_pages_in_six_and_ten_bytes() {
     assert_eq!(six, [&[99, 0, 0x10, 0], &pages[..]].concat());
     let ten = encoded(PARAMETERS, command(ModeForm::Ten, 0x3f)).unwrap();
     assert_eq!(ten, [&[0, 102, 0, 0x10, 0, 0, 0, 0], &pages[..]].concat());
-    let with_subpages = ModeSense { subpage: 0xff, ..command(ModeForm::Ten, 0x3f) };
-    assert_eq!(encoded(PARAMETERS, with_subpages).unwrap(), ten, "there are no subpages");
+}
+
+#[test]
+fn all_subpages_come_when_they_are_asked_for() {
+    let pages = |parameters, page, subpage| {
+        let command = ModeSense { subpage, ..command(ModeForm::Ten, page) };
+        encoded(parameters, command).map(|out| out[8..].to_vec())
+    };
+    let all = [
+        &ERROR_RECOVERY[..],
+        &CACHING,
+        &CONTROL,
+        &CONTROL_EXTENSION,
+        &POWER,
+        &EXCEPTIONS,
+        &PROVISIONING,
+    ];
+    assert_eq!(pages(with_thresholds(), 0x3f, 0xff), Ok(all.concat()));
+    assert_eq!(pages(PARAMETERS, 0x3f, 0xff), Ok(all[..6].concat()), "no thresholds");
+    let control = [&CONTROL[..], &CONTROL_EXTENSION].concat();
+    assert_eq!(pages(PARAMETERS, 0x0a, 0xff), Ok(control));
+    assert_eq!(pages(PARAMETERS, 0x0a, 0x01), Ok(CONTROL_EXTENSION.to_vec()));
+    assert_eq!(pages(with_thresholds(), 0x1c, 0x02), Ok(PROVISIONING.to_vec()));
+    assert_eq!(pages(PARAMETERS, 0x1c, 0x02), Err(Sense::invalid_field_in_cdb(3, None)));
+}
+
+#[test]
+fn the_most_thresholds_fit_into_what_six_bytes_can_tell() {
+    let provisioning_thresholds = vec![1; PROVISIONING_THRESHOLDS_MAX];
+    let parameters = ModeParameters { provisioning_thresholds, ..PARAMETERS };
+    let command = ModeSense {
+        disable_block_descriptors: false,
+        subpage: 0xff,
+        ..command(ModeForm::Six, 0x3f)
+    };
+    let out = encoded(parameters, command).unwrap();
+    assert_eq!(usize::from(out[0]) + 1, out.len());
+}
+
+#[test]
+fn subpages_cannot_be_changed_and_come_back_as_they_were_told() {
+    let changeable = ModeSense {
+        page_control: PageControl::Changeable,
+        subpage: 0x02,
+        ..command(ModeForm::Ten, 0x1c)
+    };
+    let mask = encoded(with_thresholds(), changeable).unwrap();
+    assert_eq!(mask[8..], [&PROVISIONING[..4], &[0; 28]].concat());
+    let list = [&[0; 4], &CONTROL_EXTENSION[..], &PROVISIONING].concat();
+    let select = |list: &[u8]| with_thresholds().select(ModeForm::Six, list);
+    assert_eq!(select(&list), Ok(CACHE_ON));
+    let changed = |byte: usize, value: u8| {
+        let mut list = list.clone();
+        list[byte] = value;
+        select(&list)
+    };
+    assert_eq!(changed(4 + 4, 0), refused(8, Some(0)), "IALUAE");
+    assert_eq!(changed(4 + 1, 2), refused(5, None), "no such subpage");
+    assert_eq!(changed(4 + 3, 0x1b), refused(6, None), "not the subpage's length");
+    assert_eq!(changed(36 + 16, 0), refused(52, Some(7)), "a threshold is not switched off");
+    assert_eq!(select(&list[..7]), Err(Sense::parameter_list_length_error()));
+    assert_eq!(PARAMETERS.select(ModeForm::Six, &list), refused(36, Some(6)), "no thresholds");
 }
 
 #[test]
@@ -150,8 +229,8 @@ fn unknown_pages_are_pointed_at_and_nothing_is_written() {
     let mut out = vec![0xa5];
     let page = command(ModeForm::Six, 0x19);
     assert_eq!(PARAMETERS.encode(&page, &mut out), Err(Sense::invalid_field_in_cdb(2, Some(5))));
-    for page in [0x08, 0x3f] {
-        let subpage = ModeSense { subpage: 1, ..command(ModeForm::Six, page) };
+    for (page, subpage) in [(0x08, 1), (0x3f, 1), (0x0a, 2)] {
+        let subpage = ModeSense { subpage, ..command(ModeForm::Six, page) };
         assert_eq!(
             PARAMETERS.encode(&subpage, &mut out),
             Err(Sense::invalid_field_in_cdb(3, None))
@@ -248,7 +327,7 @@ fn the_head_of_a_page_is_checked() {
         PARAMETERS.select(ModeForm::Six, &list)
     };
     assert_eq!(page([0x88, 0x12]), Ok(CACHE_ON), "PS is reserved here");
-    assert_eq!(page([0x48, 0x12]), refused(4, Some(6)), "no page has subpages");
+    assert_eq!(page([0x48, 0x12]), refused(4, Some(6)), "a page without subpages");
     assert_eq!(page([0x19, 0x12]), refused(4, Some(5)), "no such page");
     assert_eq!(page([0x08, 0x0a]), refused(5, None), "not the page's length");
 }

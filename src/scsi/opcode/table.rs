@@ -3,15 +3,16 @@
 use super::Executor::{Engine, Kernel};
 use super::{
     COMPARE_AND_WRITE, Executor, FORMAT_UNIT, INQUIRY, OperationCode, PREVENT_ALLOW_MEDIUM_REMOVAL,
-    SANITIZE, THIRD_PARTY_COPY_IN, THIRD_PARTY_COPY_OUT, UNMAP, WRITE_ATOMIC_16,
+    SANITIZE, THIRD_PARTY_COPY_IN, THIRD_PARTY_COPY_OUT, UNMAP, VARIABLE_LENGTH, WRITE_ATOMIC_16,
 };
 use crate::cdb::{
     compare_and_write, diagnostic, extended_copy, format_unit, get_lba_status,
-    identifying_information, inquiry, log_sense, mode_select, mode_sense, or_write, pre_fetch,
-    prevent_allow_medium_removal, read, read_capacity, read_defect_data, receive_copy_results,
-    report_supported_operation_codes, report_supported_task_management_functions,
-    report_target_port_groups, request_sense, sanitize, set_target_port_groups, start_stop_unit,
-    synchronize_cache, test_unit_ready, unmap, verify, write, write_atomic, write_long, write_same,
+    identifying_information, inquiry, log_select, log_sense, mode_select, mode_sense, or_write,
+    pre_fetch, prevent_allow_medium_removal, read, read_capacity, read_defect_data,
+    receive_copy_results, report_supported_operation_codes,
+    report_supported_task_management_functions, report_target_port_groups, request_sense, sanitize,
+    set_target_port_groups, start_stop_unit, synchronize_cache, test_unit_ready, unmap, verify,
+    write, write_atomic, write_long, write_same,
 };
 
 /// A row without service action.
@@ -24,6 +25,17 @@ const fn command(usage: &'static [u8], name: &'static str, executor: Executor) -
 const fn action(usage: &'static [u8], name: &'static str, executor: Executor) -> OperationCode {
     let [opcode, byte_1, ..] = *usage else { panic!("a service action stands in byte 1") };
     let service_action = Some((byte_1 & 0x1f) as u16);
+    OperationCode { opcode, service_action, name, usage, executor }
+}
+
+/// A row of 32 bytes with the service action that stands in `usage`.
+const fn long_action(
+    usage: &'static [u8; 32],
+    name: &'static str,
+    executor: Executor,
+) -> OperationCode {
+    let [opcode, _, _, _, _, _, _, _, high, low, ..] = *usage;
+    let service_action = Some(u16::from_be_bytes([high, low]));
     OperationCode { opcode, service_action, name, usage, executor }
 }
 
@@ -85,8 +97,12 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "SANITIZE, OVERWRITE", Engine(sanitize::parse_overwrite)),
     action(&[SANITIZE, 0xe2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x04],
         "SANITIZE, BLOCK ERASE", Engine(sanitize::parse_block_erase)),
+    action(&[SANITIZE, 0xe3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x04],
+        "SANITIZE, CRYPTOGRAPHIC ERASE", Engine(sanitize::parse_cryptographic_erase)),
     action(&[SANITIZE, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x04],
         "SANITIZE, EXIT FAILURE MODE", Engine(sanitize::parse_exit_failure_mode)),
+    command(&[0x4c, 0x03, 0x3f, 0xff, 0, 0, 0, 0xff, 0xff, 0x04],
+        "LOG SELECT", Engine(log_select::parse)),
     command(&[0x4d, 0x01, 0x3f, 0xff, 0, 0xff, 0xff, 0xff, 0xff, 0x04],
         "LOG SENSE", Engine(log_sense::parse)),
     command(&[0x55, 0x11, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04],
@@ -121,6 +137,30 @@ pub(crate) static TABLE: &[OperationCode] = &[
         "PERSISTENT RESERVE OUT, REGISTER AND IGNORE EXISTING KEY", Kernel),
     action(&[0x5f, 0x07, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff, 0],
         "PERSISTENT RESERVE OUT, REGISTER AND MOVE", Kernel),
+    long_action(&[VARIABLE_LENGTH, 0x04, 0, 0, 0, 0, 0, 0xff, 0x00, 0x09, 0xf8, 0,
+                  0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                  0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
+        "READ(32)", Engine(read::parse_32)),
+    long_action(&[VARIABLE_LENGTH, 0x04, 0, 0, 0, 0, 0, 0xff, 0x00, 0x0a, 0xf6, 0,
+                  0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                  0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
+        "VERIFY(32)", Engine(verify::parse_32)),
+    long_action(&[VARIABLE_LENGTH, 0x04, 0, 0, 0, 0, 0, 0xff, 0x00, 0x0b, 0xf8, 0,
+                  0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                  0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
+        "WRITE(32)", Engine(write::parse_32)),
+    long_action(&[VARIABLE_LENGTH, 0x04, 0, 0, 0, 0, 0, 0xff, 0x00, 0x0c, 0xf6, 0,
+                  0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                  0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
+        "WRITE AND VERIFY(32)", Engine(write::parse_and_verify_32)),
+    long_action(&[VARIABLE_LENGTH, 0x04, 0, 0, 0, 0, 0, 0xff, 0x00, 0x0d, 0xf9, 0,
+                  0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                  0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
+        "WRITE SAME(32)", Engine(write_same::parse_32)),
+    long_action(&[VARIABLE_LENGTH, 0x04, 0, 0, 0xff, 0xff, 0, 0xff, 0x00, 0x0f, 0xf8, 0,
+                  0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                  0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
+        "WRITE ATOMIC(32)", Engine(write_atomic::parse_32)),
     action(&[THIRD_PARTY_COPY_OUT, 0x00, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
         "EXTENDED COPY(LID1)", Engine(extended_copy::parse_lid1)),
     action(&[THIRD_PARTY_COPY_OUT, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],

@@ -2,11 +2,20 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A CDB of this row in which every bit outside operation code and service action is zero.
+/// The bytes of a CDB with this operation code that say which command it is.
+fn head(opcode: u8) -> &'static [usize] {
+    if opcode == VARIABLE_LENGTH { &[0, 7, 8, 9] } else { &[0, 1] }
+}
+
+/// A CDB of this row in which every bit outside its [`head`] is zero.
 fn plain_cdb(row: &OperationCode) -> Vec<u8> {
     let mut bytes = vec![0; row.usage.len()];
     bytes[0] = row.opcode;
-    if let Some(service_action) = row.service_action {
+    let service_action = row.service_action.unwrap_or(0);
+    if row.opcode == VARIABLE_LENGTH {
+        bytes[7] = 0x18;
+        bytes[8..10].copy_from_slice(&service_action.to_be_bytes());
+    } else {
         bytes[1] = u8::try_from(service_action).unwrap();
     }
     bytes
@@ -38,6 +47,7 @@ fn the_usage_map_has_the_length_its_group_code_asks_for() {
         let length = match row.opcode >> 5 {
             0 => 6,
             1 | 2 => 10,
+            3 if row.opcode == VARIABLE_LENGTH => 32,
             4 => 16,
             5 => 12,
             group => panic!("{} is of reserved group {group}", row.name),
@@ -74,7 +84,9 @@ fn bits_outside_the_usage_map_change_nothing() {
             *byte |= !usage;
         }
         if row.service_action.is_some() {
-            bytes[1] = plain_cdb(row)[1];
+            for at in head(row.opcode) {
+                bytes[*at] = plain_cdb(row)[*at];
+            }
         }
         assert_eq!(parse(&Cdb::new(&bytes)), plain, "{}", row.name);
     }
@@ -84,7 +96,7 @@ fn bits_outside_the_usage_map_change_nothing() {
 fn naca_is_refused_everywhere() {
     for row in engine_rows() {
         let mut bytes = plain_cdb(row);
-        let control = bytes.len() - 1;
+        let control = if row.opcode == VARIABLE_LENGTH { 1 } else { bytes.len() - 1 };
         bytes[control] = 0x04;
         let pointer = u16::try_from(control).unwrap();
         assert_eq!(
@@ -114,7 +126,7 @@ fn a_cdb_cut_short_is_pointed_at_where_it_ends() {
 
 #[test]
 fn an_unknown_service_action_is_pointed_at() {
-    for bytes in [&[0x9e, 0x1f][..], &[0xa3, 0x00], &[0x9e], &[0x5f, 0x1f], &[0x48, 0x03]] {
+    for bytes in [&[0x9e, 0x1f][..], &[0xa3, 0x00], &[0x9e], &[0x5f, 0x1f], &[0x48, 0x04]] {
         assert_eq!(
             parse(&Cdb::new(bytes)),
             Err(Sense::invalid_field_in_cdb(1, Some(4))),
@@ -125,7 +137,7 @@ fn an_unknown_service_action_is_pointed_at() {
 
 #[test]
 fn unknown_operation_codes_are_refused_in_every_group() {
-    for opcode in [0x01, 0x3e, 0x7f, 0x60, 0x8d, 0xc0, 0xe5, 0xff] {
+    for opcode in [0x01, 0x3e, 0x7e, 0x60, 0x8d, 0xc0, 0xe5, 0xff] {
         let cdb = Cdb::new(&[opcode; 32]);
         assert_eq!(parse(&cdb), Err(Sense::invalid_opcode()));
         assert_eq!((cdb_length(opcode), name_of(&cdb)), (None, None));
@@ -153,6 +165,31 @@ fn what_a_logical_unit_lacks_is_answered_as_if_there_were_no_such_row() {
 }
 
 #[test]
+fn a_cdb_of_variable_length_says_which_it_is() {
+    let mut cdb = [0; 32];
+    (cdb[0], cdb[7], cdb[9]) = (0x7f, 0x18, 0x09);
+    assert!(parse(&Cdb::new(&cdb)).is_ok());
+    let changed = |byte: usize, value: u8| {
+        let mut cdb = cdb;
+        cdb[byte] = value;
+        parse(&Cdb::new(&cdb))
+    };
+    let refused = |byte| Err(Sense::invalid_field_in_cdb(byte, None));
+    for length in [0, 0x10, 0x19, 0xf8] {
+        assert_eq!(changed(7, length), refused(7), "no other length");
+    }
+    assert_eq!(changed(8, 0x01), refused(8), "0109h");
+    assert_eq!(changed(9, 0x0e), refused(8), "ORWRITE (32)");
+    // To a unit without them, none of it means anything.
+    for cdb in [&cdb[..], &cdb[..8], &[0x7f], &[0x7f; 32]] {
+        let lacks = parse_supported(&Cdb::new(cdb), |opcode, _| opcode != VARIABLE_LENGTH);
+        assert_eq!(lacks, Err(Sense::invalid_opcode()), "{cdb:02x?}");
+    }
+    let lacks_one = parse_supported(&Cdb::new(&cdb), |_, action| action != Some(0x09));
+    assert_eq!(lacks_one, refused(8));
+}
+
+#[test]
 fn bytes_after_the_cdb_are_not_read() {
     // TCMU rounds up to eight: what follows the six bytes is not ours.
     assert_eq!(parse(&Cdb::new(&[0, 0, 0, 0, 0, 0, 0xff, 0xff])), Ok(Command::TestUnitReady));
@@ -173,7 +210,9 @@ proptest! {
         mut bytes in proptest::collection::vec(any::<u8>(), 32),
     ) {
         let row = &TABLE[nth];
-        bytes[..2].copy_from_slice(&plain_cdb(row)[..2]);
+        for at in head(row.opcode) {
+            bytes[*at] = plain_cdb(row)[*at];
+        }
         match (parse(&Cdb::new(&bytes)), row.executor) {
             (Ok(_), Executor::Engine(_)) => (),
             (Err(sense), Executor::Engine(_)) => {

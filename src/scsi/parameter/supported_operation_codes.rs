@@ -27,28 +27,29 @@ pub fn encode_supported_operation_codes(
     out: &mut Vec<u8>,
 ) -> Result<(), Sense> {
     let supported = |row: &&OperationCode| supported(row.opcode, row.service_action);
+    let rows = |code| opcode::rows(code).iter().filter(supported);
     let row = match selection {
         Selection::All => {
             encode_all(TABLE.iter().filter(supported), return_timeouts, out);
             return Ok(());
         }
-        Selection::One(code) => match opcode::rows(code) {
-            [row, ..] if row.service_action.is_some() => {
+        Selection::One(code) => match rows(code).next() {
+            Some(row) if row.service_action.is_some() => {
                 return Err(REPORTING_OPTIONS.invalid_in_cdb());
             }
-            rows => rows.first(),
+            row => row,
         },
-        Selection::OneServiceAction(code, service_action) => match opcode::rows(code) {
-            [row] if row.service_action.is_none() => {
+        Selection::OneServiceAction(code, service_action) => {
+            if rows(code).any(|row| row.service_action.is_none()) {
                 return Err(REPORTING_OPTIONS.invalid_in_cdb());
             }
-            rows => rows.iter().find(|row| row.service_action == Some(service_action)),
-        },
+            rows(code).find(|row| row.service_action == Some(service_action))
+        }
         Selection::OneMaybe(code, service_action) => {
-            opcode::rows(code).iter().find(|row| row.service_action.unwrap_or(0) == service_action)
+            rows(code).find(|row| row.service_action.unwrap_or(0) == service_action)
         }
     };
-    encode_one(row.filter(supported), return_timeouts, out);
+    encode_one(row, return_timeouts, out);
     Ok(())
 }
 

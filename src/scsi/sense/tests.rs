@@ -8,91 +8,80 @@ fn encoded(sense: Sense, format: SenseFormat) -> Vec<u8> {
     out[..used].to_vec()
 }
 
+/// Every part of sense data in both formats, alone and together.
 #[test]
-fn a_miscompare_tells_where_in_both_forms() {
-    let sense = Sense::miscompare(0x1fe);
-    assert_eq!(
-        encoded(sense, SenseFormat::Fixed),
-        [0xf0, 0, 0x0e, 0, 0, 1, 0xfe, 10, 0, 0, 0, 0, 0x1d, 0, 0, 0, 0, 0]
-    );
-    assert_eq!(
-        encoded(sense, SenseFormat::Descriptor),
-        [0x72, 0x0e, 0x1d, 0, 0, 0, 0, 12, 0x00, 0x0a, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 0xfe]
-    );
+fn golden_bytes_of_both_formats() {
+    // A new part of sense data belongs below.
+    let Sense { key: _, asc: _, information: _, field: _, progress: _, segment: _ } =
+        Sense::NO_SENSE;
+    let bad_field = Sense::new(SenseKey::IllegalRequest, Asc::INVALID_FIELD_IN_CDB);
+    let in_list = Sense::invalid_field_in_parameter_list;
+    let golden: [(Sense, [u8; 18], &[u8]); 10] = [
+        (
+            Sense::NO_SENSE,
+            *b"\x70\0\x00\0\0\0\0\x0a\0\0\0\0\x00\x00\0\0\0\0",
+            b"\x72\x00\x00\x00\0\0\0\x00",
+        ),
+        (
+            bad_field,
+            *b"\x70\0\x05\0\0\0\0\x0a\0\0\0\0\x24\x00\0\0\0\0",
+            b"\x72\x05\x24\x00\0\0\0\x00",
+        ),
+        // INFORMATION and VALID; wider than the fixed field, and so not valid there.
+        (
+            Sense::miscompare(0x0102_0304),
+            *b"\xf0\0\x0e\x01\x02\x03\x04\x0a\0\0\0\0\x1d\x00\0\0\0\0",
+            b"\x72\x0e\x1d\x00\0\0\0\x0c\x00\x0a\x80\0\0\0\0\0\x01\x02\x03\x04",
+        ),
+        (
+            Sense::miscompare(1 << 32),
+            *b"\x70\0\x0e\0\0\0\0\x0a\0\0\0\0\x1d\x00\0\0\0\0",
+            b"\x72\x0e\x1d\x00\0\0\0\x0c\x00\x0a\x80\0\0\0\0\x01\0\0\0\0",
+        ),
+        // SKSV, C/D, BPV, BIT POINTER and FIELD POINTER: in the CDB, then in the parameter list.
+        (
+            Sense::invalid_field_in_cdb(0x0102, Some(5)),
+            *b"\x70\0\x05\0\0\0\0\x0a\0\0\0\0\x24\x00\0\xcd\x01\x02",
+            b"\x72\x05\x24\x00\0\0\0\x08\x02\x06\0\0\xcd\x01\x02\0",
+        ),
+        (
+            Sense::invalid_field_in_cdb(0x0102, None),
+            *b"\x70\0\x05\0\0\0\0\x0a\0\0\0\0\x24\x00\0\xc0\x01\x02",
+            b"\x72\x05\x24\x00\0\0\0\x08\x02\x06\0\0\xc0\x01\x02\0",
+        ),
+        (
+            in_list(0x0102, Some(7)),
+            *b"\x70\0\x05\0\0\0\0\x0a\0\0\0\0\x26\x00\0\x8f\x01\x02",
+            b"\x72\x05\x26\x00\0\0\0\x08\x02\x06\0\0\x8f\x01\x02\0",
+        ),
+        // SKSV and PROGRESS INDICATION.
+        (
+            Sense::NO_SENSE.with_progress(0x0102),
+            *b"\x70\0\x00\0\0\0\0\x0a\0\0\0\0\x00\x00\0\x80\x01\x02",
+            b"\x72\x00\x00\x00\0\0\0\x08\x02\x06\0\0\x80\x01\x02\0",
+        ),
+        // COMMAND-SPECIFIC INFORMATION.
+        (
+            Sense::copy_aborted(Asc::UNEXPECTED_INEXACT_SEGMENT, 0x0102),
+            *b"\x70\0\x0a\0\0\0\0\x0a\0\0\x01\x02\x26\x0a\0\0\0\0",
+            b"\x72\x0a\x26\x0a\0\0\0\x0c\x01\x0a\0\0\0\0\0\0\0\0\x01\x02",
+        ),
+        (
+            in_list(3, None).with_information(1).with_segment(2),
+            *b"\xf0\0\x05\0\0\0\x01\x0a\0\0\0\x02\x26\x00\0\x80\0\x03",
+            b"\x72\x05\x26\x00\0\0\0\x20\x00\x0a\x80\0\0\0\0\0\0\0\0\x01\
+              \x01\x0a\0\0\0\0\0\0\0\0\0\x02\x02\x06\0\0\x80\0\x03\0",
+        ),
+    ];
+    for (sense, fixed, descriptor) in golden {
+        assert_eq!(encoded(sense, SenseFormat::Fixed), fixed, "{sense}");
+        assert_eq!(encoded(sense, SenseFormat::Descriptor), descriptor, "{sense}");
+    }
 }
 
 #[test]
 fn a_miscompare_in_the_first_byte_is_still_valid() {
     assert_eq!(encoded(Sense::miscompare(0), SenseFormat::Fixed)[..7], [0xf0, 0, 0x0e, 0, 0, 0, 0]);
-}
-
-#[test]
-fn information_wider_than_the_fixed_field_is_not_valid_there() {
-    let sense = Sense::new(SenseKey::MediumError, Asc::UNRECOVERED_READ_ERROR)
-        .with_information(0x1_2345_6789);
-    assert_eq!(encoded(sense, SenseFormat::Fixed)[..7], [0x70, 0, 3, 0, 0, 0, 0]);
-    assert_eq!(
-        encoded(sense, SenseFormat::Descriptor)[8..],
-        [0, 0x0a, 0x80, 0, 0, 0, 0, 1, 0x23, 0x45, 0x67, 0x89]
-    );
-}
-
-#[test]
-fn a_field_pointer_names_byte_and_bit() {
-    let bits = Sense::invalid_field_in_cdb(1, Some(7));
-    assert_eq!(
-        encoded(bits, SenseFormat::Fixed),
-        [0x70, 0, 5, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x24, 0, 0, 0xcf, 0, 1]
-    );
-    assert_eq!(
-        encoded(bits, SenseFormat::Descriptor),
-        [0x72, 5, 0x24, 0, 0, 0, 0, 8, 2, 6, 0, 0, 0xcf, 0, 1, 0]
-    );
-    let bytes = Sense::invalid_field_in_parameter_list(0x0102, None);
-    assert_eq!(encoded(bytes, SenseFormat::Fixed)[12..], [0x26, 0, 0, 0x80, 1, 2]);
-}
-
-#[test]
-fn progress_stands_in_the_sense_key_specific_bytes() {
-    let asc = Asc::LOGICAL_UNIT_NOT_READY_SANITIZE_IN_PROGRESS;
-    let sense = Sense::new(SenseKey::NotReady, asc).with_progress(0x8001);
-    assert_eq!(
-        encoded(sense, SenseFormat::Fixed),
-        [0x70, 0, 2, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x04, 0x1b, 0, 0x80, 0x80, 0x01]
-    );
-    assert_eq!(
-        encoded(sense, SenseFormat::Descriptor),
-        [0x72, 2, 0x04, 0x1b, 0, 0, 0, 8, 2, 6, 0, 0, 0x80, 0x80, 0x01, 0]
-    );
-    let text = "NOT READY, LOGICAL UNIT NOT READY, SANITIZE IN PROGRESS (04h/1Bh), 50% done";
-    assert_eq!(sense.to_string(), text);
-}
-
-#[test]
-fn both_descriptors_fit_one_after_the_other() {
-    let sense = Sense::invalid_field_in_cdb(2, None).with_information(7);
-    let bytes = encoded(sense, SenseFormat::Descriptor);
-    assert_eq!((bytes.len(), bytes[7], bytes[8], bytes[20]), (28, 20, 0x00, 0x02));
-}
-
-#[test]
-fn an_aborted_copy_tells_its_segment() {
-    let sense = Sense::copy_aborted(Asc::COPY_TARGET_DEVICE_NOT_REACHABLE, 0x0102);
-    assert_eq!(
-        encoded(sense, SenseFormat::Fixed),
-        [0x70, 0, 0x0a, 0, 0, 0, 0, 10, 0, 0, 1, 2, 0x0d, 0x02, 0, 0, 0, 0]
-    );
-    assert_eq!(
-        encoded(sense, SenseFormat::Descriptor),
-        [0x72, 0x0a, 0x0d, 0x02, 0, 0, 0, 12, 0x01, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2]
-    );
-    let all = sense.with_information(1).with_field(FieldPointer::in_parameter_list(4, None));
-    assert_eq!(encoded(all, SenseFormat::Descriptor)[7], 12 + 12 + 8);
-}
-
-#[test]
-fn nothing_to_report_is_a_form_too() {
-    assert_eq!(encoded(Sense::NO_SENSE, SenseFormat::Descriptor), [0x72, 0, 0, 0, 0, 0, 0, 0]);
 }
 
 #[test]
@@ -104,5 +93,10 @@ fn a_log_reads_like_the_standard() {
     assert_eq!(
         Sense::miscompare(16).to_string(),
         "MISCOMPARE, MISCOMPARE DURING VERIFY OPERATION (1Dh/00h), information 0x10"
+    );
+    let asc = Asc::LOGICAL_UNIT_NOT_READY_SANITIZE_IN_PROGRESS;
+    assert_eq!(
+        Sense::new(SenseKey::NotReady, asc).with_progress(0x8001).to_string(),
+        "NOT READY, LOGICAL UNIT NOT READY, SANITIZE IN PROGRESS (04h/1Bh), 50% done"
     );
 }

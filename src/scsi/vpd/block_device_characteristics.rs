@@ -1,8 +1,9 @@
-//! Block Device Characteristics (B1h): what the medium is made of.
+//! Block Device Characteristics (B1h): what the medium is made of, and how it reads after SANITIZE.
 
 use super::{VpdPage, encode_page};
 
-/// The Block Device Characteristics page.
+/// The Block Device Characteristics page. SANITIZE has CRYPTOGRAPHIC ERASE, and blocks are read as
+/// usual after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockDeviceCharacteristics {
     /// MEDIUM ROTATION RATE: [`Self::RATE_NOT_REPORTED`], [`Self::NON_ROTATING`], or revolutions a
@@ -14,6 +15,8 @@ pub struct BlockDeviceCharacteristics {
 
 /// WABEREQ 01b: no write is required after a block erase.
 const READS_AFTER_BLOCK_ERASE: u8 = 0x40;
+/// WACEREQ 01b: no write is required after a cryptographic erase.
+const READS_AFTER_CRYPTOGRAPHIC_ERASE: u8 = 0x10;
 
 impl BlockDeviceCharacteristics {
     /// The medium's rotation rate is not reported.
@@ -27,7 +30,7 @@ impl BlockDeviceCharacteristics {
             out.extend_from_slice(&self.medium_rotation_rate.to_be_bytes());
             // Product type, form factor, zones: not indicated.
             let block_erase = if self.block_erase { READS_AFTER_BLOCK_ERASE } else { 0 };
-            out.extend_from_slice(&[0, block_erase]);
+            out.extend_from_slice(&[0, block_erase | READS_AFTER_CRYPTOGRAPHIC_ERASE]);
             out.extend_from_slice(&[0; 56]);
         });
     }
@@ -45,7 +48,7 @@ mod tests {
             block_erase: true,
         }
         .encode(&mut out);
-        assert_eq!(out[..8], [0, 0xb1, 0, 0x3c, 0, 1, 0, 0x40]);
+        assert_eq!(out[..8], [0, 0xb1, 0, 0x3c, 0, 1, 0, 0x50]);
         assert_eq!(out[8..], [0; 56]);
     }
 }

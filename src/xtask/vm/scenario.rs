@@ -26,18 +26,21 @@ pub(crate) struct Scenario {
     timeout: Duration,
 }
 
-/// Every scenario, in the order in which CI runs them. The minutes are for a guest that hangs: several
-/// times what is usual, since the machine may be busy with something else.
+/// Every scenario, in the order in which CI starts them: the longest first, so that none is left to run
+/// alone. The minutes are for a guest that hangs: several times what is usual, since the machine may be
+/// busy with something else.
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    scenario("fabrics", "four fabrics increment one sector; collisions; mkfs, fio", 20),
     scenario("conformance", "iscsi-test-cu over two portals", 22),
+    scenario("fabrics", "four fabrics increment one sector; collisions; mkfs, fio", 20),
     scenario("restart", "kill -9 under load, ten times", 12),
-    scenario("removal", "LUNs removed, resized and reconfigured under load", 12),
-    scenario("examples", "targetcli-examples as they stand", 8),
-    scenario("tools", "sg3_utils, mkfs and fstrim, EXTENDED COPY", 10),
     scenario("bad-input", "commands and configurations that are wrong", 12),
-    scenario("block", "block devices as media: loop, scsi_debug", 8),
+    scenario("reservations", "SCSI-2 and persistent reservations from four fabrics", 20),
+    scenario("changes", "paths, size, modes, medium and space changing under initiators", 12),
+    scenario("tools", "sg3_utils, mkfs and fstrim, EXTENDED COPY", 10),
+    scenario("examples", "targetcli-examples as they stand", 8),
+    scenario("removal", "LUNs removed, resized and reconfigured under load", 12),
     scenario("demo", "the main job, step by step", 8),
+    scenario("block", "block devices as media: loop, scsi_debug", 8),
 ];
 
 const fn scenario(name: &'static str, about: &'static str, minutes: u64) -> Scenario {
@@ -58,34 +61,47 @@ impl Scenario {
         })
     }
 
-    /// Boots a guest on `share` and runs this scenario in it, printing its lines as they come.
+    /// Boots a guest on `share` and runs this scenario in it, printing its lines, each after `label`,
+    /// as they come.
     ///
     /// # Errors
     /// When QEMU cannot be started or the share not be read.
-    pub(super) fn run(&self, image: &Image, share: &Path, backstore: &str) -> Result<Tally> {
-        let Self { name, .. } = self;
+    pub(super) fn run(
+        &self,
+        image: &Image,
+        share: &Path,
+        backstore: &str,
+        label: &str,
+    ) -> Result<Tally> {
+        let Self { name, about, timeout } = self;
         let program =
             format!("#!/bin/sh\nexec /host/bin/pulsefield-guest {name} --backstore={backstore}\n");
         write_executable(&share.join("run"), &program)?;
         let results = share.join("results");
 
-        println!("{}: booting ({})", self.name, self.about);
+        println!("{name}: booting ({about})");
         let started = Instant::now();
         let end =
-            machine::boot(image, share, &results.join("console.log"), self.timeout, |line| {
-                println!("  {line}");
-            })?;
+            machine::boot(
+                image,
+                share,
+                &results.join("console.log"),
+                *timeout,
+                |line| match label {
+                    "" => println!("  {line}"),
+                    label => println!("{label:11} {line}"),
+                },
+            )?;
 
         let tally = self.verdict(&end, &results).unwrap_or_else(|error| {
-            println!("{}: {error:#}", self.name);
+            println!("{name}: {error:#}");
             Tally::one(false)
         });
         if tally.failed > 0 {
-            show_logs(&results);
+            print!("{}", logs(&results));
         }
         println!(
-            "{}: {tally}, {:.0} s; logs in {}",
-            self.name,
+            "{name}: {tally}, {:.0} s; logs in {}",
             started.elapsed().as_secs_f64(),
             results.display()
         );
@@ -141,17 +157,17 @@ fn write_executable(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn show_logs(results: &Path) {
+/// The ends of the logs, as one piece: nothing of another guest comes between.
+fn logs(results: &Path) -> String {
+    let mut text = String::new();
     for name in ["console.log", "install.log", "daemon.log"] {
         let Ok(bytes) = fs::read(results.join(name)) else {
             continue;
         };
-        let text = String::from_utf8_lossy(&bytes);
-        let lines: Vec<&str> = text.lines().collect();
-        println!("---- {name}");
-        for line in &lines[lines.len().saturating_sub(TAIL_LINES)..] {
-            println!("{line}");
-        }
+        let log = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+        text += &format!("---- {name}\n{}\n", tail.join("\n"));
     }
-    println!("----");
+    text + "----\n"
 }

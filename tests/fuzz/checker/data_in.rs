@@ -91,6 +91,11 @@ fn describe(shape: &Shape, cdb: &[u8], data: &[u8]) -> Result<Option<u64>> {
                 ensure!(blocks > 0, "a run of no blocks");
                 next += blocks;
                 ensure!(next <= shape.blocks(), "a run past the end");
+                let mapped = number(descriptor, 12, 1) & 0x0f == 0;
+                ensure!(
+                    shape.thin() || mapped,
+                    "a block without space where every one has its own"
+                );
             }
             counted(0, 4, 4)
         }

@@ -16,7 +16,10 @@ use pulsefield_ring::simulated_kernel::Finished;
 
 use crate::commands::Sent;
 use crate::shape::Shape;
-use crate::standard::{Form, Presence, Role, blocks_of, form_of, has_service_actions, number};
+use crate::standard::{
+    ADDITIONAL_CDB_LENGTH, Form, Presence, Role, VARIABLE_LENGTH, blocks_of, control_at, flags_of,
+    form_of, has_service_actions, no_data_out, number,
+};
 use sense::{Code, Sense};
 
 pub(crate) use oracle::Oracle;
@@ -175,15 +178,23 @@ fn reasons(shape: &Shape, form: Option<&Form>, sent: &Sent) -> Reasons {
         return reasons;
     };
     match form.presence {
-        Presence::Kernel | Presence::Absent => reasons.must.push(INVALID_OPCODE),
-        Presence::Thin if !shape.capabilities.thin => reasons.must.push(INVALID_OPCODE),
+        Presence::Kernel => reasons.must.push(INVALID_OPCODE),
+        Presence::Long if !shape.long_cdbs => reasons.must.push(INVALID_OPCODE),
+        // Of others with this operation code there are some.
+        Presence::Long if form.role == Role::WriteAtomic && !shape.capabilities.atomic_write => {
+            reasons.must.push(INVALID_FIELD_IN_CDB);
+        }
+        Presence::Thin if !shape.thin() => reasons.must.push(INVALID_OPCODE),
         Presence::Maybe if form.role == Role::WriteAtomic && !shape.capabilities.atomic_write => {
             reasons.must.push(INVALID_OPCODE);
         }
-        Presence::Maybe | Presence::Thin | Presence::Always => {}
+        Presence::Maybe | Presence::Thin | Presence::Long | Presence::Always => {}
+    }
+    if form.opcode == VARIABLE_LENGTH && cdb[7] != ADDITIONAL_CDB_LENGTH {
+        reasons.must.push(INVALID_FIELD_IN_CDB);
     }
     // NACA, where NORMACA of the standard INQUIRY data is 0.
-    if cdb.last().is_some_and(|control| control & 0x04 != 0) && form.presence != Presence::Kernel {
+    if cdb[control_at(cdb[0])] & 0x04 != 0 && form.presence != Presence::Kernel {
         reasons.must.push(INVALID_FIELD_IN_CDB);
     }
     match form.role {
@@ -212,7 +223,7 @@ fn reasons(shape: &Shape, form: Option<&Form>, sent: &Sent) -> Reasons {
 /// The rules of SBC-4 for commands on blocks.
 fn of_blocks(shape: &Shape, role: Role, sent: &Sent, reasons: &mut Reasons) {
     let cdb = sent.cdb();
-    let bits = if cdb.len() == 6 { 0 } else { cdb[1] };
+    let bits = flags_of(cdb);
     let byte_check = (bits >> 1) & 0b11;
     // Protection information, which the unit does not have (PROTECT of the standard INQUIRY data).
     let field = match role {
@@ -225,10 +236,10 @@ fn of_blocks(shape: &Shape, role: Role, sent: &Sent, reasons: &mut Reasons) {
         Role::WriteSame => {
             let (anchor, unmap) = (bits & 0x10 != 0, bits & 0x08 != 0);
             // ANC_SUP is 0; PBDATA and LBDATA are obsolete.
-            anchor || unmap && !shape.capabilities.thin || bits & 0x06 != 0
+            anchor || unmap && !shape.thin() || bits & 0x06 != 0
         }
         // MAXIMUM ATOMIC BOUNDARY SIZE is 0.
-        Role::WriteAtomic => number(cdb, 10, 2) != 0,
+        Role::WriteAtomic => number(cdb, if cdb.len() == 32 { 4 } else { 10 }, 2) != 0,
         _ => false,
     };
     let (lba, blocks) = blocks_of(cdb, role);
@@ -241,7 +252,7 @@ fn of_blocks(shape: &Shape, role: Role, sent: &Sent, reasons: &mut Reasons) {
         Role::PreFetch | Role::SynchronizeCache => false,
         Role::CompareAndWrite => counted > shape.compare_and_write_blocks_max.into(),
         // WSNZ is set on thin units.
-        Role::WriteSame if blocks == 0 && shape.capabilities.thin => true,
+        Role::WriteSame if blocks == 0 && shape.thin() => true,
         Role::WriteSame => counted > write_same_blocks_max(shape),
         _ => counted > transfer_blocks_max(shape),
     };
@@ -288,13 +299,12 @@ pub(crate) fn data_out_of(shape: &Shape, role: Role, cdb: &[u8]) -> u64 {
             blocks.saturating_mul(block)
         }
         Role::CompareAndWrite => blocks.saturating_mul(2 * block),
-        Role::Verify => match (cdb[1] >> 1) & 0b11 {
+        Role::Verify => match (flags_of(cdb) >> 1) & 0b11 {
             0b01 => blocks.saturating_mul(block),
             0b11 => block.min(blocks.saturating_mul(block)),
             _ => 0,
         },
-        // NDOB.
-        Role::WriteSame if cdb.len() == 16 && cdb[1] & 0x01 != 0 => 0,
+        Role::WriteSame if no_data_out(cdb) => 0,
         Role::WriteSame => block,
         Role::Read
         | Role::PreFetch
@@ -311,7 +321,7 @@ pub(crate) fn transfer_blocks_max(shape: &Shape) -> u64 {
     (8 << 20) / shape.block_bytes()
 }
 
-/// MAXIMUM WRITE SAME LENGTH of the Block Limits page: 32 MiB.
+/// MAXIMUM WRITE SAME LENGTH of the Block Limits page: 16 MiB.
 pub(crate) fn write_same_blocks_max(shape: &Shape) -> u64 {
     (16 << 20) / shape.block_bytes()
 }

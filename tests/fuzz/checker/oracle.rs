@@ -6,7 +6,7 @@ use pulsefield_ring::simulated_kernel::Finished;
 use super::{CHECK_CONDITION, GOOD, MISCOMPARE, Sense, data_out_of};
 use crate::commands::Sent;
 use crate::shape::Shape;
-use crate::standard::{Role, blocks_of, form_of, number};
+use crate::standard::{Role, blocks_of, flags_of, form_of, no_data_out, number};
 
 /// FORMAT UNIT and SANITIZE: afterwards another unit takes this one's place.
 const WHOLE_MEDIUM: [u8; 2] = [0x04, 0x48];
@@ -120,7 +120,7 @@ impl Oracle {
 /// Where what is held first differs from what it is compared with, in bytes from the start of Data-Out.
 fn difference(role: Role, cdb: &[u8], held: &[u8], data: &[u8], block: usize) -> Option<u64> {
     let position = |data: &[u8]| held.iter().zip(data).position(|(held, due)| held != due);
-    let at = match (role, (cdb[1] >> 1) & 0b11) {
+    let at = match (role, (flags_of(cdb) >> 1) & 0b11) {
         (Role::CompareAndWrite, _) => position(&data[..data.len() / 2]),
         (Role::Verify, 0b01) => position(data),
         (Role::Verify, 0b11) => {
@@ -138,8 +138,7 @@ fn apply(role: Role, cdb: &[u8], held: &mut [u8], data: &[u8], finished: &Finish
         Role::Write | Role::WriteAndVerify | Role::WriteAtomic => held.copy_from_slice(data),
         Role::CompareAndWrite => held.copy_from_slice(&data[data.len() / 2..]),
         Role::OrWrite => held.iter_mut().zip(data).for_each(|(byte, mask)| *byte |= mask),
-        // NDOB.
-        Role::WriteSame if cdb.len() == 16 && cdb[1] & 0x01 != 0 => held.fill(0),
+        Role::WriteSame if no_data_out(cdb) => held.fill(0),
         Role::WriteSame => {
             for block in held.chunks_mut(data.len().max(1)) {
                 block.copy_from_slice(data);

@@ -5,11 +5,13 @@
 
 mod bad_input;
 mod block;
+mod changes;
 mod conformance;
 mod demo;
 mod examples;
 mod fabrics;
 mod removal;
+mod reservations;
 mod restart;
 mod tools;
 
@@ -41,6 +43,10 @@ pub enum Scenario {
     BadInput,
     /// Block devices as media.
     Block,
+    /// SCSI-2 and persistent reservations, which LIO keeps, from all fabrics.
+    Reservations,
+    /// Units that change under their initiators.
+    Changes,
 }
 
 impl Scenario {
@@ -70,6 +76,8 @@ impl Scenario {
             Self::Demo => demo::run(report, kind)?,
             Self::BadInput => bad_input::run(report)?,
             Self::Block => block::run(report)?,
+            Self::Reservations => reservations::run(report)?,
+            Self::Changes => changes::run(report)?,
         }
         report.none("tasks stuck in the kernel", &processes::stuck()?);
         report.none("UIO devices left behind", &configfs::user_devices()?);

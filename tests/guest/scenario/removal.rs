@@ -1,11 +1,13 @@
 //! Logical units that go, grow and change while they are in use.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::backstore::{Backstore, Kind};
 use crate::cdb;
+use crate::command::run as run_command;
 use crate::configfs::{Folder, user_devices};
 use crate::daemon;
 use crate::disk::Disk;
@@ -22,6 +24,8 @@ const LUNS: usize = 64;
 const LUN_BYTES: u64 = 1 << 20;
 const PASS_LIMIT: Duration = Duration::from_secs(120);
 const DELETE_LIMIT: Duration = Duration::from_secs(120);
+/// How long a LUN is written to while its medium changes.
+const WRITING: Duration = Duration::from_secs(15);
 
 pub(super) fn run(report: &mut Report) -> Result<()> {
     let kept = Backstore::new(Kind::Pulsefield, "kept", "128M");
@@ -30,6 +34,7 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
     let load = load_on(&disk)?;
     load.await_passes(1, PASS_LIMIT)?;
     let changed = change_under_load(report, &kept, &disk, &load);
+    let moved = change_medium_under_load(report);
     let removed = remove_under_load(report, &load);
     let counted = many(report);
     let stopped = stop_and_start(report, &load);
@@ -37,7 +42,7 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
     report.none("errors of the LUN that was kept", &passed.errors);
     report.at_least("passes over the LUN that was kept", 4, passed.passes);
     report.figure("kept.passes", passed.passes);
-    for result in [changed, removed, counted, stopped] {
+    for result in [changed, moved, removed, counted, stopped] {
         result?;
     }
     let name = disk.block.file_name().context("a disk without a name")?.to_string_lossy();
@@ -97,6 +102,66 @@ fn change_under_load(
     report.equal("an impossible dev_config is refused", true, refused);
     report.equal("its dev_config then", config, folder.read("attrib/dev_config")?);
     load.await_passes(1, PASS_LIMIT)
+}
+
+/// Two files change places under a LUN that is written to: no write fails, and each keeps its own.
+fn change_medium_under_load(report: &mut Report) -> Result<()> {
+    report.step("changing the medium of a LUN under load");
+    let moved = Backstore::new(Kind::Pulsefield, "moved", "64M");
+    let disk = fabric::over_loopback(&moved)?;
+    let (folder, device) = (moved.folder()?, disk.open()?);
+    let first = folder.read("attrib/dev_config")?;
+    let second = first.replace("moved.img", "moved-2.img");
+    device.write_block(0, &[0xa1; 512])?;
+
+    let path = disk.block.to_string_lossy().into_owned();
+    let mut changes = 0_u32;
+    let written = thread::scope(|scope| {
+        let writer = scope.spawn(|| write_for(&path, WRITING));
+        while !writer.is_finished() {
+            for config in [&second, &first] {
+                folder.write("attrib/dev_config", config)?;
+                changes += 1;
+            }
+        }
+        writer.join().unwrap_or_else(|_| bail!("the writer panicked"))
+    });
+    report.works("writes while the medium changes", written);
+    report.at_least("changes under load", 2, changes);
+    report.figure("medium_changes", changes);
+
+    report.works("a change to the second file", folder.write("attrib/dev_config", &second));
+    report.equal("its dev_config then", second.clone(), folder.read("attrib/dev_config")?);
+    report.equal("its first block then", true, device.read_block(0, 512)? == [0; 512]);
+    let listed = run_command("pulsefield", ["lun", "ls"]).ended()?.stdout;
+    report.equal("`lun ls` shows it", true, listed.contains("moved-2.img"));
+    let write_through = format!("{second};cache=write-through");
+    report.works("an option of that file", folder.write("attrib/dev_config", &write_through));
+    report.equal("its write cache then", false, write_cache_enabled(&device)?);
+    report.works("a change back", folder.write("attrib/dev_config", &first));
+    report.equal("its first block then", true, device.read_block(0, 512)? == [0xa1; 512]);
+    report.equal("its write cache then", true, write_cache_enabled(&device)?);
+    moved.delete()
+}
+
+/// Writes to a disk for so long, with several writes at a time.
+fn write_for(path: &str, duration: Duration) -> Result<()> {
+    let arguments = [
+        "--name=write".to_owned(),
+        format!("--filename={path}"),
+        format!("--offset={REGION_BYTES}"),
+        format!("--size={REGION_BYTES}"),
+        "--rw=randwrite".to_owned(),
+        "--bsrange=4k-64k".to_owned(),
+        "--ioengine=libaio".to_owned(),
+        "--iodepth=8".to_owned(),
+        "--direct=1".to_owned(),
+        "--time_based".to_owned(),
+        format!("--runtime={}", duration.as_secs()),
+    ];
+    let ended = run_command("fio", arguments).limit(PASS_LIMIT).ended()?;
+    ensure!(ended.code == 0, "fio: exit code {}: {}", ended.code, ended.stderr.trim());
+    Ok(())
 }
 
 /// WCE of the Caching mode page (SBC-4 6.5.6).

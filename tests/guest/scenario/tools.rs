@@ -62,7 +62,7 @@ const QUERIES: [Query; 25] = [
 
 /// Commands that change the unit; each must end with 0.
 #[rustfmt::skip]
-const CHANGES: [Query; 13] = [
+const CHANGES: [Query; 14] = [
     ("sg_unmap --lba=2048 --num=8", &[]),
     ("sg_write_same --lba=4096 --num=64 --xferlen=512 --in=/dev/zero", &[]),
     ("sg_write_same --16 --unmap --lba=4096 --num=64 --xferlen=512 --in=/dev/zero", &[]),
@@ -75,6 +75,7 @@ const CHANGES: [Query; 13] = [
     ("sg_start --pc=3", &[]),
     ("sg_start --pc=1", &[]),
     ("sg_sanitize --overwrite --zero --quick --wait", &[]),
+    ("sg_sanitize --crypto --quick --wait", &[]),
     ("sg_format --format --quick --wait --size=512", &[]),
 ];
 
@@ -91,6 +92,8 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
     report.step("sg3_utils: queries");
     ask(report, &from, &QUERIES);
     copy(report, &from, &to)?;
+    copy_by_ddpt(report, &from, &to)?;
+    copy_out_of_the_group(report, &from)?;
     file_systems(report, &to)?;
     report.step("sg3_utils: commands that change the unit");
     ask(report, &from, &CHANGES);
@@ -173,6 +176,63 @@ fn copy(report: &mut Report, from: &Disk, to: &Disk) -> Result<()> {
         by_initiator.as_millis()
     ));
     Ok(())
+}
+
+/// What ddpt copies with one command, the longest the unit takes. After that ddpt 0.97 has lost its place:
+/// `do_xcopy_lid1` clears the iterators it has just set up.
+const DDPT_BYTES: u64 = 16 << 20;
+
+/// The same by ddpt, which asks the unit what it takes and sends that much at once.
+fn copy_by_ddpt(report: &mut Report, from: &Disk, to: &Disk) -> Result<()> {
+    report.step("EXTENDED COPY of 16 MiB by ddpt");
+    let [source, target] = [from, to].map(|disk| disk.block.to_string_lossy().into_owned());
+    command("blkdiscard", ["-f", &target]).output()?;
+    let arguments = [
+        "--xcopy".to_owned(),
+        format!("if={}", from.generic.display()),
+        format!("of={}", to.generic.display()),
+        "bs=512".to_owned(),
+        format!("count={}", DDPT_BYTES / 512),
+    ];
+    report.works("ddpt --xcopy", command("ddpt", arguments).output());
+    drop_caches()?;
+    let line = format!("cmp --bytes={DDPT_BYTES} {source} {target}");
+    report.works("the copy is the same", command("sh", ["-c", &line]).output());
+    Ok(())
+}
+
+/// Neither into a unit of another group nor out of one (CVE-2020-28374: whoever reached one unit of a
+/// target could read and write all of them).
+fn copy_out_of_the_group(report: &mut Report, member: &Disk) -> Result<()> {
+    report.step("EXTENDED COPY from group to group");
+    let outsider = Backstore::new(Kind::Pulsefield, "outsider", "64M");
+    let outside = fabric::over_loopback(&outsider)?;
+    for (name, from, to) in
+        [("into another group", member, &outside), ("out of another group", &outside, member)]
+    {
+        // Takes the kernel's unit attention, here and below: there is a LUN more.
+        from.open()?.capacity()?;
+        let device = to.open()?;
+        device.write_block(0, &[0x0d; 512])?;
+        // Sent to the one and to the other: either could be asked.
+        for receiver in ["--on_src", "--on_dst"] {
+            let arguments = [
+                receiver.to_owned(),
+                format!("if={}", from.generic.display()),
+                format!("of={}", to.generic.display()),
+                "bs=512".to_owned(),
+                "count=8".to_owned(),
+            ];
+            let ended = command("sg_xcopy", arguments).ended()?;
+            let kept = device.read_block(0, 512)? == [0x0d; 512];
+            let right = ended.code != 0 && kept;
+            let name = format!("a copy {name}, {receiver}");
+            report.check(&name, right, "refused, nothing written", ended.said());
+        }
+    }
+    outsider.delete()?;
+    // And one less.
+    member.open()?.capacity().map(drop)
 }
 
 /// What was read before a copy is not what lies there now.

@@ -7,6 +7,7 @@ use pulsefield_faults::{
 };
 
 use super::*;
+use crate::change_medium::MediumChange;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -123,6 +124,23 @@ fn a_write_comes_after_its_abort_was_answered() {
 }
 
 #[test]
+fn what_comes_late_goes_to_the_medium_that_there_is_then() {
+    let lu = Lu::on("ram/");
+    lu.arm(Fault::CawLateApply { delay: 20 * MS, limit: None });
+    let late = lu.submit(&compare_and_write(3), pulse(0, 1));
+    lu.wait_until(|| !lu.report().hits.is_empty());
+    lu.uio.abort(&[late]);
+    lu.uio.answer(late);
+    let medium = Media::new().open("test", "ram/", geometry(64), None).unwrap();
+    let (done, changed) = unbounded();
+    lu.mailbox.send(Message::ChangeMedium(MediumChange { medium, done }));
+    changed.recv_timeout(PATIENCE).unwrap().unwrap();
+    lu.wait_until(|| lu.counters.compare_and_write_good.load() == 1);
+    assert_eq!(lu.execute(&[0; 6], Data::None).status, CHECK_CONDITION, "another medium");
+    assert_eq!(lu.read(3), block(1));
+}
+
+#[test]
 fn disarming_lets_go_and_the_unit_is_as_before() {
     let lu = Lu::on("ram/");
     lu.arm(Fault::Latency { delay: Delay::Fixed(Duration::from_secs(3600)) });
@@ -190,7 +208,7 @@ fn a_smaller_medium_is_known_to_the_faults() {
 #[test]
 fn faults_outlive_a_conductor() {
     let uio = SimulatedUio::new(Options::default());
-    let medium = Media::new().open("test", "ram/", geometry(64)).unwrap();
+    let medium = Media::new().open("test", "ram/", geometry(64), None).unwrap();
     let mut station = Station::new(uio.events(), LuConfig::default()).unwrap();
     let mailbox = station.mailbox();
     let (done, _armed) = unbounded();
@@ -200,7 +218,8 @@ fn faults_outlive_a_conductor() {
     let surroundings = Listening::new(asked_for, mailbox.clone());
     let conduct = |station: &mut Station| {
         let ring = uio.attach();
-        Conductor::new(station, &uio, &surroundings, ring, medium.clone(), Arc::default()).run()
+        let mut medium = medium.clone();
+        Conductor::new(station, &uio, &surroundings, ring, &mut medium, Arc::default()).run()
     };
     thread::scope(|scope| {
         let conductor = scope.spawn(|| {

@@ -58,7 +58,7 @@ impl HandmadeUio {
         bytes
     }
 
-    fn conduct(&self, medium: Arc<dyn Backstore>, stop: bool) -> End {
+    fn conduct(&self, mut medium: Arc<dyn Backstore>, stop: bool) -> End {
         let (poll, _keep) = UnixStream::pair().unwrap();
         let mut station = Station::new(poll.as_fd(), LuConfig::default()).unwrap();
         if stop {
@@ -68,6 +68,7 @@ impl HandmadeUio {
         let ring = Ring::attach(self.map().unwrap()).unwrap();
         let (asked, _) = unbounded();
         let surroundings = Listening::new(asked, station.mailbox());
+        let medium = &mut medium;
         Conductor::new(&mut station, self, &surroundings, ring, medium, Arc::default()).run()
     }
 }
@@ -87,7 +88,7 @@ impl Uio for HandmadeUio {
 }
 
 fn memory() -> Arc<dyn Backstore> {
-    Media::new().open("test", "ram/", geometry(64)).unwrap()
+    Media::new().open("test", "ram/", geometry(64), None).unwrap()
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn in_a_pool(lu: &Lu, pages: u64) {
     let config = LuConfig { pool: Some(pool), ..LuConfig::default() };
     lu.mailbox.send(Message::Reconfigure(config));
     assert_eq!(sense(lu, &[0; 6], Data::None), Some((0x06, 0x3f, 0x03)), "VPD page B2h differs");
+    assert_eq!(sense(lu, &[0; 6], Data::None), Some((0x06, 0x2a, 0x01)), "and mode page 1Ch/02h");
 }
 
 /// The sense key, code and qualifier that a command ends with, if it does.
@@ -39,6 +40,7 @@ fn a_full_pool_refuses_new_blocks_until_some_are_given_back() {
     // Out of the pool, out of the limit.
     lu.mailbox.send(Message::Reconfigure(LuConfig::default()));
     assert_eq!(sense(&lu, &[0; 6], Data::None), Some((0x06, 0x3f, 0x03)));
+    assert_eq!(sense(&lu, &[0; 6], Data::None), Some((0x06, 0x2a, 0x01)));
     lu.write(3 * PAGE, 1);
     assert!(matches!(lu.stop(), End::Stopped));
 }

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use pulsefield_backstore::{BackstoreError, Geometry, Op};
 use pulsefield_scsi::{Asc, FieldPointer, Sense, SenseKey, Status};
 use pulsefield_units::{BlockCount, BlockLength, Instant, LuId};
@@ -124,6 +125,84 @@ fn zeros_become_a_hole() {
     world.answer(copy).good();
     assert_eq!(world.block(8), filled(0, 1));
     world.assert_idle();
+}
+
+/// A unit of so many blocks whose medium copies within itself.
+fn copying(blocks: u64) -> World {
+    let mut world = World::with(|setup| {
+        setup.geometry.blocks = BlockCount::new(blocks);
+        setup.capabilities.copy = true;
+    });
+    world.server.on_identity(Identity::new(THIS));
+    world.poll();
+    world
+}
+
+#[test]
+fn a_medium_that_can_copies_by_itself_in_larger_pieces() {
+    let mut world = copying(16384);
+    world.put(0, &filled(b'A', 1));
+    world.put(2999, &filled(b'Z', 1));
+    let copy = send(&mut world, &within(&[segment(0, 0, 3000, 0, 8000)]));
+    let first = Op::Copy { source: range(0, 2048), range: range(8000, 2048), durable: false };
+    assert_eq!(world.ops(), [first]);
+    // Its source may be read meanwhile, and neither place written, nor its destination read.
+    let read = world.send(&cdb::read(0, 1), room(512));
+    let write = world.send(&cdb::compare_and_write(2047, 1), out(&filled(0, 2)));
+    let hidden = world.send(&cdb::read(8000, 1), room(512));
+    assert_eq!(world.ops(), [first, Op::Read { range: range(0, 1) }]);
+    world.finish_all();
+    world.answer(copy).good();
+    world.answer(read).good_with(&filled(b'A', 1));
+    world.answer(write).good();
+    world.answer(hidden).good_with(&filled(b'A', 1));
+    assert_eq!(world.block(8000 + 2999), filled(b'Z', 1));
+    world.assert_idle();
+}
+
+#[test]
+fn what_the_medium_cannot_copy_is_read_and_written() {
+    let mut world = copying(64);
+    world.put(1, &filled(b'A', 2));
+    let copy = send(&mut world, &within(&[segment(0, 0, 2, 1, 9)]));
+    world.fail(0, BackstoreError::Medium);
+    assert_eq!(world.ops(), [Op::Read { range: range(1, 2) }]);
+    world.finish_all();
+    world.answer(copy).good();
+    assert_eq!((world.block(9), world.block(10)), (&filled(b'A', 1)[..], &filled(b'A', 1)[..]));
+    // Blocks that overlap are nothing to ask it for.
+    send(&mut world, &within(&[segment(0, 0, 8, 1, 4)]));
+    assert_eq!(world.ops(), [Op::Read { range: range(1, 8) }]);
+}
+
+#[test]
+fn a_marked_block_is_not_copied_by_the_medium_either() {
+    let mut world = copying(64);
+    world.execute(&cdb::write_long(5), none()).good();
+    let copy = send(&mut world, &within(&[segment(0, 0, 8, 0, 20)]));
+    assert!(world.ops().is_empty());
+    assert_eq!(world.answer(copy).sense.unwrap().key, SenseKey::CopyAborted);
+}
+
+proptest! {
+    /// Whichever way the blocks go over, and wherever they come from, they end up the same.
+    #[test]
+    fn copies_by_the_medium_are_copies_block_by_block(
+        segments in prop::collection::vec((0_u16..24, 0_u64..40, 0_u64..40), 1..7),
+    ) {
+        let segments: Vec<_> =
+            segments.into_iter().map(|(blocks, from, to)| segment(0, 0, blocks, from, to)).collect();
+        let [by_medium, by_parts] = [copying(64), named(64)].map(|mut world| {
+            for lba in (0..64).filter(|lba| lba % 5 != 0) {
+                world.put(lba, &filled(u8::try_from(lba).unwrap(), 1));
+            }
+            let copy = send(&mut world, &within(&segments));
+            world.finish_all();
+            world.answer(copy).good();
+            world.medium
+        });
+        prop_assert!(by_medium == by_parts);
+    }
 }
 
 #[test]

@@ -234,7 +234,7 @@ fn block_limits_are_those_that_are_enforced() {
                 &[0; 4],
                 &[0; 4],
                 &[0; 4],
-                &[0, 0, 0, 8],
+                &[0; 4],
                 &[0; 4],
                 &write_same,
                 &[0; 4],
@@ -297,9 +297,9 @@ fn the_maximum_compare_and_write_length_is_the_configured_one() {
 
 #[test]
 fn characteristics_and_provisioning() {
-    // WABEREQ where blocks can be erased.
-    assert_eq!(page(&mut World::default(), 0xb1)[..8], [0, 0xb1, 0, 0x3c, 0, 1, 0, 0x40]);
-    assert_eq!(page(&mut thick(), 0xb1)[..8], [0, 0xb1, 0, 0x3c, 0, 1, 0, 0]);
+    // WACEREQ, and WABEREQ where blocks can be erased.
+    assert_eq!(page(&mut World::default(), 0xb1)[..8], [0, 0xb1, 0, 0x3c, 0, 1, 0, 0x50]);
+    assert_eq!(page(&mut thick(), 0xb1)[..8], [0, 0xb1, 0, 0x3c, 0, 1, 0, 0x10]);
     assert_eq!(page(&mut World::default(), 0xb2), [0, 0xb2, 0, 4, 0, 0xe4, 2, 0]);
     assert_eq!(page(&mut thick(), 0xb2), [0, 0xb2, 0, 4, 0, 0, 0, 0]);
 }

@@ -127,6 +127,7 @@ proptest! {
         big_blocks in any::<bool>(),
         blocks in prop::sample::select(vec![0, 1, 64, 4096, 1 << 40, (1 << 51) - 1]),
         thin in any::<bool>(),
+        fully_provisioned in prop::bool::weighted(0.2),
         native in any::<bool>(),
         holds_saves in any::<bool>(),
         removable in any::<bool>(),
@@ -138,6 +139,7 @@ proptest! {
                 setup.geometry.block_length = BlockLength::B4096;
             }
             setup.capabilities.thin = thin;
+            setup.config.fully_provisioned = fully_provisioned;
             setup.config.removable = removable;
             setup.config.read_only = read_only;
             setup.capabilities.compare_and_write = native;

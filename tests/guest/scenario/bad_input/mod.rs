@@ -2,6 +2,7 @@
 
 mod commands;
 mod configuration;
+mod lists;
 mod media;
 
 use anyhow::Result;
@@ -9,6 +10,7 @@ use anyhow::Result;
 use crate::report::Report;
 
 pub(super) fn run(report: &mut Report) -> Result<()> {
+    lists::run(report)?;
     commands::run(report)?;
     configuration::run(report)?;
     media::run(report)
