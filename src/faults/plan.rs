@@ -10,7 +10,7 @@ use crate::{Fault, Select, When, Where};
 pub struct Plan {
     /// Where all that is drawn comes from. A rule draws from streams of its own, which follow from
     /// this and from its position: one stream decides whether the rule hits, another what a hit
-    /// does, so a plan that lists its hits ([`Select::Commands`](crate::Select::Commands)) draws
+    /// does, so a plan that lists its hits ([`Select::Commands`]) draws
     /// the same for each of them.
     pub seed: u64,
     /// The plan is disarmed so long after it was armed.
