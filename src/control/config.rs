@@ -15,6 +15,7 @@
 //! removable = false                 # START STOP UNIT may eject the medium
 //! read_only = false                 # refuse whatever would change the medium
 //! long_cdbs = false                 # carry out READ (32) and its like
+//! tell_others = false               # what one initiator changes is reported to all
 //! provisioning = "thin"             # "full": every block is mapped, no UNMAP
 //! metadata = []                     # blocks known to be VMFS metadata: the heartbeat lane
 //! vendor = "PULSEFLD"               # INQUIRY texts: at most 8,
@@ -99,6 +100,8 @@ pub struct LunConfig {
     pub read_only: bool,
     /// CDBs of 32 bytes are carried out.
     pub long_cdbs: bool,
+    /// What one initiator changes is reported to all of several.
+    pub tell_others: bool,
     /// Whether initiators may give space back where the medium can.
     pub provisioning: Provisioning,
     /// Blocks known to be VMFS metadata: reads and writes inside take the heartbeat lane.
@@ -139,6 +142,7 @@ impl Default for LunConfig {
             removable: false,
             read_only: false,
             long_cdbs: false,
+            tell_others: false,
             provisioning: Provisioning::Thin,
             metadata: Vec::new(),
             vendor: InquiryText::of("PULSEFLD"),
@@ -287,6 +291,7 @@ impl LunConfig {
         let removable = section.value("removable", boolean)?.unwrap_or(default.removable);
         let read_only = section.value("read_only", boolean)?.unwrap_or(default.read_only);
         let long_cdbs = section.value("long_cdbs", boolean)?.unwrap_or(default.long_cdbs);
+        let tell_others = section.value("tell_others", boolean)?.unwrap_or(default.tell_others);
         let provisioning =
             section.value("provisioning", Provisioning::read)?.unwrap_or(default.provisioning);
         let metadata =
@@ -314,6 +319,7 @@ impl LunConfig {
             removable,
             read_only,
             long_cdbs,
+            tell_others,
             provisioning,
             copy_group,
             pool,

@@ -100,6 +100,7 @@ impl Table {
             removable,
             read_only,
             long_cdbs,
+            tell_others,
             provisioning,
             // Asked for when a copy wants to reach another unit.
             copy_group: _,
@@ -118,6 +119,7 @@ impl Table {
             removable: *removable,
             read_only: *read_only,
             long_cdbs: *long_cdbs,
+            tell_others: *tell_others,
             fully_provisioned: *provisioning == Provisioning::Full,
             metadata: metadata.clone(),
             medium_rotation_rate: medium_rotation_rate.as_u16(),

@@ -22,6 +22,9 @@ pub struct LuConfig {
     /// CDBs of 32 bytes are carried out, although SBC-4 has them only with type 2 protection
     /// (`docs/decisions/0010`).
     pub long_cdbs: bool,
+    /// What one initiator changes (mode parameters, statistics, a loaded medium) is reported where
+    /// there are several: to all, since TCMU does not tell which of them it was (`docs/decisions/0012`).
+    pub tell_others: bool,
     /// Every block is mapped, whatever the medium could do: space is not given back, and nothing is said
     /// of it (LBPME = 0).
     pub fully_provisioned: bool,
@@ -53,6 +56,7 @@ impl Default for LuConfig {
             removable: false,
             read_only: false,
             long_cdbs: false,
+            tell_others: false,
             fully_provisioned: false,
             metadata: Vec::new(),
             medium_rotation_rate: 1,

@@ -164,6 +164,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
         capabilities: Capabilities,
         observer: O,
     ) -> Self {
+        let mut attentions = UnitAttentions::default();
+        attentions.set_tells_others(config.tell_others);
         Self {
             unit: LogicalUnit {
                 space: Space::new(config.pool.clone()),
@@ -173,7 +175,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 modes: LogicalUnit::default_modes(capabilities),
                 identity: None,
                 port_groups: None,
-                attentions: UnitAttentions::default(),
+                attentions,
                 saved: SavedState::default(),
                 to_save: SavedState::default(),
                 readiness: Readiness::new(),
@@ -346,6 +348,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 metadata: Vec::new(),
                 read_only: false,
                 long_cdbs: false,
+                tell_others: false,
                 physical_block_bytes,
                 pool: None,
                 ..config.clone()
@@ -369,6 +372,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
             self.unit.readiness.put_back();
         }
         let thresholds = self.unit.provisioning_thresholds();
+        self.unit.attentions.set_tells_others(config.tell_others);
         self.unit.space.set_pool(config.pool.clone());
         if thresholds != self.unit.provisioning_thresholds() {
             // The Logical Block Provisioning mode page.

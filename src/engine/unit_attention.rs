@@ -53,6 +53,8 @@ pub(crate) struct UnitAttentions {
     initiators: Option<u32>,
     /// Whether that is still to be asked.
     unasked: bool,
+    /// Whether an initiator's own changes are reported.
+    tells_others: bool,
     now: Instant,
 }
 
@@ -75,6 +77,11 @@ enum Audience {
 }
 
 impl UnitAttentions {
+    /// Sets whether what an initiator changes itself is reported from now on.
+    pub(crate) const fn set_tells_others(&mut self, tells_others: bool) {
+        self.tells_others = tells_others;
+    }
+
     /// Raises `condition`. How many are to hear of it has to be found out
     /// ([`Self::wants_initiators`]); until then it is reported once.
     pub(crate) fn raise(&mut self, condition: UnitAttention) {
@@ -83,9 +90,11 @@ impl UnitAttentions {
 
     /// Raises a condition that an initiator has brought about, for the others. Until it is known that
     /// there are others it is not reported, and if there are none it never is. Who of several it was
-    /// TCMU does not tell, so it may hear of it as well.
+    /// TCMU does not tell, so it may hear of it as well; hence only where that was asked for.
     pub(crate) fn raise_for_others(&mut self, condition: UnitAttention) {
-        self.raise_for(condition, Audience::Others);
+        if self.tells_others {
+            self.raise_for(condition, Audience::Others);
+        }
     }
 
     fn raise_for(&mut self, condition: UnitAttention, audience: Audience) {

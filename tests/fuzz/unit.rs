@@ -73,6 +73,7 @@ impl Unit {
                 .context("a unit takes COMPARE AND WRITE of a block at least")?,
             fully_provisioned: shape.fully_provisioned,
             long_cdbs: shape.long_cdbs,
+            tell_others: true,
             ..LuConfig::default()
         };
         let ring = Ring::attach(kernel.mapping()).context("cannot attach to the ring")?;

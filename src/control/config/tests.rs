@@ -6,6 +6,7 @@ removable = true
 read_only = true
 provisioning = "full"
 long_cdbs = true
+tell_others = true
 metadata = ["43008..51200", "0..1"]
 copy_group = ""
 
@@ -43,7 +44,7 @@ fn an_empty_file_is_the_default() {
     assert_eq!(config.for_lun("any").compare_and_write_max_blocks.get(), 1);
     assert_eq!(config.for_lun("any").medium_rotation_rate.as_u16(), 1);
     assert!(!config.for_lun("any").removable && !config.for_lun("any").read_only);
-    assert!(!config.for_lun("any").long_cdbs);
+    assert!(!config.for_lun("any").long_cdbs && !config.for_lun("any").tell_others);
     assert_eq!(config.for_lun("any").metadata, []);
 }
 
@@ -55,7 +56,7 @@ fn a_lun_overrides_the_defaults_wherever_they_stand() {
     assert_eq!(ds1.compare_and_write_max_blocks.get(), 8);
     assert_eq!(ds1.medium_rotation_rate.as_u16(), 7200);
     assert_eq!(ds1.physical_block_bytes.bytes(), 4096);
-    assert!(ds1.removable && ds1.read_only && ds1.long_cdbs);
+    assert!(ds1.removable && ds1.read_only && ds1.long_cdbs && ds1.tell_others);
     assert_eq!(ds1.provisioning, Provisioning::Full);
     assert_eq!(config.for_lun("other").provisioning, Provisioning::Thin);
     let ranges: Vec<String> = ds1.metadata.iter().map(LbaRange::to_string).collect();
@@ -97,7 +98,7 @@ fn the_effective_configuration_reads_back_as_itself() {
         Config::default().to_toml_effective(),
         "[daemon]\nlog = \"info\"\ndbus = true\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
          medium_rotation_rate = 1\nphysical_block_bytes = 512\nremovable = false\n\
-         read_only = false\nlong_cdbs = false\nprovisioning = \"thin\"\nmetadata = []\n\
+         read_only = false\nlong_cdbs = false\ntell_others = false\nprovisioning = \"thin\"\nmetadata = []\n\
          vendor = \"PULSEFLD\"\nproduct = \"PULSEFIELD LUN\"\nrevision = \"0001\"\n\
          copy_group = \"\"\npool = \"\"\n\
          faulty_product = \"\"\n"

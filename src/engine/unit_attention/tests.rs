@@ -2,7 +2,7 @@ use pulsefield_scsi::Status;
 use pulsefield_units::{BlockCount, Cdb};
 
 use super::*;
-use crate::testing::{World, cdb, filled, none, out, room};
+use crate::testing::{Setup, World, cdb, filled, none, out, room};
 use crate::{Action, Incoming, LuConfig, Query};
 
 fn attention(asc: u8, ascq: u8) -> Sense {
@@ -150,6 +150,7 @@ fn a_command_of_the_targets_own_leaves_the_condition_to_an_initiator() {
 #[test]
 fn what_the_only_initiator_has_changed_is_no_news() {
     let mut attentions = UnitAttentions::default();
+    attentions.set_tells_others(true);
     attentions.raise_for_others(UnitAttention::ModeParametersChanged);
     assert_eq!(reports_in(&mut attentions, 9), 0, "it is not known yet whether there are others");
     attentions.set_initiators(1);
@@ -185,26 +186,43 @@ fn is_news_for_the_other(world: &mut World, asc: u8, ascq: u8) {
     world.execute(&cdb::TEST_UNIT_READY, none()).check(attention(asc, ascq));
 }
 
+/// A removable unit that reports what one initiator changes.
+fn tells_others(setup: &mut Setup) {
+    setup.config.tell_others = true;
+    setup.config.removable = true;
+}
+
 #[test]
 fn what_one_of_several_has_changed_is_news_for_the_others() {
-    let mut world = World::default();
+    let unit = || World::with(tells_others);
+    let mut world = unit();
     let list = cdb::write_cache(false);
     world.execute(&cdb::mode_select(&list), out(&list)).good();
     is_news_for_the_other(&mut world, 0x2a, 0x01);
 
-    let mut world = World::default();
+    let mut world = unit();
     log_select(&mut world, PARAMETER_CODE_RESET);
     is_news_for_the_other(&mut world, 0x2a, 0x02);
 
-    let mut world = World::with(|setup| setup.config.removable = true);
+    let mut world = unit();
     start_stop(&mut world, EJECT);
     start_stop(&mut world, LOAD);
     is_news_for_the_other(&mut world, 0x28, 0x00);
 }
 
 #[test]
+fn unless_told_to_nobody_is_told() {
+    let mut world = World::default();
+    let list = cdb::write_cache(false);
+    world.execute(&cdb::mode_select(&list), out(&list)).good();
+    assert_eq!(world.queries, []);
+    world.server.on_initiators(2);
+    world.execute(&cdb::TEST_UNIT_READY, none()).good();
+}
+
+#[test]
 fn what_changes_nothing_is_no_news() {
-    let mut world = World::with(|setup| setup.config.removable = true);
+    let mut world = World::with(tells_others);
     let list = cdb::write_cache(true);
     world.execute(&cdb::mode_select(&list), out(&list)).good();
     start_stop(&mut world, LOAD);
