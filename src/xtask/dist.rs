@@ -65,8 +65,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// When something does not build, or a file that belongs into the package is missing.
 pub(crate) fn package(profile: &str) -> Result<PathBuf> {
     packages::install(packages::BUILD)?;
-    packages::install(packages::DIST)?;
     run_command(cargo().args(["build", "--profile", profile, "--package=pulsefield"]))?;
+    assemble(profile)
+}
+
+/// Makes the package of the program as it was built in `profile`; returns the package's path.
+///
+/// # Errors
+/// When a file that belongs into the package is missing.
+pub(crate) fn assemble(profile: &str) -> Result<PathBuf> {
+    packages::install(packages::DIST)?;
     let folder = target().join("dist").join(profile);
     let stage = Stage::empty(&folder)?;
     let values = Values::of_this_checkout()?;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::tally::Tally;
-use crate::vm::{Abreast, Guest, Run, SCENARIOS, Scenario};
+use crate::vm::{Abreast, Guest, Run, SCENARIOS, Scenario, build_optimised, optimised};
 use crate::workshop::{cargo, output, run as run_command};
 use crate::{deny, layers, packages};
 
@@ -43,9 +43,8 @@ const STEPS: &[Step] = &[
     }),
     ("unit", unit_tests),
     ("fuzz", || {
-        // In the profile of the package: what it shares with that is built once.
-        let program = ["run", "--quiet", "--profile=guest", "--package=pulsefield-fuzz"];
-        check(cargo().args(program).args(["--", "--commands=200000"]))
+        build_optimised()?;
+        check(Command::new(optimised("pulsefield-fuzz")).arg("--commands=200000"))
     }),
     ("docs", || {
         let scope = ["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"];

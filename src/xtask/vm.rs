@@ -177,11 +177,30 @@ struct Payload {
 impl Payload {
     /// Both in the `guest` profile: optimised, with assertions on.
     fn build() -> Result<Self> {
-        packages::install(packages::BUILD)?;
-        run_command(cargo().args(["build", "--profile=guest", "--package=pulsefield-guest"]))?;
-        let program = target().join("guest/pulsefield-guest");
-        Ok(Self { package: dist::package("guest")?, program })
+        build_optimised()?;
+        let program = optimised("pulsefield-guest");
+        Ok(Self { package: dist::assemble(PROFILE)?, program })
     }
+}
+
+/// The profile of what is tested as it is shipped.
+const PROFILE: &str = "guest";
+
+/// Builds all that is tested in that profile at once: built one after the other, each program would
+/// want other features of what they share, and have it built anew.
+///
+/// # Errors
+/// When something does not build.
+pub(crate) fn build_optimised() -> Result<()> {
+    packages::install(packages::BUILD)?;
+    let programs = ["pulsefield", "pulsefield-guest", "pulsefield-fuzz"];
+    let programs = programs.map(|program| format!("--package={program}"));
+    run_command(cargo().args(["build", "--profile", PROFILE]).args(programs))
+}
+
+/// Where [`build_optimised`] puts a program.
+pub(crate) fn optimised(program: &str) -> PathBuf {
+    target().join(PROFILE).join(program)
 }
 
 fn folder(name: &str) -> PathBuf {

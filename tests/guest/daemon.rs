@@ -94,11 +94,12 @@ pub fn complaints() -> Result<Vec<String>> {
 pub struct Incumbent;
 
 impl Incumbent {
-    /// Starts it and waits until it owns the bus name.
+    /// Stops ours, which has the bus name, starts it and waits until it owns that.
     ///
     /// # Errors
     /// It did not start.
     pub fn start() -> Result<Self> {
+        stop()?;
         let unit = format!("--unit={INCUMBENT}");
         run("systemd-run", [&unit, "--collect", "--quiet", "/usr/bin/tcmu-runner"]).output()?;
         let incumbent = Self;

@@ -8,8 +8,8 @@ use clap::Args;
 /// How many guests run side by side.
 #[derive(Args)]
 pub(crate) struct Abreast {
-    /// How many guests run side by side; by default one with `vm`, and otherwise one for each
-    /// processor, as far as memory goes.
+    /// How many guests run side by side; by default one with `vm`, and otherwise one for each two
+    /// processors, as far as memory goes.
     #[arg(long = "jobs", short = 'j', value_name = "N")]
     wanted: Option<usize>,
 }
@@ -20,13 +20,14 @@ impl Abreast {
         self.wanted.unwrap_or(default)
     }
 
-    /// What was asked for, or else as many as this machine carries: one for each processor, since a
-    /// guest has two and waits half of its time; but no more than fit into memory.
+    /// What was asked for, or else as many as this machine carries: one for each two processors, since
+    /// a guest has two and keeps them busy (two guests on two processors took as long as one after the
+    /// other); but no more than fit into memory.
     pub(crate) fn or_what_fits(&self) -> usize {
         self.wanted.unwrap_or_else(|| {
             let processors = thread::available_parallelism().map_or(1, usize::from);
             let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-            processors.min(guests_in(&memory)).max(1)
+            (processors / 2).min(guests_in(&memory)).max(1)
         })
     }
 }

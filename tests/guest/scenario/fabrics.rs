@@ -164,11 +164,7 @@ fn compare_with_others(report: &mut Report, ours: Kind) -> Result<()> {
         if kind == Kind::Pulsefield && ours != Kind::Pulsefield {
             continue;
         }
-        let incumbent = (kind == Kind::TcmuRunner).then(|| {
-            daemon::stop()?;
-            Incumbent::start()
-        });
-        let incumbent = incumbent.transpose()?;
+        let incumbent = (kind == Kind::TcmuRunner).then(Incumbent::start).transpose()?;
         report.step(format!("{COLLISIONS} collisions on {kind}"));
         let backstore = Backstore::new(kind, "collide", "64M");
         backstore.create()?;
