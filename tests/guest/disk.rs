@@ -230,6 +230,17 @@ impl Device {
         self.must(&cdb::write_16(lba, 1), Data::Out(block))
     }
 
+    /// MAXIMUM COMPARE AND WRITE LENGTH of the Block Limits page (SBC-4), in blocks; 0 says that there is
+    /// no such command.
+    ///
+    /// # Errors
+    /// INQUIRY failed.
+    pub fn compare_and_write_length(&self) -> Result<u8> {
+        let mut page = [0; 255];
+        self.must(&cdb::inquiry_vpd(0xb0), Data::In(&mut page))?;
+        Ok(page[5])
+    }
+
     /// COMPARE AND WRITE of one block.
     ///
     /// # Errors

@@ -5,9 +5,10 @@
 //! is not shared by its checker. From the bottom up:
 //!
 //! - `sg`, `sense`, `reply`, `cdb`, `disk`: an initiator's commands and their answers;
-//! - `command`, `targetcli`, `configfs`, `examples`, `persist`, `daemon`, `processes`, `kernel_log`: the system;
+//! - `command`, `targetcli`, `configfs`, `examples`, `persist`, `daemon`, `fault`, `processes`, `kernel_log`: the system;
 //! - `backstore`, `fabric`: what is exported, and over what;
-//! - `tally`, `increment`, `race`, `collision`, `latency`, `load`, `suite`: what is measured and judged;
+//! - `vmfs`: what hosts write;
+//! - `tally`, `increment`, `race`, `hammer`, `collision`, `latency`, `load`, `suite`: what is measured and judged;
 //! - `report`, `table`: what is told;
 //! - `scenario`: the order in which all that happens.
 
@@ -21,6 +22,8 @@ pub mod daemon;
 pub mod disk;
 pub mod examples;
 pub mod fabric;
+pub mod fault;
+pub mod hammer;
 pub mod increment;
 pub mod kernel_log;
 pub mod latency;
@@ -38,4 +41,5 @@ pub mod suite;
 pub mod table;
 pub mod tally;
 pub mod targetcli;
+pub mod vmfs;
 pub mod wait;

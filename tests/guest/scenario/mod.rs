@@ -10,6 +10,7 @@ mod conformance;
 mod demo;
 mod examples;
 mod fabrics;
+mod faults;
 mod removal;
 mod reservations;
 mod restart;
@@ -47,6 +48,8 @@ pub enum Scenario {
     Reservations,
     /// Units that change under their initiators.
     Changes,
+    /// Every fault of the catalogue, armed and seen.
+    Faults,
 }
 
 impl Scenario {
@@ -78,6 +81,7 @@ impl Scenario {
             Self::Block => block::run(report)?,
             Self::Reservations => reservations::run(report)?,
             Self::Changes => changes::run(report)?,
+            Self::Faults => faults::run(report)?,
         }
         report.none("tasks stuck in the kernel", &processes::stuck()?);
         report.none("UIO devices left behind", &configfs::user_devices()?);
