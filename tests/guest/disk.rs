@@ -137,6 +137,15 @@ impl Disk {
         Ok(state.trim().to_owned())
     }
 
+    /// How long the initiator's disk driver waits for a command before it aborts it.
+    ///
+    /// # Errors
+    /// sysfs refused.
+    pub fn set_time_out(&self, time_out: Duration) -> Result<()> {
+        let seconds = time_out.as_secs().to_string();
+        fs::write(self.sysfs.join("timeout"), seconds).context("setting its time-out")
+    }
+
     /// Makes the initiator forget it.
     ///
     /// # Errors

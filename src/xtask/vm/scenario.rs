@@ -36,6 +36,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("bad-input", "commands and configurations that are wrong", 12),
     scenario("reservations", "SCSI-2 and persistent reservations from four fabrics", 20),
     scenario("faults", "every fault of the catalogue, as initiators see it", 20),
+    scenario("incidents", "the plans of faults that ship, and what they promise", 20),
     scenario("changes", "paths, size, modes, medium and space changing under initiators", 12),
     scenario("tools", "sg3_utils, mkfs and fstrim, EXTENDED COPY", 10),
     scenario("examples", "targetcli-examples as they stand", 8),

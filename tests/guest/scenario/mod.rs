@@ -11,6 +11,7 @@ mod demo;
 mod examples;
 mod fabrics;
 mod faults;
+mod incidents;
 mod removal;
 mod reservations;
 mod restart;
@@ -50,6 +51,8 @@ pub enum Scenario {
     Changes,
     /// Every fault of the catalogue, armed and seen.
     Faults,
+    /// The plans of faults that ship, and what they promise.
+    Incidents,
 }
 
 impl Scenario {
@@ -82,6 +85,7 @@ impl Scenario {
             Self::Reservations => reservations::run(report)?,
             Self::Changes => changes::run(report)?,
             Self::Faults => faults::run(report)?,
+            Self::Incidents => incidents::run(report)?,
         }
         report.none("tasks stuck in the kernel", &processes::stuck()?);
         report.none("UIO devices left behind", &configfs::user_devices()?);
