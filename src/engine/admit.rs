@@ -87,14 +87,14 @@ fn examine(
             let Some(range) = transfer_range(unit, read.extent)? else {
                 return Ok(Admission::End(Outcome::NO_DATA));
             };
-            Ok(claiming(unit, &command, Exec::Read(Read::new(range)), range, Access::Shared))
+            Ok(claiming(unit, &command, Exec::Read(Read::new(range)), range, Access::Shared, data))
         }
         Command::Write(write) => {
             let Some(range) = transfer_range(unit, write.extent)? else {
                 return Ok(Admission::End(Outcome::GOOD));
             };
             let exec = Exec::Write(Write::new(range, write.fua));
-            Ok(claiming(unit, &command, exec, range, Access::Exclusive))
+            Ok(claiming(unit, &command, exec, range, Access::Exclusive, data))
         }
         Command::WriteAndVerify(write) => {
             let Some(range) = transfer_range(unit, write.extent)? else {
@@ -102,34 +102,34 @@ fn examine(
             };
             let verify = Verify::new(range, write.byte_check, piece_blocks(unit));
             let exec = Exec::Write(Write::then_verify(range, verify));
-            Ok(claiming(unit, &command, exec, range, Access::Exclusive))
+            Ok(claiming(unit, &command, exec, range, Access::Exclusive, data))
         }
         Command::WriteAtomic(write) => {
             let Some(range) = transfer_range(unit, write.extent)? else {
                 return Ok(Admission::End(Outcome::GOOD));
             };
             let exec = Exec::Write(Write::all_or_nothing(range, write.fua));
-            Ok(claiming(unit, &command, exec, range, Access::Exclusive))
+            Ok(claiming(unit, &command, exec, range, Access::Exclusive, data))
         }
         Command::OrWrite(or_write) => {
             let Some(range) = transfer_range(unit, or_write.extent)? else {
                 return Ok(Admission::End(Outcome::GOOD));
             };
             let exec = Exec::OrWrite(OrWrite::new(range, or_write.fua, piece_blocks(unit)));
-            Ok(claiming(unit, &command, exec, range, Access::Exclusive))
+            Ok(claiming(unit, &command, exec, range, Access::Exclusive, data))
         }
         Command::PreFetch(pre_fetch) => {
             let range = unit.range_to_end(pre_fetch.extent)?;
             let (range, _) = range.split_first(unit.blocks_in(limits::PRE_FETCH_BYTES_MAX));
             let exec = Exec::Verify(Verify::new(range, ByteCheck::None, piece_blocks(unit)));
-            Ok(claiming(unit, &command, exec, range, Access::Shared))
+            Ok(claiming(unit, &command, exec, range, Access::Shared, data))
         }
         Command::Verify(verify) => {
             let Some(range) = transfer_range(unit, verify.extent)? else {
                 return Ok(Admission::End(Outcome::NO_DATA));
             };
             let exec = Exec::Verify(Verify::new(range, verify.byte_check, piece_blocks(unit)));
-            Ok(claiming(unit, &command, exec, range, Access::Shared))
+            Ok(claiming(unit, &command, exec, range, Access::Shared, data))
         }
         Command::CompareAndWrite(compare_and_write) => {
             let max = unit.config.compare_and_write_blocks_max.get();
@@ -140,7 +140,7 @@ fn examine(
                 return Ok(Admission::End(Outcome::GOOD));
             };
             let exec = Exec::CompareAndWrite(CompareAndWrite::new(range, compare_and_write.fua));
-            Ok(claiming(unit, &command, exec, range, Access::Exclusive))
+            Ok(claiming(unit, &command, exec, range, Access::Exclusive, data))
         }
         Command::WriteSame(write_same) => {
             if write_same.anchor {
@@ -151,14 +151,14 @@ fn examine(
             }
             let range = write_same_range(unit, write_same.extent)?;
             let exec = WriteSame::new(range, write_same.unmap, write_same.no_data_out);
-            Ok(claiming(unit, &command, Exec::WriteSame(exec), range, Access::Exclusive))
+            Ok(claiming(unit, &command, Exec::WriteSame(exec), range, Access::Exclusive, data))
         }
         Command::WriteLong(write_long) => {
             let Some(range) = unit.range_of(write_long.extent)? else {
                 return Ok(Admission::End(Outcome::NO_DATA));
             };
             let exec = Exec::WriteLong(range.start());
-            Ok(claiming(unit, &command, exec, range, Access::Exclusive))
+            Ok(claiming(unit, &command, exec, range, Access::Exclusive, data))
         }
         Command::Unmap(unmap) => {
             if unmap.anchor {
@@ -169,7 +169,7 @@ fn examine(
                 return Ok(Admission::End(Outcome::GOOD));
             };
             let exec = Exec::Unmap(Unmap::new(ranges));
-            Ok(claiming(unit, &command, exec, first, Access::Exclusive))
+            Ok(claiming(unit, &command, exec, first, Access::Exclusive, data))
         }
         Command::SynchronizeCache(synchronize_cache) => {
             unit.range_to_end(synchronize_cache.extent)?;
@@ -257,13 +257,16 @@ const fn changes_medium(command: &Command) -> bool {
 
 /// A command that waits for its blocks, then for its lane.
 fn claiming(
-    unit: &LogicalUnit,
+    unit: &mut LogicalUnit,
     command: &Command,
     exec: Exec,
     range: LbaRange,
     access: Access,
+    data: &Buffer,
 ) -> Admission {
-    let lane = lane_of(command, range, &unit.config.metadata);
+    let known = unit.bytes_in(range) <= limits::METADATA_BYTES_MAX
+        && unit.seen_metadata.look(command, range.start(), data);
+    let lane = lane_of(command, range, &unit.config.metadata, known);
     Admission::Run { exec, claim: Some((range, access)), lane }
 }
 

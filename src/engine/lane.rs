@@ -1,6 +1,6 @@
 //! Lanes: which of the commands that may run goes first.
 //!
-//! A pure function of command and configuration says which lane a command takes. Each lane starts
+//! A pure function of command, configuration and what is known of the blocks says which lane a command takes. Each lane starts
 //! its tasks in the order in which they became ready and has slots of its own, so bulk can never
 //! occupy what a heartbeat needs, and a storm of heartbeats never keeps bulk from its slots. Lanes
 //! reorder only tasks whose ranges do not overlap: a task enters its lane once its range lock is
@@ -44,13 +44,12 @@ impl Lane {
 }
 
 /// The lane of a command that touches `range`, where `metadata` are the blocks configured as VMFS
-/// metadata: COMPARE AND WRITE always, READ and WRITE if they stay inside one of those ranges.
-pub fn lane_of(command: &Command, range: LbaRange, metadata: &[LbaRange]) -> Lane {
-    let moves_metadata = || {
-        matches!(command, Command::Read(_) | Command::Write(_))
-            && metadata.iter().any(|known| known.contains(range))
-    };
-    if matches!(command, Command::CompareAndWrite(_)) || moves_metadata() {
+/// metadata: COMPARE AND WRITE always; READ and WRITE if they stay inside one of those ranges, or move
+/// what is `known` to be metadata.
+pub fn lane_of(command: &Command, range: LbaRange, metadata: &[LbaRange], known: bool) -> Lane {
+    let moves = matches!(command, Command::Read(_) | Command::Write(_));
+    let configured = || metadata.iter().any(|configured| configured.contains(range));
+    if matches!(command, Command::CompareAndWrite(_)) || (moves && (known || configured())) {
         Lane::Heartbeat
     } else {
         Lane::Bulk

@@ -35,6 +35,7 @@ mod readiness;
 mod retire;
 mod saved_state;
 mod scratch;
+mod seen_metadata;
 mod server;
 mod space;
 mod statistics;

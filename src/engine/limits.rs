@@ -108,6 +108,13 @@ pub const THRESHOLD_SET_BYTES: u32 = 1 << 20;
 /// Most LBA STATUS DESCRIPTORs returned by one GET LBA STATUS: each costs a question to the medium.
 pub const LBA_STATUS_DESCRIPTORS_MAX: usize = 64;
 
+/// Most bytes of a READ or WRITE that may take the heartbeat lane for what was seen in its first block:
+/// VMFS moves a lock or a heartbeat alone or with what it protects, a sector or a page of VMFS 6 at a time.
+pub const METADATA_BYTES_MAX: u64 = 4096;
+
+/// Places for blocks that were seen to hold VMFS metadata; of two that share a place the later is known.
+pub const SEEN_METADATA_MAX: usize = 1024;
+
 /// Unit attention conditions waiting to be reported; each kind at most once, so never exceeded.
 pub const UNIT_ATTENTIONS_MAX: usize = 6;
 
@@ -137,4 +144,5 @@ const _: () = {
     // What VPD page B0h advertises is a whole number of blocks of either length.
     assert!(TRANSFER_BYTES_MAX.is_multiple_of(4096) && WRITE_SAME_BYTES_MAX.is_multiple_of(4096));
     assert!((1 << 20) % UNMAP_GRANULARITY_BYTES == 0);
+    assert!(SEEN_METADATA_MAX.is_power_of_two());
 };

@@ -16,6 +16,7 @@ use crate::limits;
 use crate::marked_blocks::MarkedBlocks;
 use crate::readiness::Readiness;
 use crate::saved_state::SavedState;
+use crate::seen_metadata::SeenMetadata;
 use crate::space::Space;
 use crate::unit_attention::UnitAttentions;
 
@@ -42,6 +43,7 @@ pub(crate) struct LogicalUnit {
     /// What last did, if it did not get through.
     pub(crate) failed: Option<Operation>,
     pub(crate) marked: MarkedBlocks,
+    pub(crate) seen_metadata: SeenMetadata,
     pub(crate) space: Space,
     pub(crate) copies: Copies,
     /// The other units that copies may reach, as far as anybody asked; empty once that may have

@@ -25,6 +25,7 @@ use crate::range_lock::{Access, Holder, RangeLock};
 use crate::readiness::Readiness;
 use crate::saved_state::SavedState;
 use crate::scratch::Scratch;
+use crate::seen_metadata::SeenMetadata;
 use crate::space::Space;
 use crate::task::{Phase, Task, Tasks};
 use crate::unit_attention::{UnitAttention, UnitAttentions};
@@ -183,6 +184,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 background: None,
                 failed: None,
                 marked: MarkedBlocks::default(),
+                seen_metadata: SeenMetadata::default(),
                 copies: Copies::default(),
                 copy_peers: Vec::new(),
             },

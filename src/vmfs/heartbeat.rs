@@ -55,7 +55,7 @@ pub enum HeartbeatState {
 }
 
 impl HeartbeatState {
-    const fn decode(magic: u32) -> Option<Self> {
+    pub(crate) const fn decode(magic: u32) -> Option<Self> {
         match magic {
             0xabcd_ef01 => Some(Self::Clear),
             0xabcd_ef02 => Some(Self::InUse),

@@ -35,6 +35,13 @@ impl Object {
         heartbeat().or_else(|| DiskLock::decode(sector).map(Self::Lock))
     }
 
+    /// Whether a sector that begins with these bytes may be one of these objects: its magic. Cheap enough
+    /// to be asked of every sector that goes by.
+    pub const fn has_magic(first: [u8; 4]) -> bool {
+        let magic = u32::from_le_bytes(first);
+        HeartbeatState::decode(magic).is_some() || LockKind::decode(magic).is_some()
+    }
+
     /// The host that owns it, if one alone does: nobody owns a clear heartbeat, a free lock, or one
     /// that several hosts share.
     pub const fn owner(&self) -> Option<HostUuid> {
@@ -56,5 +63,16 @@ mod tests {
         assert_eq!(Object::decode(&[0xff; 4096]), None);
         // The magic of a heartbeat, and no more.
         assert_eq!(Object::decode(&[0x02, 0xef, 0xcd, 0xab]), None);
+    }
+
+    #[test]
+    fn magics_of_heartbeats_and_locks() {
+        for magic in [0xabcd_ef01_u32, 0xabcd_ef03, 0x10c0_0001, 0x10c0_0009] {
+            assert!(Object::has_magic(magic.to_le_bytes()), "{magic:#x}");
+            assert!(!Object::has_magic(magic.to_be_bytes()), "{magic:#x}, the other way round");
+        }
+        for other in [0, u32::MAX, 0xabcd_ef04, 0x10c0_000a] {
+            assert!(!Object::has_magic(other.to_le_bytes()), "{other:#x}");
+        }
     }
 }

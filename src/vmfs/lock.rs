@@ -96,7 +96,7 @@ pub enum LockKind {
 }
 
 impl LockKind {
-    const fn decode(magic: u32) -> Option<Self> {
+    pub(crate) const fn decode(magic: u32) -> Option<Self> {
         match magic {
             0x10c0_0001 => Some(Self::FileDescriptor),
             0x10c0_0002 => Some(Self::FileBlockCluster),

@@ -63,7 +63,7 @@ const HOUSE: &[Room] = &[
     room("vmfs", &[], Only(&[])),
     room("settings", &["units"], Only(&["serde", "strsim", "toml"])),
     // Floor 2: the device server.
-    room("engine", &["units", "data", "scsi", "backstore"], Only(&[])),
+    room("engine", &["units", "data", "scsi", "backstore", "vmfs"], Only(&[])),
     // Beside the house: handlers know only the trait and what it speaks in.
     room("ram", HANDLER, Only(&["nix"])),
     room("block", HANDLER, Only(&["nix"])),

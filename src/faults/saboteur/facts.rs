@@ -80,7 +80,9 @@ impl Facts {
         }
         let lane = match blocks.runs() {
             [] => Lane::Bulk,
-            [run, ..] => lane_of(&command, *run, metadata),
+            // Not by what was seen before it: a plan must do the same whenever it is armed. Rules that
+            // are about metadata wherever it is choose by payload.
+            [run, ..] => lane_of(&command, *run, metadata, false),
         };
         let opcode = cdb.opcode()?;
         Some(Self { opcode, command, blocks, lane, block_length: geometry.block_length })

@@ -1,4 +1,5 @@
 use pulsefield_backstore::Op;
+use pulsefield_data::Buffer;
 use pulsefield_units::BlockCount;
 
 use crate::testing::{World, cdb, filled, none, out, range, room};
@@ -96,6 +97,44 @@ fn metadata_takes_the_heartbeat_lane() {
         world.finish_all();
         assert_eq!(world.answer(tag).lane, Some(lane));
     }
+}
+
+/// A block that begins as a lock of VMFS does.
+fn lock() -> Vec<u8> {
+    let mut block = filled(0, 1);
+    block[..4].copy_from_slice(&0x10c0_0001_u32.to_le_bytes());
+    block
+}
+
+fn lane_of(world: &mut World, command: &[u8], data: Buffer) -> Lane {
+    let tag = world.send(command, data);
+    world.finish_all();
+    world.answer(tag).lane.expect("it touched the medium")
+}
+
+#[test]
+fn metadata_is_known_by_what_is_written() {
+    let mut world = world();
+    let read = cdb::read(5000, 8);
+    assert_eq!(lane_of(&mut world, &read, room(4096)), Lane::Bulk);
+    assert_eq!(lane_of(&mut world, &cdb::write(5000, 1), out(&lock())), Lane::Heartbeat);
+    assert_eq!(lane_of(&mut world, &read, room(4096)), Lane::Heartbeat);
+    // A page at most, and from that block on.
+    assert_eq!(lane_of(&mut world, &cdb::read(5000, 9), room(4608)), Lane::Bulk);
+    assert_eq!(lane_of(&mut world, &cdb::read(4999, 8), room(4096)), Lane::Bulk);
+    assert_eq!(lane_of(&mut world, &cdb::write(5000, 1), out(&filled(7, 1))), Lane::Bulk);
+    assert_eq!(lane_of(&mut world, &read, room(4096)), Lane::Bulk);
+}
+
+#[test]
+fn a_lock_is_known_once_it_was_compared() {
+    let mut world = world();
+    let data = [lock(), lock()].concat();
+    assert_eq!(lane_of(&mut world, &cdb::compare_and_write(5000, 1), out(&data)), Lane::Heartbeat);
+    assert_eq!(lane_of(&mut world, &cdb::read(5000, 1), room(512)), Lane::Heartbeat);
+    let data = filled(1, 2);
+    assert_eq!(lane_of(&mut world, &cdb::compare_and_write(6000, 1), out(&data)), Lane::Heartbeat);
+    assert_eq!(lane_of(&mut world, &cdb::read(6000, 1), room(512)), Lane::Bulk);
 }
 
 #[test]
