@@ -1,13 +1,14 @@
 //! `cargo xtask vm`: scenarios in a guest with a real LIO kernel.
 //!
 //! Build machines have no target core, no configfs and often no modules at all; a small Debian under
-//! QEMU has everything. `image` builds it once, `machine` boots it, `scenario` says what runs inside,
-//! for how long, and what came back.
+//! QEMU has everything. `image` builds it once, `standby` boots it once, `machine` goes on from there,
+//! `scenario` says what runs inside, for how long, and what came back.
 
 mod abreast;
 mod image;
 mod machine;
 mod scenario;
+mod standby;
 
 use std::fs;
 use std::path::{Path, PathBuf};

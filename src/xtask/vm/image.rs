@@ -1,8 +1,8 @@
-//! The guest's disk, kernel and initrd, built from Debian packages and cached by content.
+//! The guest's disk, kernel, initrd and memory, built from Debian packages and cached by content.
 //!
 //! The recipe is the folder `guest` beside this crate's sources: the package list, an overlay of files,
 //! a last hook, and which units that hook enables. Its hash, together with the month (so that point releases and kernels arrive), names
-//! the image. Packages come from wherever this machine's apt gets its own.
+//! the image. When the disk is made, the guest is booted once, and its memory kept (`standby`). Packages come from wherever this machine's apt gets its own.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use super::{machine, standby};
 use crate::packages;
 use crate::workshop::{cache, output, run};
 
@@ -20,7 +21,7 @@ const RELEASE: &str = "bookworm";
 /// Room for the packages and for a scenario's medium files; the file is sparse.
 const DISK_SIZE: &str = "6G";
 
-/// A guest that can be booted. Never written to: each boot has its own overlay.
+/// A guest that has booted and stands by. Never written to: each run has its own overlay.
 pub(super) struct Image {
     folder: PathBuf,
 }
@@ -57,6 +58,11 @@ impl Image {
         self.folder.join("initrd.img")
     }
 
+    /// What the guest had in memory and in its devices when the disk was as it is.
+    pub(super) fn memory(&self) -> PathBuf {
+        self.folder.join("memory")
+    }
+
     /// Builds in a folder beside the final one and renames it, so that a folder that exists is whole.
     fn build(&self) -> Result<()> {
         println!("building the guest in {} (about two minutes)", self.folder.display());
@@ -71,6 +77,7 @@ impl Image {
         bootstrap(&workplace, &tree)?;
         make_disk(&workplace, &tree)?;
         fs::remove_file(&tree)?;
+        standby::make(&Self { folder: workplace.clone() })?;
         fs::rename(&workplace, &self.folder)?;
         println!("the guest is built, {:.0} s", started.elapsed().as_secs_f64());
         Ok(())
@@ -81,13 +88,17 @@ fn recipe() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("guest")
 }
 
-/// The hash of the recipe and of this file, and the month. A hash that another Rust release computes otherwise costs one build.
+/// The hash of the recipe, of the code that follows it and of the machine it is for, and the month. A
+/// hash that another Rust release computes otherwise costs one build.
 fn key() -> Result<String> {
     let mut files = Vec::new();
     list_files(&recipe(), &mut files)?;
     files.sort();
     let mut hasher = DefaultHasher::new();
-    include_str!("image.rs").hash(&mut hasher);
+    for code in [include_str!("image.rs"), include_str!("machine.rs"), include_str!("standby.rs")] {
+        code.hash(&mut hasher);
+    }
+    machine::identity()?.hash(&mut hasher);
     for file in files {
         file.strip_prefix(recipe())?.hash(&mut hasher);
         fs::read(&file)?.hash(&mut hasher);

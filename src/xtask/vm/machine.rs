@@ -1,27 +1,33 @@
-//! One QEMU process: boots the image, passes a folder through, ends when the guest powers off.
+//! One QEMU process: goes on with a guest that stands by, passes a folder through, ends when the guest
+//! powers off.
 //!
 //! Software emulation is the default. A `/dev/kvm` may open, answer every ioctl and still never run the
 //! guest past the boot ROM, so its existence proves nothing; `PULSEFIELD_KVM=1` asks for it.
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
+use std::fs;
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
 use super::image::Image;
-use crate::workshop::run;
+use crate::workshop::{output, run};
 
-/// From power-on to the first sign of life; 15 s is usual on an idle machine.
-const BOOT_TIMEOUT: Duration = Duration::from_secs(180);
+/// From the start of QEMU to the first sign of life; 3 s are usual on an idle machine.
+const START_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// The port on which a scenario's output comes back line by line. The console stays the kernel's.
+/// The port on which the guest hears what to do, and a scenario's output comes back line by line. The
+/// console stays the kernel's.
 const PROGRESS_PORT: &str = "pulsefield.progress";
+
+const QEMU: &str = "qemu-system-x86_64";
+pub(super) const NO_QEMU: &str = "cannot start qemu-system-x86_64";
 
 /// How a run ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,34 +35,32 @@ pub(super) enum End {
     /// QEMU is gone: the guest powered off, or its kernel panicked.
     PoweredOff,
     /// The guest never said a word.
-    NeverBooted,
+    NeverStarted,
     /// It was still running when its time was up, and was killed.
     TimedOut,
 }
 
-/// Boots the guest, passes every line of progress to `progress`, and waits for power-off.
+/// Lets the guest go on, passes every line of progress to `progress`, and waits for power-off.
 ///
 /// `timeout` counts from the first line. The console is written to `console`.
 ///
 /// # Errors
 /// When QEMU cannot be started or itself ends with a failure.
-pub(super) fn boot(
+pub(super) fn run_scenario(
     image: &Image,
     share: &Path,
     console: &Path,
     timeout: Duration,
     mut progress: impl FnMut(&str),
 ) -> Result<End> {
-    let mut command = qemu(image, share, "pulsefield.scenario");
+    let mut command = resumed(image, share);
     command.args(["-display", "none", "-monitor", "none", "-serial"]);
     command.arg(joined("file:", console));
-    command.args(["-device", "virtio-serial-pci", "-chardev", "stdio,id=progress,signal=off"]);
-    command.args(["-device", &format!("virtserialport,chardev=progress,name={PROGRESS_PORT}")]);
-    // An end of file on its input would close the port; so the input stays open and silent.
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().context("cannot start qemu-system-x86_64")?;
-    let input = child.stdin.take();
+    let mut child = with_progress(&mut command).spawn().context(NO_QEMU)?;
+    // An end of file on its input would close the port; so the input stays open.
+    let mut input = child.stdin.take().expect("the input is piped");
     let output = child.stdout.take().expect("the output is piped");
+    input.write_all(order("run")?.as_bytes()).context("cannot tell the guest what to do")?;
 
     let (sender, lines) = mpsc::channel();
     let reader = thread::spawn(move || read_lines(output, &sender));
@@ -74,34 +78,87 @@ pub(super) fn boot(
     Ok(end)
 }
 
-/// Boots the guest with its console on this terminal; Ctrl-A X ends it.
+/// Lets the guest go on with a shell on this terminal; Ctrl-A X ends it.
 ///
 /// # Errors
 /// When QEMU cannot be started or ends with a failure.
 pub(super) fn interactive(image: &Image, share: &Path) -> Result<()> {
-    run(qemu(image, share, "").args(["-display", "none", "-serial", "mon:stdio"]))
+    let orders = share.join("order");
+    fs::write(&orders, order("shell")?)?;
+    let mut command = resumed(image, share);
+    command.args(["-display", "none", "-serial", "mon:stdio", "-chardev"]);
+    command.arg(joined("file,id=progress,path=/dev/null,input-path=", &orders));
+    run(&mut command)
 }
 
-fn qemu(image: &Image, share: &Path, word: &str) -> Command {
-    let (accelerator, processor) =
-        if env::var_os("PULSEFIELD_KVM").is_some_and(|asked| asked == "1") {
-            ("q35,accel=kvm", "host")
-        } else {
-            ("q35,accel=tcg", "max")
-        };
-    let mut command = Command::new("qemu-system-x86_64");
+/// What the guest waits for: the time, which it cannot know, and what to do.
+fn order(what: &str) -> Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("a clock before 1970")?;
+    Ok(format!("{} {what}\n", now.as_secs_f64()))
+}
+
+/// QEMU with a guest that stands by.
+fn resumed(image: &Image, share: &Path) -> Command {
+    let mut command = machine(image, share, "snapshot=on");
+    command.arg("-incoming").arg(format!("exec:cat {}", quoted(&image.memory())));
+    command
+}
+
+/// QEMU with a guest that is switched on, and writes to its disk.
+pub(super) fn fresh(image: &Image, share: &Path) -> Command {
+    let mut command = machine(image, share, "snapshot=off");
+    command.args(["-display", "none", "-monitor", "none", "-serial", "null"]);
+    with_progress(&mut command);
+    command
+}
+
+/// The progress port is QEMU's standard input and output.
+fn with_progress(command: &mut Command) -> &mut Command {
+    command.args(["-chardev", "stdio,id=progress,signal=off"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped())
+}
+
+/// Which machine [`machine`] makes, by all that is not in this file: memory fits no other.
+///
+/// # Errors
+/// When QEMU does not say its version.
+pub(super) fn identity() -> Result<String> {
+    let version = output(Command::new(QEMU).arg("--version"))?;
+    Ok(format!("{version} {:?}", accelerator()))
+}
+
+/// QEMU's options for the accelerator and the processor.
+fn accelerator() -> [&'static str; 2] {
+    if env::var_os("PULSEFIELD_KVM").is_some_and(|asked| asked == "1") {
+        ["q35,accel=kvm", "host"]
+    } else {
+        ["q35,accel=tcg", "max"]
+    }
+}
+
+fn machine(image: &Image, share: &Path, disk: &str) -> Command {
+    let [accelerator, processor] = accelerator();
+    let mut command = Command::new(QEMU);
     command.args(["-machine", accelerator, "-cpu", processor, "-smp", "2", "-m", "4G"]);
     command.args(["-nodefaults", "-no-user-config", "-no-reboot"]);
     command.arg("-kernel").arg(image.kernel());
     command.arg("-initrd").arg(image.initrd());
     // A panic powers off at once, and an oops is a panic: no scenario can pass on a broken kernel.
-    command.arg("-append").arg(format!(
-        "root=/dev/vda rw console=ttyS0 quiet mitigations=off fsck.mode=skip panic=-1 oops=panic {word}"
-    ));
-    command.arg("-drive").arg(joined("if=virtio,format=raw,snapshot=on,file=", &image.disk()));
+    command.args([
+        "-append",
+        "root=/dev/vda rw console=ttyS0 quiet mitigations=off fsck.mode=skip panic=-1 oops=panic \
+         systemd.getty_auto=no",
+    ]);
+    command.arg("-drive").arg(joined(&format!("if=virtio,format=raw,{disk},file="), &image.disk()));
     command.arg("-virtfs").arg(joined("local,mount_tag=host,security_model=none,path=", share));
-    command.args(["-device", "virtio-rng-pci"]);
+    command.args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]);
+    command.args(["-device", &format!("virtserialport,chardev=progress,name={PROGRESS_PORT}")]);
     command
+}
+
+/// A path as a shell takes it.
+pub(super) fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 fn joined(prefix: &str, path: &Path) -> OsString {
@@ -124,20 +181,20 @@ fn read_lines(output: ChildStdout, sender: &Sender<String>) {
 
 /// Waits for the output's end, which is QEMU's end.
 fn follow(lines: &Receiver<String>, timeout: Duration, progress: &mut impl FnMut(&str)) -> End {
-    let mut booted = false;
-    let mut deadline = Instant::now() + BOOT_TIMEOUT;
+    let mut started = false;
+    let mut deadline = Instant::now() + START_TIMEOUT;
     loop {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
-                if !booted {
-                    booted = true;
+                if !started {
+                    started = true;
                     deadline = Instant::now() + timeout;
                 }
                 progress(&line);
             }
-            Err(RecvTimeoutError::Disconnected) if booted => return End::PoweredOff,
-            Err(RecvTimeoutError::Timeout) if booted => return End::TimedOut,
-            Err(_) => return End::NeverBooted,
+            Err(RecvTimeoutError::Disconnected) if started => return End::PoweredOff,
+            Err(RecvTimeoutError::Timeout) if started => return End::TimedOut,
+            Err(_) => return End::NeverStarted,
         }
     }
 }
@@ -169,9 +226,17 @@ mod tests {
     }
 
     #[test]
-    fn an_end_without_a_word_is_no_boot() {
+    fn a_path_survives_the_shell() {
+        let path = Path::new("/tmp/it's here");
+        let mut shell = Command::new("sh");
+        let said = output(shell.args(["-c", &format!("printf %s {}", quoted(path))])).unwrap();
+        assert_eq!(Path::new(&said), path);
+    }
+
+    #[test]
+    fn an_end_without_a_word_is_no_start() {
         let (sender, lines) = mpsc::channel();
         drop(sender);
-        assert_eq!(follow_for(&lines, Duration::ZERO).0, End::NeverBooted);
+        assert_eq!(follow_for(&lines, Duration::ZERO).0, End::NeverStarted);
     }
 }

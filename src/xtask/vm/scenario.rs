@@ -70,7 +70,7 @@ impl Scenario {
         })
     }
 
-    /// Boots a guest on `share` and runs this scenario in it, printing its lines, each after `label`,
+    /// Starts a guest on `share` and runs this scenario in it, printing its lines, each after `label`,
     /// as they come.
     ///
     /// # Errors
@@ -88,19 +88,13 @@ impl Scenario {
         write_executable(&share.join("run"), &program)?;
         let results = share.join("results");
 
-        println!("{name}: booting ({about})");
+        println!("{name}: {about}");
         let started = Instant::now();
-        let end =
-            machine::boot(
-                image,
-                share,
-                &results.join("console.log"),
-                *timeout,
-                |line| match label {
-                    "" => println!("  {line}"),
-                    label => println!("{label:11} {line}"),
-                },
-            )?;
+        let console = results.join("console.log");
+        let end = machine::run_scenario(image, share, &console, *timeout, |line| match label {
+            "" => println!("  {line}"),
+            label => println!("{label:11} {line}"),
+        })?;
 
         let tally = self.verdict(&end, &results).unwrap_or_else(|error| {
             println!("{name}: {error:#}");
@@ -119,7 +113,7 @@ impl Scenario {
 
     fn verdict(&self, end: &End, results: &Path) -> Result<Tally> {
         match end {
-            End::NeverBooted => bail!("the guest did not boot"),
+            End::NeverStarted => bail!("the guest did not go on"),
             End::TimedOut => {
                 bail!("not done after {} minutes: killed", self.timeout.as_secs() / 60)
             }
