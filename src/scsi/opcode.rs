@@ -133,7 +133,7 @@ pub fn parse_supported(
     if !rows.iter().any(|row| supported(row.opcode, row.service_action)) {
         return Err(Sense::invalid_opcode());
     }
-    let row = find(cdb)?;
+    let row = find(rows, cdb)?;
     if !supported(row.opcode, row.service_action) {
         return Err(invalid_service_action(row.opcode));
     }
@@ -163,18 +163,34 @@ pub fn cdb_length(opcode: u8) -> Option<usize> {
 
 /// T10's name of the command, whoever executes it, for a log; `None` if it is unknown.
 pub fn name_of(cdb: &Cdb) -> Option<&'static str> {
-    find(cdb).ok().map(|row| row.name)
+    find(cdb.opcode().map(rows)?, cdb).ok().map(|row| row.name)
 }
 
 /// The rows of an operation code: none if it is unknown, several if it has service actions.
 pub(crate) fn rows(opcode: u8) -> &'static [OperationCode] {
-    let from = TABLE.partition_point(|row| row.opcode < opcode);
-    let to = TABLE.partition_point(|row| row.opcode <= opcode);
+    let [from, to] = ROWS.get(usize::from(opcode)).copied().unwrap_or_default();
     TABLE.get(from..to).unwrap_or_default()
 }
 
-fn find(cdb: &Cdb) -> Result<&'static OperationCode, Sense> {
-    let rows = cdb.opcode().map(rows).unwrap_or_default();
+/// Where the rows of each operation code begin and end in [`TABLE`]: every command looks there.
+// At compile time, where an overflow or a wrong index is an error.
+#[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+static ROWS: [[usize; 2]; 256] = {
+    let mut rows = [[0; 2]; 256];
+    let mut at = 0;
+    while at < TABLE.len() {
+        let [from, to] = &mut rows[TABLE[at].opcode as usize];
+        if *to == 0 {
+            *from = at;
+        }
+        at += 1;
+        *to = at;
+    }
+    rows
+};
+
+/// The one of an operation code's rows that a CDB is of.
+fn find(rows: &'static [OperationCode], cdb: &Cdb) -> Result<&'static OperationCode, Sense> {
     match rows {
         [] => Err(Sense::invalid_opcode()),
         [row] if row.service_action.is_none() => Ok(row),
