@@ -29,7 +29,8 @@ use crate::range_lock::{Access, Holder};
 use crate::server::DeviceServer;
 
 /// Who holds the blocks and the slot of a background operation; no task stands at that place.
-pub(crate) const HOLDER: Holder = Holder::MAX;
+pub(crate) const HOLDER: Holder = 4096;
+const _: () = assert!(HOLDER as usize == limits::TASKS_MAX, "tasks stand at all places below");
 /// What its ops are called; a task's ops have its place in the low half.
 pub(crate) const OP_TAG: OpTag = OpTag(u64::MAX);
 

@@ -73,7 +73,7 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     pub(crate) fn new() -> Self {
-        let queue = || Queue { ready: VecDeque::with_capacity(limits::TASKS_MAX), running: 0 };
+        let queue = || Queue { ready: VecDeque::new(), running: 0 };
         Self { heartbeat: queue(), bulk: queue(), burst: 0 }
     }
 

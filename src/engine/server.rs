@@ -17,7 +17,6 @@ use crate::exec::copy_op::CopyOp;
 use crate::exec::extended_copy::CopyParty;
 use crate::exec::{Context, Exec, Input, Step, set_target_port_groups};
 use crate::lane::{Lane, Lanes};
-use crate::limits;
 use crate::logical_unit::LogicalUnit;
 use crate::marked_blocks::{MarkedBlocks, heed};
 use crate::outcome::Outcome;
@@ -189,12 +188,13 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 copy_peers: Vec::new(),
             },
             tasks: Tasks::new(),
-            locks: RangeLock::with_capacity(limits::TASKS_MAX),
+            locks: RangeLock::default(),
             lanes: Lanes::new(),
-            answers: VecDeque::with_capacity(limits::TASKS_MAX),
+            // These grow to what was ever needed: filled in turn, all of them would be touched.
+            answers: VecDeque::new(),
             observer,
             idle_since: None,
-            submissions: VecDeque::with_capacity(limits::BULK_SLOTS + limits::HEARTBEAT_SLOTS),
+            submissions: VecDeque::new(),
             access_states: VecDeque::new(),
             copy_ops: VecDeque::new(),
             queries: Vec::new(),
