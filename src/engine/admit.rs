@@ -44,7 +44,7 @@ pub(crate) enum Admission {
     /// It has given the unit a background operation, and is over already.
     StartAndEnd(Outcome),
     /// It is a third-party copy.
-    Copy(ExtendedCopy),
+    Copy(Box<ExtendedCopy>),
     /// It is to be carried out, once it holds `claim`.
     Run { exec: Exec, claim: Option<(LbaRange, Access)>, lane: Lane },
 }
@@ -198,7 +198,7 @@ fn examine(
         }
         Command::ExtendedCopy(command) => {
             let copy = extended_copy::admit(unit, data, *command);
-            Ok(copy.map_or_else(Admission::End, Admission::Copy))
+            Ok(copy.map_or_else(Admission::End, |copy| Admission::Copy(Box::new(copy))))
         }
         Command::StartStopUnit(command) => Ok(match start_stop_unit::admit(unit, *command)? {
             Some(exec) => Admission::run(exec),

@@ -99,8 +99,8 @@ pub(crate) enum Exec {
     /// A SANITIZE or FORMAT UNIT with IMMED = 0, answered so if the background operation ends well.
     AwaitBackground(Outcome),
     CopyPart(copy_op::CopyPart),
-    /// Holds no slot and is carried on by `copy.rs`.
-    ExtendedCopy(extended_copy::ExtendedCopy),
+    /// Holds no slot and is carried on by `copy.rs`. Boxed, or every READ would be as large.
+    ExtendedCopy(Box<extended_copy::ExtendedCopy>),
     /// A command without a medium that waits for an answer from the world outside.
     Ask(Query, Command),
     /// A SET TARGET PORT GROUPS whose states are being changed.
