@@ -60,12 +60,15 @@ pub enum DataIn {
 
 /// A response ready to be written.
 #[derive(Clone, Copy)]
-struct Response {
+struct Response<'a> {
     status: u8,
-    sense: [u8; SENSE_BUFFERSIZE],
+    sense: Option<&'a [u8; SENSE_BUFFERSIZE]>,
     /// Set if the initiator is to be told how much Data-In there is.
     read_len: Option<u32>,
 }
+
+/// Sense data of a CHECK CONDITION that came without any.
+const NO_SENSE: [u8; SENSE_BUFFERSIZE] = [0; SENSE_BUFFERSIZE];
 
 /// The slot of a command that was read, in ring order.
 pub(crate) struct Slot {
@@ -79,7 +82,9 @@ pub(crate) struct Slot {
 pub(crate) struct Held {
     command: CommandRef,
     lease: Arc<Lease>,
-    response: Response,
+    status: u8,
+    sense: [u8; SENSE_BUFFERSIZE],
+    read_len: Option<u32>,
 }
 
 impl Ring {
@@ -98,9 +103,8 @@ impl Ring {
         let read_len = self.cut_short(token.command(), answer.data_in, &mut data);
         self.data_area.reclaim(data);
         let (command, lease) = token.redeem();
-        let sense = answer.sense.copied().unwrap_or([0; SENSE_BUFFERSIZE]);
-        let response = Response { status: answer.status, sense, read_len };
-        self.answer(Held { command, lease, response });
+        let response = Response { status: answer.status, sense: answer.sense, read_len };
+        self.answer(command, lease, response);
     }
 
     /// Shows all answers so far to the kernel. `true` if there were any: the caller must then ring
@@ -164,34 +168,40 @@ impl Ring {
     fn answer_lost(&mut self) {
         for (command, lease) in self.lost.take() {
             self.lost_count = self.lost_count.saturating_add(1);
-            let response = Response { status: CHECK_CONDITION, sense: LOST_SENSE, read_len: None };
-            self.answer(Held { command, lease, response });
+            let sense = Some(&LOST_SENSE);
+            self.answer(
+                command,
+                lease,
+                Response { status: CHECK_CONDITION, sense, read_len: None },
+            );
         }
     }
 
     fn retry_held(&mut self) {
         for _ in 0..self.held.len() {
-            if let Some(held) = self.held.pop_front() {
-                self.answer(held);
+            if let Some(Held { command, lease, status, sense, read_len }) = self.held.pop_front() {
+                self.answer(command, lease, Response { status, sense: Some(&sense), read_len });
             }
         }
     }
 
     /// Writes the response, or holds it while a buffer of the command is alive.
-    fn answer(&mut self, mut held: Held) {
+    fn answer(&mut self, command: CommandRef, mut lease: Arc<Lease>, response: Response<'_>) {
         // `get_mut` also orders the last holder's accesses to the data before the answer, which a
         // look at the count would not.
-        if Arc::get_mut(&mut held.lease).is_none() {
-            self.held.push_back(held);
+        if Arc::get_mut(&mut lease).is_none() {
+            let Response { status, sense, read_len } = response;
+            let sense = *sense.unwrap_or(&NO_SENSE);
+            self.held.push_back(Held { command, lease, status, sense, read_len });
             return;
         }
-        self.respond(held.command, &held.response);
-        self.leases.push(held.lease);
+        self.respond(command, response);
+        self.leases.push(lease);
     }
 
     /// Writes the response into the slot at the tail; or, if the kernel wants answers in order, into
     /// the command's own slot, which the tail passes when all before it are answered.
-    fn respond(&mut self, command: CommandRef, response: &Response) {
+    fn respond(&mut self, command: CommandRef, response: Response<'_>) {
         let slot = if self.features.out_of_order {
             self.slots.front_mut()
         } else {
@@ -210,7 +220,7 @@ impl Ring {
     }
 
     /// The kernel takes the command's id from the slot, whoever's slot it was. `len_op` must stay.
-    fn write_response(&self, offset: u32, cmd_id: u16, response: &Response) {
+    fn write_response(&self, offset: u32, cmd_id: u16, response: Response<'_>) {
         let start = self.region_offset(offset);
         let at = |member: usize| start.saturating_add(member);
         let uflags = if response.read_len.is_some() { UFLAG_READ_LEN } else { 0 };
@@ -221,7 +231,7 @@ impl Ring {
             self.mapping.write(at(RESPONSE_READ_LEN), &read_len);
         }
         if response.status == CHECK_CONDITION {
-            self.mapping.write(at(RESPONSE_SENSE), &response.sense);
+            self.mapping.write(at(RESPONSE_SENSE), response.sense.unwrap_or(&NO_SENSE));
         }
     }
 }

@@ -281,11 +281,14 @@ impl Ring {
         if request.iov_dif_cnt != 0 {
             return Err(Malformed::ProtectionInformation { count: request.iov_dif_cnt });
         }
-        let mapping = Arc::clone(&self.mapping);
+        let (mapping, data_area) = (&self.mapping, &mut self.data_area);
         let first = slot.start.saturating_add(COMMAND_IOV);
         let mut vectors = (first..).step_by(size_of::<Iovec>()).map(|at| mapping.read::<Iovec>(at));
-        let data = self.data_area.buffer(take(&mut vectors, request.iov_cnt), lease)?;
-        let mut data_in = self.data_area.buffer(take(&mut vectors, request.iov_bidi_cnt), lease)?;
+        let data = data_area.buffer(take(&mut vectors, request.iov_cnt), lease)?;
+        if request.iov_bidi_cnt == 0 {
+            return Ok((data, Buffer::empty()));
+        }
+        let mut data_in = data_area.buffer(take(&mut vectors, request.iov_bidi_cnt), lease)?;
         // The kernel returns all of it whatever the answer says (READ_LEN does not apply here), so
         // what nobody writes must not be another command's bytes.
         data_in.fill(0, data_in.len(), 0);

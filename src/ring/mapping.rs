@@ -63,6 +63,7 @@ impl Mapping {
     ///
     /// # Panics
     /// If it does not lie inside the region.
+    #[inline]
     pub(crate) fn read<T: FromBytes + IntoBytes>(&self, offset: usize) -> T {
         let mut value = T::new_zeroed();
         self.copy_out(offset, value.as_mut_bytes());
@@ -73,6 +74,7 @@ impl Mapping {
     ///
     /// # Panics
     /// If it does not fit into the region.
+    #[inline]
     pub(crate) fn write<T: IntoBytes + Immutable>(&self, offset: usize, value: &T) {
         self.copy_in(offset, value.as_bytes());
     }
@@ -81,6 +83,7 @@ impl Mapping {
     ///
     /// # Panics
     /// If they do not lie inside the region.
+    #[inline]
     pub(crate) fn copy_out(&self, offset: usize, into: &mut [u8]) {
         let mut from = self.span(offset, into.len()).as_ptr();
         let mut rest = into;
@@ -109,6 +112,7 @@ impl Mapping {
     ///
     /// # Panics
     /// If they do not lie inside the region.
+    #[inline]
     pub(crate) fn copy_in(&self, offset: usize, from: &[u8]) {
         let mut into = self.span(offset, from.len()).as_ptr();
         let mut rest = from;
@@ -155,6 +159,7 @@ impl Mapping {
     }
 
     /// A pointer to byte `offset`, good for `len` bytes.
+    #[inline]
     fn span(&self, offset: usize, len: usize) -> NonNull<u8> {
         let inside = offset.checked_add(len).is_some_and(|end| end <= self.len());
         assert!(inside, "bytes {offset}+{len} lie outside a region of {} bytes", self.len());
