@@ -22,6 +22,7 @@ use crate::outcome::Outcome;
 use crate::range_lock::{Access, Holder};
 use crate::server::{DeviceServer, Query};
 use crate::task::{Phase, Task};
+use crate::waiting::Waited;
 
 impl<T, O: Observer> DeviceServer<T, O> {
     /// Takes a part of a copy that concerns this unit. It is answered like a command, with `token`,
@@ -54,6 +55,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
             aborted: false,
             arrived: now,
             started: None,
+            since: now,
+            waited: Waited::default(),
         });
         match op.source() {
             Some(source) => self.claim_copy(now, at, source, range),

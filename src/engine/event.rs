@@ -5,6 +5,7 @@ use pulsefield_scsi::{Sense, Status};
 use pulsefield_units::{Cdb, Instant, LbaRange, TaskId};
 
 use crate::lane::Lane;
+use crate::waiting::Waited;
 
 /// One thing that happened to a task. Every task arrives once and retires once.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +82,12 @@ pub enum Event<'a> {
         arrived: Instant,
         /// When it was started, if it touched the medium: before that it waited.
         started: Option<Instant>,
+        /// What task management functions named it by, if it became a task and they did.
+        tag: Option<u16>,
+        /// For how long it waited, by what for.
+        waited: Waited,
+        /// The blocks that it claimed last, if any.
+        blocks: Option<LbaRange>,
     },
 }
 

@@ -101,7 +101,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
             self.submissions.push_back((at, Op::Provisioning { range: rest }, Buffer::empty()));
         } else if needed == 0 || self.unit.space.reserve(needed) {
             let task = self.tasks.task(at);
-            (task.gate, task.reserved) = (None, needed);
+            task.leave_gate(now);
+            task.reserved = needed;
             self.go(now, at);
         } else {
             self.retire(now, at, of_error(BackstoreError::NoSpace, Purpose::Writing));

@@ -44,6 +44,7 @@ mod task;
 mod testing;
 mod tmf;
 mod unit_attention;
+mod waiting;
 
 pub use background::Operation;
 pub use config::{AccessStateChange, Designators, Identity, LuConfig, PortGroup};
@@ -56,3 +57,4 @@ pub use saved_state::SavedState;
 pub use server::{Action, Answer, DeviceServer, Incoming, Query};
 pub use space::{PoolLimits, SpaceReport};
 pub use unit_attention::UnitAttention;
+pub use waiting::{Stage, Waited, Whereabouts};

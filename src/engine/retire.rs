@@ -9,13 +9,15 @@ use crate::outcome::Outcome;
 use crate::range_lock::Holder;
 use crate::server::{Answer, DeviceServer};
 use crate::task::Phase;
+use crate::waiting::Waited;
 
 impl<T, O: Observer> DeviceServer<T, O> {
     /// Ends a task: its answer goes out, its slot and its range go to those who wait.
     pub(crate) fn retire(&mut self, now: Instant, at: Holder, outcome: Outcome) {
         let claimed = self.tasks.task(at).claim.map(|(range, _)| range);
         self.release(now, at);
-        let task = self.tasks.remove(at);
+        let mut task = self.tasks.remove(at);
+        task.enter(task.phase, now);
         self.count(now, &task, claimed, outcome.status);
         match task.phase {
             Phase::Running => self.lanes.finish(task.lane),
@@ -41,6 +43,9 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 sense,
                 arrived: task.arrived,
                 started: task.started,
+                tag: task.tag,
+                waited: task.waited,
+                blocks: claimed,
             },
         );
         let (token, data) = (task.token, task.data);
@@ -58,9 +63,21 @@ impl<T, O: Observer> DeviceServer<T, O> {
         outcome: Outcome,
     ) {
         let Outcome { status, sense, data_in } = outcome;
-        let event =
-            Event::Retired { task, lane: None, opcode, status, sense, arrived: now, started: None };
-        self.observer.observe(now, &event);
+        self.observer.observe(
+            now,
+            &Event::Retired {
+                task,
+                lane: None,
+                opcode,
+                status,
+                sense,
+                arrived: now,
+                started: None,
+                tag: None,
+                waited: Waited::default(),
+                blocks: None,
+            },
+        );
         self.answers.push_back(Answer { token, lane: None, status, sense, data_in, data });
     }
 }

@@ -28,6 +28,7 @@ use crate::seen_metadata::SeenMetadata;
 use crate::space::Space;
 use crate::task::{Phase, Task, Tasks};
 use crate::unit_attention::{UnitAttention, UnitAttentions};
+use crate::waiting::Waited;
 
 /// A command as the transport brings it.
 #[derive(Debug)]
@@ -260,13 +261,15 @@ impl<T, O: Observer> DeviceServer<T, O> {
             aborted: false,
             arrived: now,
             started: None,
+            since: now,
+            waited: Waited::default(),
         };
         let at = self.tasks.insert(task);
         match claim {
             Some((range, access)) => self.claim(now, at, range, access),
             None if phase == Phase::Asking => {}
             None if phase == Phase::Copying => self.start_copy(now, at),
-            None => self.make_ready(at),
+            None => self.make_ready(now, at),
         }
     }
 
@@ -433,6 +436,11 @@ impl<T, O: Observer> DeviceServer<T, O> {
         &self.observer
     }
 
+    /// The same, to be told what no event tells.
+    pub fn observer_mut(&mut self) -> &mut O {
+        &mut self.observer
+    }
+
     /// What to do next; `None` until something comes in. Answers first: a batch of them costs the
     /// transport one doorbell.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action<T>> {
@@ -477,7 +485,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 continue;
             }
             let task = self.tasks.task(at);
-            task.phase = Phase::Running;
+            task.enter(Phase::Running, now);
             if task.started.is_none() {
                 task.started = Some(now);
                 self.observer.observe(now, &Event::Started { task: task.id, lane: task.lane });
@@ -516,19 +524,19 @@ impl<T, O: Observer> DeviceServer<T, O> {
 
     fn start_or_park(&mut self, now: Instant, at: Holder, granted: bool) {
         if granted {
-            self.make_ready(at);
+            self.make_ready(now, at);
         } else {
             let task = self.tasks.task(at);
-            task.phase = Phase::Parked;
+            task.enter(Phase::Parked, now);
             let parked = Event::Parked { task: task.id, lane: task.lane };
             self.observer.observe(now, &parked);
         }
     }
 
     /// Puts a task that holds what it needs into its lane.
-    pub(crate) fn make_ready(&mut self, at: Holder) {
+    pub(crate) fn make_ready(&mut self, now: Instant, at: Holder) {
         let task = self.tasks.task(at);
-        task.phase = Phase::Ready;
+        task.enter(Phase::Ready, now);
         let lane = task.lane;
         self.lanes.enqueue(lane, at);
     }
@@ -550,7 +558,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
             }
             let task = tasks.task(granted);
             observer.observe(now, &Event::Granted { task: task.id });
-            task.phase = Phase::Ready;
+            task.enter(Phase::Ready, now);
             lanes.enqueue(task.lane, granted);
         });
     }

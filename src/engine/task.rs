@@ -9,6 +9,7 @@ use crate::gate::Gate;
 use crate::lane::Lane;
 use crate::limits;
 use crate::range_lock::{Access, Holder};
+use crate::waiting::Waited;
 
 /// Where a task is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,9 @@ pub(crate) struct Task<T> {
     pub(crate) aborted: bool,
     pub(crate) arrived: Instant,
     pub(crate) started: Option<Instant>,
+    /// When its phase began, or when it was let through the gate.
+    pub(crate) since: Instant,
+    pub(crate) waited: Waited,
 }
 
 /// All tasks of a logical unit, at most [`limits::TASKS_MAX`].
