@@ -10,6 +10,7 @@ pub mod catalogue;
 mod fault;
 mod place;
 mod plan;
+mod reach;
 mod reader;
 mod saboteur;
 mod when;

@@ -23,6 +23,7 @@ use pulsefield_units::BlockCount;
 use thiserror::Error;
 
 use crate::catalogue::Entry;
+use crate::reach::served;
 use crate::{Plan, Rule, Verdict, Where};
 
 /// The seed of a plan that does not say one.
@@ -40,8 +41,8 @@ pub struct KnownLun {
 /// Why a rule that can be read makes no sense.
 #[derive(Debug, Error)]
 enum Contradiction {
-    #[error("{fault} happens to {possible}, and to none of the commands meant here")]
-    NotForCommands { fault: &'static str, possible: String },
+    #[error("{fault} happens to {possible}, and never to {selector}")]
+    NotForCommands { fault: &'static str, possible: String, selector: String },
     #[error("none of the commands that are left are of the {lane} lane")]
     NotInLane { lane: &'static str },
     #[error("none of the commands that are left touch blocks")]
@@ -165,11 +166,9 @@ fn unused_name(name: &str, plan: &Plan) -> String {
 /// that `later` is for.
 fn hides(earlier: &Rule, later: &Rule) -> bool {
     let everywhere = earlier.place == Where::default() || earlier.place == later.place;
-    let everything = match (earlier.fault.families(), later.fault.families()) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(all), Some(some)) => some.iter().all(|family| all.contains(family)),
-    };
+    let left =
+        |command| later.fault.can_happen_to(command) && !earlier.fault.can_happen_to(command);
+    let everything = !served().iter().any(|(_, command)| left(command));
     everywhere && everything && earlier.when == crate::When::default()
 }
 

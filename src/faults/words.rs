@@ -112,7 +112,7 @@ fn conditions(when: &When) -> String {
 }
 
 impl CommandSelector {
-    fn words(self) -> String {
+    pub(crate) fn words(self) -> String {
         match self {
             Self::Family(family) => family.t10_name().to_owned(),
             Self::Opcode(opcode) => format!("command {opcode:02X}h"),

@@ -1,4 +1,4 @@
-//! The name of a fault, the commands it can happen to, and the values of its parameters.
+//! The name of a fault, and the values of its parameters.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,23 +7,7 @@ use pulsefield_scsi::{Asc, Sense, SenseKey, Status};
 use pulsefield_settings::{ByteSize, Time};
 
 use super::Entry;
-use crate::{BitFlipSide, Delay, Family, Fault, Phase};
-
-/// Commands that bring the blocks they write.
-const BRINGS_BLOCKS: &[Family] = &[Family::Write, Family::CompareAndWrite];
-/// Commands that write over blocks.
-const WRITES: &[Family] = &[Family::Write, Family::CompareAndWrite, Family::WriteSame];
-/// Commands that touch blocks.
-const TOUCHES_BLOCKS: &[Family] = &[
-    Family::Read,
-    Family::Write,
-    Family::CompareAndWrite,
-    Family::Verify,
-    Family::WriteSame,
-    Family::Unmap,
-    Family::SynchronizeCache,
-];
-const COMPARE_AND_WRITE: &[Family] = &[Family::CompareAndWrite];
+use crate::{BitFlipSide, Delay, Fault, Phase};
 
 impl Fault {
     /// Its name in the catalogue.
@@ -70,65 +54,6 @@ impl Fault {
             Self::ReservationStuck => "reservation.stuck",
             Self::MediumError { .. } => "medium-error",
         }
-    }
-
-    /// The families of commands that it can happen to; `None` if that is every command.
-    pub const fn families(&self) -> Option<&'static [Family]> {
-        match self {
-            Self::MiscompareSpurious
-            | Self::MiscompareFalseEqual
-            | Self::MiscompareWrongOffset { .. }
-            | Self::MiscompareNoInformation
-            | Self::MiscompareWrongSense { .. }
-            | Self::CawStatusLost { .. }
-            | Self::CawLateApply { .. }
-            | Self::CawSlow { .. }
-            | Self::CawNotAtomic { .. }
-            | Self::CawTorn { .. }
-            | Self::CawWriteFirst
-            | Self::CawTwice
-            | Self::CawPageRmw { .. }
-            | Self::CawGlobalMutex { .. }
-            | Self::CawUnsupported
-            | Self::CawFlap { .. }
-            | Self::StaleCompare { .. } => Some(COMPARE_AND_WRITE),
-            Self::LostWrite
-            | Self::TornWrite { .. }
-            | Self::BitFlip { side: BitFlipSide::Write, .. } => Some(BRINGS_BLOCKS),
-            Self::MisdirectedWrite { .. } => Some(&[Family::Write]),
-            Self::StaleRead { .. } | Self::WriteRevert { .. } | Self::ThinFull => Some(WRITES),
-            Self::BitFlip { side: BitFlipSide::Read, .. } | Self::ZeroLieRead => {
-                Some(&[Family::Read])
-            }
-            Self::ZeroLieStatus => Some(&[Family::GetLbaStatus]),
-            Self::ZeroKeepData => Some(&[Family::WriteSame, Family::Unmap]),
-            Self::UnmapLate { .. } => Some(&[Family::Unmap]),
-            Self::MediumError { .. } => Some(TOUCHES_BLOCKS),
-            Self::Latency { .. }
-            | Self::Starve { .. }
-            | Self::Stall { .. }
-            | Self::Status { .. }
-            | Self::Drop { .. }
-            | Self::ThinThreshold
-            | Self::NotReady { .. }
-            | Self::AluaTransition
-            | Self::UnitAttention { .. }
-            | Self::ReservationConflict
-            | Self::ReservationStuck => None,
-        }
-    }
-
-    /// Whether INQUIRY, which no condition of the unit holds up, is spared.
-    pub(crate) const fn spares_inquiry(&self) -> bool {
-        matches!(
-            self,
-            Self::NotReady { .. }
-                | Self::AluaTransition
-                | Self::ThinThreshold
-                | Self::UnitAttention { .. }
-                | Self::ReservationConflict
-                | Self::ReservationStuck
-        )
     }
 
     /// What happens to a command that it hits, in words.

@@ -1,12 +1,13 @@
 //! `where = { … }`.
 
 use pulsefield_engine::Lane;
-use pulsefield_scsi::opcode;
+use pulsefield_scsi::{Command, opcode};
 use pulsefield_settings::{DeValue, Diagnostic, Item, Problem, Section, value};
-use pulsefield_units::{BlockCount, Cdb, Lba, LbaRange};
+use pulsefield_units::{BlockCount, Lba, LbaRange};
 use pulsefield_vmfs::{HostUuid, LockMode};
 
 use super::{Contradiction, KnownLun, natural};
+use crate::reach::{Served, brings_blocks, served, touches_blocks};
 use crate::{CommandSelector, Family, Fault, LunPattern, VmfsSelector, Where};
 
 type Result<T, E = Box<Diagnostic>> = std::result::Result<T, E>;
@@ -32,7 +33,7 @@ pub(super) fn read(
     let mut place = Where { luns: names, commands, ..Where::default() };
     if let Some(item) = section.item("lane") {
         let lane = item.read(lane)?;
-        possible.keep(Family::has_lane_of(lane));
+        possible.keep(|command| can_be_of(lane, command));
         possible.check(&item, &Contradiction::NotInLane { lane: lane.name() })?;
         place.lane = Some(lane);
     }
@@ -43,7 +44,7 @@ pub(super) fn read(
     }
     if let Some(item) = section.item("lba") {
         place.blocks = item.read_each(blocks)?;
-        possible.keep(|family| !NO_BLOCKS.contains(&family));
+        possible.keep(touches_blocks);
         possible.check(&item, &Contradiction::NoBlocks)?;
         let largest = meant.iter().flatten().map(|lun| lun.blocks).max();
         let outside = |largest: &BlockCount| {
@@ -63,93 +64,64 @@ fn meant<'l>(place: &Where, luns: &'l [KnownLun]) -> Vec<&'l KnownLun> {
     luns.iter().filter(|lun| place.is_for_lun(&lun.name)).collect()
 }
 
-/// Families of commands that touch no blocks themselves: what EXTENDED COPY moves, its parts do.
-const NO_BLOCKS: [Family; 3] = [Family::Inquiry, Family::TestUnitReady, Family::ExtendedCopy];
-
 /// The commands that a rule can still hit.
-struct Possible {
-    families: Vec<Family>,
-    /// Commands of no family.
-    others: bool,
-}
+struct Possible(Vec<&'static Served>);
 
 impl Possible {
     fn of(fault: &Fault) -> Self {
-        let families = fault.families();
-        let others = families.is_none();
-        let mut families = families.unwrap_or(&Family::ALL).to_vec();
-        families.retain(|family| *family != Family::Inquiry || !fault.spares_inquiry());
-        Self { families, others }
+        let possible = served().iter().filter(|(_, command)| fault.can_happen_to(command));
+        Self(possible.collect())
     }
 
-    /// Leaves only families that are `wanted`.
-    fn keep(&mut self, wanted: impl Fn(Family) -> bool) {
-        self.families.retain(|family| wanted(*family));
-        self.others = false;
+    /// Leaves only commands that are `wanted`.
+    fn keep(&mut self, wanted: impl Fn(&Command) -> bool) {
+        self.0.retain(|(_, command)| wanted(command));
     }
 
     fn check(&self, item: &Item<'_>, contradiction: &Contradiction) -> Result<()> {
-        match self.families.is_empty() && !self.others {
+        match self.0.is_empty() {
             true => Err(contradiction.at(item)),
             false => Ok(()),
         }
     }
 }
 
-impl Family {
-    /// Whether commands of a family can be of this lane.
-    fn has_lane_of(lane: Lane) -> impl Fn(Self) -> bool {
-        let heartbeat = [Self::CompareAndWrite, Self::Read, Self::Write];
-        move |family| match (lane, family) {
-            (Lane::Heartbeat, _) => heartbeat.contains(&family),
-            (Lane::Bulk, Self::CompareAndWrite) => false,
-            (Lane::Bulk, _) => !NO_BLOCKS.contains(&family),
+/// Whether a command can be of this lane.
+const fn can_be_of(lane: Lane, command: &Command) -> bool {
+    match lane {
+        Lane::Heartbeat => {
+            matches!(command, Command::CompareAndWrite(_) | Command::Read(_) | Command::Write(_))
         }
+        Lane::Bulk => !matches!(command, Command::CompareAndWrite(_)),
     }
 }
 
+/// Each must be one that the fault can happen to.
 fn read_commands(
     item: &Item<'_>,
     fault: &Fault,
     possible: &mut Possible,
 ) -> Result<Vec<CommandSelector>> {
     let selectors = item.read_each(command)?;
-    let of_none = |selector: &CommandSelector| match selector {
-        CommandSelector::Family(_) => false,
-        CommandSelector::Opcode(opcode) => has_command_of_no_family(*opcode),
+    for selector in &selectors {
+        if !possible.0.iter().any(|(opcode, command)| selector.matches(command, *opcode)) {
+            let possible = match fault.families() {
+                Some(families) => families.iter().map(|f| f.name()).collect::<Vec<_>>().join(", "),
+                None => {
+                    "every command but inquiry and others that find out what is wrong".to_owned()
+                }
+            };
+            let selector = selector.words();
+            let contradiction =
+                Contradiction::NotForCommands { fault: fault.name(), possible, selector };
+            return Err(contradiction.at(item));
+        }
+    }
+    let is_meant = |(opcode, command): &&Served| {
+        selectors.iter().any(|selector| selector.matches(command, *opcode))
     };
-    possible.others &= selectors.iter().any(of_none);
-    possible.families.retain(|family| {
-        selectors.iter().any(|selector| match selector {
-            CommandSelector::Family(own) => own == family,
-            CommandSelector::Opcode(opcode) => families_of(*opcode).any(|own| own == *family),
-        })
-    });
-    let possible_words = match fault.families() {
-        Some(families) => families.iter().map(|f| f.name()).collect::<Vec<_>>().join(", "),
-        None => "every command but inquiry".to_owned(),
-    };
-    let contradiction =
-        Contradiction::NotForCommands { fault: fault.name(), possible: possible_words };
-    possible.check(item, &contradiction)?;
+    possible.0.retain(is_meant);
     Ok(selectors)
-}
-
-/// One CDB for every service action that an operation code may have.
-fn cdbs(opcode: u8) -> impl Iterator<Item = Cdb> {
-    (0..32).map(move |service_action| {
-        let mut bytes = [0; Cdb::CAPACITY];
-        (bytes[0], bytes[1]) = (opcode, service_action);
-        Cdb::new(&bytes)
-    })
-}
-
-fn families_of(opcode: u8) -> impl Iterator<Item = Family> {
-    cdbs(opcode).filter_map(|cdb| Family::of(&opcode::parse(&cdb).ok()?))
-}
-
-fn has_command_of_no_family(opcode: u8) -> bool {
-    families_of(opcode).next().is_none()
 }
 
 fn command(key: &'static str, value: &DeValue<'_>) -> Result<CommandSelector, Problem> {
@@ -202,7 +174,7 @@ fn read_vmfs(section: &mut Section<'_>, possible: &mut Possible) -> Result<Optio
     let Some(first) = [&object, &slot, &address, &mode, &host].into_iter().flatten().next() else {
         return Ok(None);
     };
-    possible.keep(|family| matches!(family, Family::Write | Family::CompareAndWrite));
+    possible.keep(brings_blocks);
     possible.check(first, &Contradiction::BringsNothing)?;
     let of_lock = address.as_ref().or(mode.as_ref());
     let object = match &object {

@@ -137,6 +137,10 @@ fn a_rule_that_never_hits_is_refused() {
     for (text, wanted) in [
         ("fault = \"caw.slow\"\nwhere = { command = \"read\" }", "caw.slow happens to caw"),
         ("fault = \"not-ready\"\nwhere = { command = \"inquiry\" }", "every command but inquiry"),
+        ("fault = \"not-ready\"\nwhere = { command = 0x03 }", "never to command 03h"),
+        ("fault = \"lost-write\"\nwhere = { command = 0x8b }", "never to command 8Bh"),
+        ("fault = \"latency\"\nwhere = { command = 0xa0 }", "never to command A0h"),
+        ("fault = \"caw.slow\"\nwhere = { command = [\"caw\", \"read\"] }", "never to READ"),
         ("fault = \"latency\"\nwhere = { command = \"extended-copy\", lba = 1 }", "touch blocks"),
         ("fault = \"caw.slow\"\nwhere = { command = 0x28 }", "caw.slow happens to caw"),
         ("fault = \"caw.slow\"\nwhere = { lane = \"bulk\" }", "of the bulk lane"),
@@ -158,6 +162,18 @@ fn a_rule_that_never_hits_is_refused() {
     }
     let late = "for = \"1s\"\n[[rule]]\nfault = \"drop\"\nwhen = { after = \"1s\" }\n";
     assert!(parse(late).unwrap_err().to_string().contains("the plan is disarmed already"));
+}
+
+#[test]
+fn a_rule_for_what_has_no_family_is_taken_where_it_can_hit() {
+    for text in [
+        "fault = \"medium-error\"\nwhere = { command = 0x34, lba = 1 }",
+        "fault = \"lost-write\"\nwhere = { command = 0x7f }",
+        "fault = \"latency\"\nwhere = { command = 0x4d, lane = \"bulk\" }",
+        "fault = \"not-ready\"\n[[rule]]\nfault = \"latency\"",
+    ] {
+        rule(text);
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use pulsefield_scsi::vpd::VpdPage;
 use pulsefield_units::{Cdb, Instant, LbaRange};
 use pulsefield_vmfs::Object;
 
+use crate::reach::brings_blocks;
 use crate::saboteur::facts::Facts;
 use crate::saboteur::log::Cause;
 use crate::saboteur::memory::Memory;
@@ -238,7 +239,7 @@ impl Armed {
 /// Whether a block that the command brings is the VMFS object that is meant.
 fn brings(facts: &Facts, data: &Buffer, selector: &VmfsSelector) -> bool {
     let block = facts.block();
-    if !plays::brings_blocks(&facts.command) {
+    if !brings_blocks(&facts.command) {
         return false;
     }
     let mut sector = [0; 512];

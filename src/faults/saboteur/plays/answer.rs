@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pulsefield_engine::{Outcome, UnitAttention};
-use pulsefield_scsi::{Asc, Command, Sense, SenseKey, Status};
+use pulsefield_scsi::{Asc, Sense, SenseKey, Status};
 use pulsefield_units::Instant;
 
 use super::Play;
@@ -18,18 +18,6 @@ pub(super) const TRANSITION: u8 = 0x0a;
 
 /// LOGICAL UNIT NOT READY, whatever the qualifier says of the cause.
 const LOGICAL_UNIT_NOT_READY: u8 = 0x04;
-
-/// Whether a command is carried out whatever the unit's condition and whoever reserved it (SPC-4 5.9,
-/// 5.14): what an initiator needs to find out what is wrong.
-pub(super) const fn passes_any_condition(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Inquiry(_)
-            | Command::RequestSense(_)
-            | Command::ReportTargetPortGroups(_)
-            | Command::SetTargetPortGroups(_)
-    )
-}
 
 /// `caw.unsupported`: 05h/20h/00h.
 pub(super) fn unsupported() -> Play {

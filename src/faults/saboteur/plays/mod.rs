@@ -9,9 +9,9 @@ pub(crate) mod write;
 use std::time::Duration;
 
 use pulsefield_engine::{Outcome, limits};
-use pulsefield_scsi::Command;
 use pulsefield_units::Instant;
 
+use crate::reach::writes_over_blocks;
 use crate::saboteur::act::Act;
 use crate::saboteur::delay;
 use crate::saboteur::facts::Facts;
@@ -64,13 +64,34 @@ pub(crate) struct Stage<'a> {
     pub(crate) memory: &'a mut Memory,
 }
 
-/// Whether a fault can happen to a command.
+/// Whether a fault can happen to a command, as it came and by what the rule remembers.
 pub(crate) fn applies(fault: &Fault, cue: &Cue<'_>, memory: &Memory) -> bool {
     let Cue { facts, geometry, .. } = cue;
-    let command = &facts.command;
     let run = facts.run();
-    let compares = || run.is_some() && matches!(command, Command::CompareAndWrite(_));
-    match fault {
+    let applies = match fault {
+        // In place of carrying it out, or besides: its blocks do not matter.
+        Fault::Latency { .. }
+        | Fault::Starve { .. }
+        | Fault::Stall { .. }
+        | Fault::Status { .. }
+        | Fault::Drop { .. }
+        | Fault::NotReady { .. }
+        | Fault::AluaTransition
+        | Fault::ThinThreshold
+        | Fault::UnitAttention { .. }
+        | Fault::ReservationConflict
+        | Fault::ReservationStuck
+        | Fault::ZeroLieStatus => true,
+        Fault::StaleCompare { age } => {
+            let age = usize::try_from(age.get()).unwrap_or(usize::MAX);
+            run.is_some_and(|range| memory.older(range, age).is_some())
+        }
+        Fault::StaleRead { .. } => replaces(facts),
+        Fault::WriteRevert { .. } => replaces(facts) && !memory.is_empty(),
+        Fault::MisdirectedWrite { distance } => {
+            let elsewhere = |range| write::elsewhere(range, *distance, geometry.blocks);
+            run.and_then(elsewhere).is_some()
+        }
         Fault::MiscompareSpurious
         | Fault::MiscompareFalseEqual
         | Fault::MiscompareWrongOffset { .. }
@@ -86,46 +107,17 @@ pub(crate) fn applies(fault: &Fault, cue: &Cue<'_>, memory: &Memory) -> bool {
         | Fault::CawPageRmw { .. }
         | Fault::CawGlobalMutex { .. }
         | Fault::CawUnsupported
-        | Fault::CawFlap { .. } => compares(),
-        Fault::StaleCompare { age } => {
-            let age = usize::try_from(age.get()).unwrap_or(usize::MAX);
-            compares() && run.is_some_and(|range| memory.older(range, age).is_some())
-        }
-        Fault::Latency { .. }
-        | Fault::Starve { .. }
-        | Fault::Stall { .. }
-        | Fault::Status { .. }
-        | Fault::Drop { .. } => true,
-        Fault::NotReady { .. }
-        | Fault::AluaTransition
-        | Fault::ThinThreshold
-        | Fault::UnitAttention { .. }
-        | Fault::ReservationConflict
-        | Fault::ReservationStuck => !answer::passes_any_condition(command),
-        Fault::StaleRead { .. } => replaces(facts),
-        Fault::WriteRevert { .. } => replaces(facts) && !memory.is_empty(),
-        Fault::LostWrite
+        | Fault::CawFlap { .. }
+        | Fault::LostWrite
         | Fault::TornWrite { .. }
-        | Fault::BitFlip { side: BitFlipSide::Write, .. } => compares() || write::is_payload(facts),
-        Fault::MisdirectedWrite { distance } => {
-            let elsewhere = |range| write::elsewhere(range, *distance, geometry.blocks);
-            write::is_payload(facts) && run.and_then(elsewhere).is_some()
-        }
-        Fault::BitFlip { side: BitFlipSide::Read, .. } | Fault::ZeroLieRead => {
-            run.is_some() && matches!(command, Command::Read(_))
-        }
-        Fault::ZeroLieStatus => matches!(command, Command::GetLbaStatus(_)),
-        Fault::ZeroKeepData => {
-            run.is_some() && matches!(command, Command::WriteSame(_) | Command::Unmap(_))
-        }
-        Fault::UnmapLate { .. } => run.is_some() && matches!(command, Command::Unmap(_)),
-        Fault::ThinFull => {
-            compares()
-                || write::is_payload(facts)
-                || run.is_some() && matches!(command, Command::WriteSame(_) | Command::OrWrite(_))
-        }
-        Fault::MediumError { .. } => run.is_some() && !matches!(command, Command::GetLbaStatus(_)),
-    }
+        | Fault::BitFlip { .. }
+        | Fault::ZeroLieRead
+        | Fault::ZeroKeepData
+        | Fault::UnmapLate { .. }
+        | Fault::ThinFull
+        | Fault::MediumError { .. } => run.is_some(),
+    };
+    applies && fault.can_happen_to(&facts.command)
 }
 
 /// What a fault makes of a command that it can happen to.
@@ -199,13 +191,7 @@ pub(crate) fn play(fault: &Fault, stage: Stage<'_>) -> Play {
 /// Whether a command writes over blocks of which an image can be read first: all that one transfer
 /// moves.
 pub(crate) fn replaces(facts: &Facts) -> bool {
-    let writes = brings_blocks(&facts.command)
-        || matches!(facts.command, Command::WriteSame(_) | Command::OrWrite(_));
     let bytes = facts.run().and_then(|run| facts.block_length.bytes_in(run));
-    writes && bytes.is_some_and(|bytes| bytes <= limits::TRANSFER_BYTES_MAX.into())
-}
-
-/// Whether a command brings the blocks it writes.
-pub(crate) const fn brings_blocks(command: &Command) -> bool {
-    write::writes_blocks(command) || matches!(command, Command::CompareAndWrite(_))
+    writes_over_blocks(&facts.command)
+        && bytes.is_some_and(|bytes| bytes <= limits::TRANSFER_BYTES_MAX.into())
 }

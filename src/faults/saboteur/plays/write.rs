@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use pulsefield_data::Buffer;
 use pulsefield_engine::Outcome;
-use pulsefield_scsi::Command;
 use pulsefield_units::{BlockCount, Cdb, Lba, LbaRange};
 
 use super::Play;
+use crate::reach::is_write;
 use crate::saboteur::act::{Act, Errand};
 use crate::saboteur::alteration::{draw_bits, flip_bits};
 use crate::saboteur::cdb;
@@ -25,7 +25,7 @@ pub(super) struct Payload {
 impl Payload {
     /// The data of a WRITE and its like; `None` for any other command.
     pub(super) fn of(facts: &Facts, data: &Buffer) -> Option<Self> {
-        let range = facts.run().filter(|_| writes_blocks(&facts.command))?;
+        let range = facts.run().filter(|_| is_write(&facts.command))?;
         let mut bytes = vec![0; facts.bytes_in(range)];
         data.read_at(0, &mut bytes);
         let fua = cdb::forces_unit_access(&facts.command);
@@ -57,16 +57,6 @@ impl Payload {
         flip_bits(&mut bytes, &draw_bits(rng, bits, self.bytes.len()));
         Play::new(vec![self.write(self.range, bytes.clone())]).with_change(&self.bytes, &bytes)
     }
-}
-
-/// Whether a command writes the blocks it brings, as they are.
-pub(super) const fn writes_blocks(command: &Command) -> bool {
-    matches!(command, Command::Write(_) | Command::WriteAndVerify(_) | Command::WriteAtomic(_))
-}
-
-/// Whether a command is a write of at least one block.
-pub(super) fn is_payload(facts: &Facts) -> bool {
-    facts.run().is_some() && writes_blocks(&facts.command)
 }
 
 /// As many blocks at this distance; in the other direction if there are none; `None` if there are none
