@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use pulsefield_scsi::{Asc, Sense, SenseKey, Status};
 
+/// The longest page of `caw.page-rmw` in bytes.
+pub(crate) const PAGE_BYTES_MAX: u32 = 1 << 20;
+
 /// What happens to a command that a rule hits.
 ///
 /// A *limit* is for how long at most a command is held that is never to be answered; without one it
@@ -66,7 +69,7 @@ pub enum Fault {
     /// `caw.page-rmw`: the whole page around the block is read, changed and written back, and others
     /// may write to it in between.
     CawPageRmw {
-        /// The length of a page in bytes: a power of two, at least a block.
+        /// The length of a page in bytes: a power of two, at least a block. One above 1 MiB counts as that.
         page: u32,
         /// How long after it was read the page is written back.
         gap: Delay,

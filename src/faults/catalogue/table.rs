@@ -136,7 +136,7 @@ pub const CATALOGUE: &[Entry] = &[
         CheckerCatches,
         &[10, 34],
         &[
-            parameter("page", "\"4KiB\"", "a power of two, at least a block"),
+            parameter("page", "\"4KiB\"", "a power of two from a block to 1MiB"),
             parameter("gap", "\"10ms\"", DELAY),
         ],
     ),

@@ -8,12 +8,10 @@ use pulsefield_settings::{ByteSize, DeValue, Diagnostic, Item, Problem, Section,
 
 use super::{natural, positive, some_time};
 use crate::catalogue::{Entry, STATUSES};
+use crate::fault::PAGE_BYTES_MAX;
 use crate::{BitFlipSide, Delay, Fault, Phase};
 
 type Result<T, E = Box<Diagnostic>> = std::result::Result<T, E>;
-
-/// The longest page of `caw.page-rmw`: the longest piece that is read and written as one.
-const PAGE_MAX: u32 = 256 << 10;
 
 /// The fault of this entry, with the parameters in `section`.
 pub(super) fn read(entry: &'static Entry, section: &mut Section<'_>) -> Result<Fault> {
@@ -203,10 +201,10 @@ fn bytes(key: &'static str, value: &DeValue<'_>) -> Result<u32, Problem> {
 
 fn page(key: &'static str, value: &DeValue<'_>) -> Result<u32, Problem> {
     let page = bytes(key, value)?;
-    let possible = page.is_power_of_two() && (512..=PAGE_MAX).contains(&page);
+    let possible = page.is_power_of_two() && (512..=PAGE_BYTES_MAX).contains(&page);
     possible.then_some(page).ok_or_else(|| Problem::Value {
         key,
-        expected: "a power of two from 512 to 256KiB",
+        expected: "a power of two from 512 to 1MiB",
         found: ByteSize::from(u64::from(page)).to_string(),
     })
 }

@@ -108,6 +108,7 @@ fn values_that_cannot_be_meant_are_refused() {
         ("fault = \"caw.slow\"\ndelay = {}", "has no uniform"),
         ("fault = \"caw.slow\"\nphase = \"later\"", "phase cannot be \"later\""),
         ("fault = \"caw.page-rmw\"\npage = \"3KiB\"", "a power of two"),
+        ("fault = \"caw.page-rmw\"\npage = \"2MiB\"", "from 512 to 1MiB"),
         ("fault = \"caw.torn\"\nbytes = 0", "bytes must be a size above 0"),
         ("fault = \"torn-write\"\nbytes = \"4GiB\"", "less than 4GiB"),
         ("fault = \"status\"\nstatus = \"good\"", "status cannot be \"good\""),

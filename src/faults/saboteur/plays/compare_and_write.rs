@@ -10,16 +10,15 @@ use pulsefield_scsi::{Asc, Command, Sense, SenseKey};
 use pulsefield_units::{Lba, LbaRange};
 
 use super::Play;
+use crate::fault::PAGE_BYTES_MAX;
 use crate::saboteur::act::{Act, Errand};
 use crate::saboteur::alteration::{Alteration, draw_bits, flip_bits};
 use crate::saboteur::cdb;
 use crate::saboteur::facts::Facts;
 use crate::saboteur::rng::Rng;
 
-/// The longest page of `caw.page-rmw` in bytes; a longer one counts as so long. Two of them are read and
-/// written as one transfer where blocks of a COMPARE AND WRITE lie on both sides of a page's end.
-const PAGE_BYTES_MAX: u32 = 1 << 20;
-
+// Two pages are read and written as one transfer where blocks of a COMPARE AND WRITE lie on both sides of a
+// page's end.
 const _: () = assert!(2 * PAGE_BYTES_MAX <= limits::TRANSFER_BYTES_MAX);
 
 /// A COMPARE AND WRITE of at least one block, with its Data-Out.
