@@ -150,7 +150,7 @@ pub const CATALOGUE: &[Entry] = &[
     ),
     entry(
         "caw.unsupported",
-        "is refused as an unknown command (05/20/00), and INQUIRY says so",
+        "is refused as an unknown command (05/20/00), and INQUIRY and REPORT SUPPORTED OPERATION CODES say so",
         "non-ATS LUN; extending an ATS-only datastore",
         InitiatorSees,
         &[28],

@@ -5,7 +5,9 @@ use std::num::NonZeroU32;
 
 use pulsefield_data::Buffer;
 use pulsefield_engine::Outcome;
-use pulsefield_scsi::{Asc, Sense, SenseKey, Status};
+use pulsefield_scsi::{
+    Asc, ReportSupportedOperationCodes, Selection, Sense, SenseKey, Status, opcode,
+};
 
 use crate::saboteur::log::DataChange;
 use crate::saboteur::rng::Rng;
@@ -27,6 +29,9 @@ pub(crate) enum Alteration {
     InvertLbaStatus,
     /// MAXIMUM COMPARE AND WRITE LENGTH of the Block Limits page is 0: there is no such command.
     NoCompareAndWrite,
+    /// This REPORT SUPPORTED OPERATION CODES is told that there is no COMPARE AND WRITE. A list that the
+    /// initiator had no room for comes out shorter than that room.
+    Unlisted(ReportSupportedOperationCodes),
 }
 
 /// Where the LBA STATUS DESCRIPTORs of GET LBA STATUS begin, how long each is, and its PROVISIONING
@@ -37,6 +42,14 @@ const PROVISIONING_STATUS: usize = 12;
 
 /// MAXIMUM COMPARE AND WRITE LENGTH in the Block Limits VPD page (SBC-4).
 const MAXIMUM_COMPARE_AND_WRITE_LENGTH: usize = 5;
+
+/// What stands before the command descriptors of REPORT SUPPORTED OPERATION CODES, their length among it;
+/// how long each is, without and with timeouts; and the answer that there is no such command (SPC-4,
+/// All_commands and One_command parameter data).
+const COMMAND_DATA_LENGTH: usize = 4;
+const COMMAND_DESCRIPTOR: usize = 8;
+const COMMAND_DESCRIPTOR_WITH_TIMEOUTS: usize = 20;
+const NOT_SUPPORTED: [u8; 4] = [0, 0b001, 0, 0];
 
 impl Alteration {
     /// Changes the answer; says how, if that changed its Data-In.
@@ -72,7 +85,49 @@ impl Alteration {
                     *length = 0;
                 }
             }),
+            Self::Unlisted(report) => {
+                let bytes = valid_data(outcome, data)?;
+                let without = without_compare_and_write(&report, bytes.clone());
+                outcome.data_in = Some(without.len());
+                data.write_at(0, &without);
+                Some(DataChange::between(&bytes, &without))
+            }
         }
+    }
+}
+
+/// What an initiator is told that asks so, if it would have been told `bytes`.
+fn without_compare_and_write(
+    report: &ReportSupportedOperationCodes,
+    mut bytes: Vec<u8>,
+) -> Vec<u8> {
+    match report.selection {
+        Selection::All => {
+            let descriptor = match report.return_timeouts {
+                true => COMMAND_DESCRIPTOR_WITH_TIMEOUTS,
+                false => COMMAND_DESCRIPTOR,
+            };
+            let Some((header, list)) = bytes.split_first_chunk_mut::<COMMAND_DATA_LENGTH>() else {
+                return bytes;
+            };
+            *header = (u32::from_be_bytes(*header).saturating_sub(descriptor as u32)).to_be_bytes();
+            let mut descriptors = list.chunks(descriptor);
+            let own = descriptors.position(|own| own[0] == opcode::COMPARE_AND_WRITE);
+            if let Some(own) = own {
+                let start = COMMAND_DATA_LENGTH + own * descriptor;
+                let end = (start + descriptor).min(bytes.len());
+                bytes.drain(start..end);
+            }
+            bytes
+        }
+        Selection::One(code)
+        | Selection::OneServiceAction(code, _)
+        | Selection::OneMaybe(code, _)
+            if code == opcode::COMPARE_AND_WRITE =>
+        {
+            NOT_SUPPORTED[..bytes.len().min(NOT_SUPPORTED.len())].to_vec()
+        }
+        Selection::One(_) | Selection::OneServiceAction(..) | Selection::OneMaybe(..) => bytes,
     }
 }
 
@@ -113,13 +168,19 @@ fn alter_data(
     data: &mut Buffer,
     change: impl FnOnce(&mut [u8]),
 ) -> Option<DataChange> {
-    let valid = outcome.data_in.filter(|_| outcome.status == Status::Good)?;
-    let mut bytes = vec![0; valid];
-    data.read_at(0, &mut bytes);
+    let mut bytes = valid_data(outcome, data)?;
     let before = bytes.clone();
     change(&mut bytes);
     data.write_at(0, &bytes);
     Some(DataChange::between(&before, &bytes))
+}
+
+/// What the device server has answered with.
+fn valid_data(outcome: &Outcome, data: &Buffer) -> Option<Vec<u8>> {
+    let valid = outcome.data_in.filter(|_| outcome.status == Status::Good)?;
+    let mut bytes = vec![0; valid];
+    data.read_at(0, &mut bytes);
+    Some(bytes)
 }
 
 #[cfg(test)]

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use pulsefield_backstore::Geometry;
 use pulsefield_data::Buffer;
-use pulsefield_scsi::Command;
-use pulsefield_scsi::vpd::VpdPage;
 use pulsefield_units::{Cdb, Instant, LbaRange};
 use pulsefield_vmfs::Object;
 
@@ -148,11 +146,10 @@ impl Armed {
         command: u64,
         spent: bool,
     ) -> Option<Decision> {
-        if self.denies(cue) {
-            return Some(Decision {
-                cause: Cause::Lasting,
-                play: plays::answer::without_compare_and_write(),
-            });
+        if self.is_unsupported(cue.now)
+            && let Some(play) = plays::answer::denial(&cue.facts.command)
+        {
+            return Some(Decision { cause: Cause::Lasting, play });
         }
         if !self.is_for(cue) {
             return None;
@@ -203,12 +200,6 @@ impl Armed {
         let supported = !self.trigger.is_awake(&self.rule.when, now)
             || plays::answer::is_on(self.trigger.armed(), now, off, on);
         std::mem::replace(&mut self.supported, supported) != supported
-    }
-
-    /// Whether the command asks for the limits of COMPARE AND WRITE while there shall be none.
-    fn denies(&self, cue: &Cue<'_>) -> bool {
-        let Command::Inquiry(inquiry) = cue.facts.command else { return false };
-        inquiry.vpd_page == Some(VpdPage::BlockLimits) && self.is_unsupported(cue.now)
     }
 
     /// Whether there shall be no COMPARE AND WRITE.

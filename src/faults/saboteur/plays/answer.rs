@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use pulsefield_engine::{Outcome, UnitAttention};
-use pulsefield_scsi::{Asc, Sense, SenseKey, Status};
+use pulsefield_scsi::vpd::VpdPage;
+use pulsefield_scsi::{Asc, Command, Sense, SenseKey, Status};
 use pulsefield_units::Instant;
 
 use super::Play;
@@ -24,9 +25,19 @@ pub(super) fn unsupported() -> Play {
     Play::answered(Sense::invalid_opcode())
 }
 
-/// The other half of `caw.unsupported`: the Block Limits page without COMPARE AND WRITE.
-pub(crate) fn without_compare_and_write() -> Play {
-    Play::new(vec![Act::Original, Act::Alter(Alteration::NoCompareAndWrite)])
+/// The other half of `caw.unsupported`: who asks whether there is a COMPARE AND WRITE is told that there is
+/// none; `None` for a command that does not ask.
+pub(crate) fn denial(command: &Command) -> Option<Play> {
+    let alteration = if let Command::Inquiry(inquiry) = command
+        && inquiry.vpd_page == Some(VpdPage::BlockLimits)
+    {
+        Alteration::NoCompareAndWrite
+    } else if let Command::ReportSupportedOperationCodes(report) = command {
+        Alteration::Unlisted(*report)
+    } else {
+        return None;
+    };
+    Some(Play::new(vec![Act::Original, Act::Alter(alteration)]))
 }
 
 /// Whether `caw.flap` is at a time at which COMPARE AND WRITE is supported: `off` comes first.

@@ -294,6 +294,41 @@ fn without_compare_and_write_the_block_limits_page_agrees() {
 }
 
 #[test]
+fn without_compare_and_write_it_is_not_among_the_supported_commands() {
+    // REPORT SUPPORTED OPERATION CODES with these options, of so much of the answer.
+    let ask = |world: &mut World, options: u8, length: u16| {
+        let [high, low] = length.to_be_bytes();
+        let cdb = [0xa3, 0x0c, options, 0x89, 0, 0, 0, 0, high, low, 0, 0];
+        let reply = world.execute(&cdb, &vec![0; length.into()]);
+        reply.good();
+        reply.bytes[..reply.outcome.data_in.unwrap()].to_vec()
+    };
+    let told = |list: &[u8]| u32::from_be_bytes(list[..4].try_into().unwrap()) as usize;
+    let mut world = World::default();
+    for (options, descriptor) in [(0, 8), (0x80, 20)] {
+        let sound = ask(&mut world, options, 4096);
+        let armed = world.arm(Fault::CawUnsupported);
+        let without = ask(&mut world, options, 4096);
+        assert_eq!(told(&without) + 4, without.len());
+        assert_eq!(without.len() + descriptor, sound.len());
+        let opcodes: Vec<_> = without[4..].chunks(descriptor).map(|own| own[0]).collect();
+        assert!(!opcodes.contains(&0x89) && opcodes.is_sorted(), "{opcodes:02x?}");
+        // Who first asks how long the list is hears the same.
+        assert_eq!(ask(&mut world, options, 4), without[..4]);
+        assert_eq!(ask(&mut world, options, 3), sound[..3]);
+        world.saboteur.disarm(world.now, &Disarm::Plan(armed));
+        assert_eq!(ask(&mut world, options, 4096), sound);
+    }
+    assert_eq!(ask(&mut world, 1, 4096)[..2], [0, 0b011]);
+    world.arm(Fault::CawUnsupported);
+    for options in [1, 3, 0x81] {
+        assert_eq!(ask(&mut world, options, 4096), [0, 0b001, 0, 0]);
+        assert_eq!(ask(&mut world, options, 2), [0, 0b001]);
+    }
+    world.assert_idle();
+}
+
+#[test]
 fn it_comes_and_goes_and_initiators_hear_of_it() {
     let mut world = World::with(Fault::CawFlap { off: 10 * MS, on: 10 * MS });
     let attention = (SenseKey::UnitAttention, 0x3f, 0x03);
