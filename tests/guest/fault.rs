@@ -1,15 +1,17 @@
-//! `pulsefield fault`, as an administrator types it.
+//! Faults on purpose: armed as an administrator types it, and for the rest asked for at the control
+//! socket.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::command::{Ended, run};
+use crate::control::ask;
 
 /// Where the package puts the plans that ship.
 const PLANS: &str = "/usr/share/doc/pulsefield/examples/faults";
 
-/// A line of `pulsefield fault log`: a command that a rule hit.
+/// A command that a rule hit, as the log has it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Hit {
     /// Counts the hits of the unit from 0.
@@ -79,17 +81,18 @@ fn plan_path(plan: &str) -> String {
 /// Ends all that is armed for the unit `lun`.
 ///
 /// # Errors
-/// What the command said.
+/// What the daemon said.
 pub fn disarm(lun: &str) -> Result<()> {
-    run("pulsefield", ["fault", "disarm", lun]).output().map(drop)
+    ask("fault-disarm", json!({ "lun": lun })).map(drop)
 }
 
-/// The hits of the unit `lun` from the one with number `from` on.
+/// The hits of the unit `lun` from the one with number `from` on, of those that are remembered.
 ///
 /// # Errors
-/// What the command said, or that it printed something else than a log.
+/// What the daemon said, or that it answered with something else than a log.
 pub fn log(lun: &str, from: u64) -> Result<Vec<Hit>> {
-    let hits: Vec<Hit> = json(&["fault", "log", lun, "--json"])?;
+    let mut answer = ask("fault-log", json!({ "lun": lun }))?;
+    let hits: Vec<Hit> = serde_json::from_value(answer["hits"].take()).context("a log of hits")?;
     Ok(hits.into_iter().filter(|hit| hit.number >= from).collect())
 }
 
@@ -104,9 +107,11 @@ pub fn next_hit(lun: &str) -> Result<u64> {
 /// The rules that are armed for the unit `lun`, and how often each has hit.
 ///
 /// # Errors
-/// What the command said, or that it printed something else than a list.
+/// What the daemon said, or that it answered with something else than a list.
 pub fn armed(lun: &str) -> Result<Vec<(String, u64)>> {
-    let units: Vec<Armed> = json(&["fault", "ls", lun, "--json"])?;
+    let mut answer = ask("fault-list", json!({ "lun": lun }))?;
+    let units: Vec<Armed> =
+        serde_json::from_value(answer["luns"].take()).context("a list of what is armed")?;
     let rules = units.into_iter().flat_map(|unit| unit.plans).flat_map(|plan| plan.rules);
     Ok(rules.map(|rule| (rule.rule, rule.hits)).collect())
 }
@@ -125,13 +130,10 @@ pub fn hits_of(lun: &str, name: &str) -> Result<u64> {
 /// # Errors
 /// What the command said, or that it printed something else than a catalogue.
 pub fn catalogue() -> Result<Vec<String>> {
-    let entries: Vec<Entry> = json(&["fault", "catalogue", "--json"])?;
+    let output = run("pulsefield", ["fault", "catalogue", "--json"]).output()?;
+    let entries: Vec<Entry> =
+        serde_json::from_str(&output).context("pulsefield fault catalogue")?;
     Ok(entries.into_iter().map(|entry| entry.name).collect())
-}
-
-fn json<T: DeserializeOwned>(words: &[&str]) -> Result<T> {
-    let output = run("pulsefield", words).output()?;
-    serde_json::from_str(&output).with_context(|| format!("pulsefield {}", words.join(" ")))
 }
 
 #[cfg(test)]
@@ -139,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hit_is_read_from_what_the_command_prints() {
+    fn a_hit_is_read_from_what_the_daemon_answers() {
         let line = r#"{ "lun": "ds1", "number": 3, "plan": 1, "rule": "drop", "at_us": 5, "command": 2,
             "opcode": 136, "lba": 7, "blocks": 1, "selected": true, "delay_us": 0,
             "before": null, "after": "TASK ABORTED", "data": null }"#;

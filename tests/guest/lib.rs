@@ -5,7 +5,7 @@
 //! is not shared by its checker. From the bottom up:
 //!
 //! - `sg`, `sense`, `reply`, `cdb`, `disk`: an initiator's commands and their answers;
-//! - `command`, `targetcli`, `configfs`, `examples`, `persist`, `daemon`, `fault`, `processes`, `kernel_log`: the system;
+//! - `command`, `targetcli`, `configfs`, `examples`, `persist`, `daemon`, `control`, `fault`, `processes`, `kernel_log`: the system;
 //! - `backstore`, `fabric`: what is exported, and over what;
 //! - `vmfs`: what hosts write;
 //! - `tally`, `increment`, `race`, `hammer`, `collision`, `latency`, `load`, `suite`: what is measured and judged;
@@ -18,6 +18,7 @@ pub mod clock;
 pub mod collision;
 pub mod command;
 pub mod configfs;
+pub mod control;
 pub mod daemon;
 pub mod disk;
 pub mod examples;
