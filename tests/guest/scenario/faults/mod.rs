@@ -3,7 +3,7 @@
 //!
 //! - `rows`: faults that one command shows, in a table;
 //! - `timing`: those that hold commands up, on every fabric;
-//! - `silence`: those that never answer, on every fabric;
+//! - `silence`: those that never answer;
 //! - `scenes`: those that take two commands, or time;
 //! - `neighbours`: what one slow heartbeat costs all others.
 
@@ -28,6 +28,7 @@ use crate::fabric;
 use crate::fault::{self, Hit};
 use crate::report::Report;
 use crate::sg::{Data, Device};
+use crate::targetcli::targetctl;
 use crate::wait::wait_until;
 
 /// The unit that is broken.
@@ -53,15 +54,12 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
     rows::run(report, &paths)?;
     timing::run(report, &paths)?;
     silence::run(report, &paths)?;
-    scenes::run(report, &paths)?;
     neighbours::run(report, &paths)?;
+    scenes::run(report, &paths)?;
     report.equal("rules armed at the end", 0, fault::armed(LUN)?.len());
     drop(paths);
     fabric::detach_everywhere()?;
-    for fabric in fabric::ALL {
-        fabric::unexport(fabric)?;
-    }
-    unit.delete()
+    targetctl(&["clear"]).map(drop)
 }
 
 /// Faults that neither a table nor a scene names, and names that are no faults.

@@ -65,7 +65,7 @@ const ROWS: [Row; 35] = [
     row("stale-read", "lasting=1h command=0x8a", probe::write, "GOOD; new", "GOOD; old", "new", "$WRITE && ! $READ | cmp -s - $NEW"),
     row("zero.lie-read", "lba=1000", probe::read, "GOOD; old", "GOOD; zeros", "old", "$READ | cmp -s - $ZEROS"),
     row("zero.lie-status", "", probe::lba_status, "GOOD; mapped", "GOOD; deallocated", "old", "sg_get_lba_status --lba=$LBA $SG | grep -q deallocated"),
-    row("zero.keep-data", "command=unmap", probe::unmap, "GOOD; zeros", "GOOD; old", "old", "sg_unmap --lba=$LBA --num=8 $SG && ! $READ | cmp -s - $ZEROS"),
+    row("zero.keep-data", "command=unmap", probe::unmap, "GOOD; zeros", "GOOD; old", "old", "sg_unmap --force --lba=$LBA --num=8 $SG && ! $READ | cmp -s - $ZEROS"),
     row("zero.keep-data", "command=write-same", probe::write_same, "GOOD; zeros", "GOOD; old", "old", "sg_write_same --16 --lba=$LBA --num=1 --xferlen=512 --in=/dev/zero $SG && ! $READ | cmp -s - $ZEROS"),
     row("thin.full", "command=0x8a", probe::write, "GOOD; new", "CHECK CONDITION 07h/27h/07h; old", "old", "! $WRITE"),
     row("thin.full", "command=caw", probe::compare_equal, "GOOD; new", "CHECK CONDITION 07h/27h/07h; old", "old", "! $CAW"),

@@ -1,13 +1,20 @@
-//! Faults that never answer, over every fabric: the initiator's own time-out aborts the command, and a
-//! retry finds what really became of it. Nothing hangs: the scenario ends with a look for D state.
+//! Faults that never answer, over every fabric but one, all at once: the initiator's own time-out aborts the
+//! command, and a retry finds what really became of it. Nothing hangs: the scenario ends with a look for D
+//! state.
+//!
+//! The one is FC by `tcm_fc`. It tells nobody that a command was aborted (`ft_recv_seq`), and never frees
+//! one that is answered after that (`ft_queue_status`, both in `drivers/target/tcm_fc/tfc_cmd.c`, 6.1):
+//! whatever the backstore, a target that has seen an abort cannot be deleted any more.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use super::probe::{self, BLOCK, NEW, OLD};
 use super::{LBA, LUN, Path, conclude, log_objection, title};
 use crate::cdb;
+use crate::disk::Transport;
 use crate::fault;
 use crate::reply::{Answer, Reply};
 use crate::report::Report;
@@ -19,14 +26,17 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a ghost may take to write.
 const GHOST_LIMIT: Duration = Duration::from_secs(60);
 
+/// How far apart the blocks lie that the initiators use.
+const BLOCKS_APART: usize = 100;
+
 /// A fault, its settings, and what an initiator goes through with it.
-type Row = (&'static str, &'static str, fn(&Device) -> Result<Vec<String>>);
+type Row = (&'static str, &'static str, fn(&Device, u64) -> Result<Vec<String>>);
 
 const ROWS: [Row; 3] = [
-    ("drop", "lba=1000 command=read at-most=1", dropped),
-    ("caw.status-lost", "at-most=1", status_lost),
+    ("drop", "lba=1000..2000 command=read", dropped),
+    ("caw.status-lost", "", status_lost),
     // Longer than it takes to look at the block once the abort is answered.
-    ("caw.late-apply", "delay=10s at-most=1", late_apply),
+    ("caw.late-apply", "delay=5s", late_apply),
 ];
 
 pub(super) fn names() -> Vec<&'static str> {
@@ -35,31 +45,44 @@ pub(super) fn names() -> Vec<&'static str> {
 
 pub(super) fn run(report: &mut Report, paths: &[Path]) -> Result<()> {
     report.step("faults that never answer");
+    let paths: Vec<_> = paths.iter().filter(|it| it.disk.transport != Transport::Fc).collect();
     for (fault, settings, provoke) in ROWS {
-        for path in paths {
+        let each: Vec<_> = paths.iter().zip((LBA..).step_by(BLOCKS_APART)).collect();
+        each.iter().try_for_each(|(path, lba)| probe::put(&path.device, *lba))?;
+        let from = fault::next_hit(LUN)?;
+        // The first attempts: each initiator sends its own long before another one's retry.
+        fault::arm(LUN, fault, &format!("{settings} at-most={}", paths.len()))?;
+        let provoked: Vec<_> = thread::scope(|scope| {
+            let initiators: Vec<_> = each
+                .iter()
+                .map(|(path, lba)| scope.spawn(|| provoke(&path.device, *lba)))
+                .collect();
+            let joined = initiators.into_iter().map(|initiator| {
+                initiator.join().unwrap_or_else(|_| bail!("an initiator panicked"))
+            });
+            joined.collect()
+        });
+        let logged = log_objection(fault, from, paths.len())?;
+        for (path, provoked) in paths.iter().zip(provoked) {
             let objections = || {
-                probe::put(&path.device, LBA)?;
-                let from = fault::next_hit(LUN)?;
-                fault::arm(LUN, fault, settings)?;
-                let mut wrong = provoke(&path.device)?;
-                wrong.extend(log_objection(fault, from, 1)?);
+                let mut wrong = provoked?;
+                wrong.extend(logged.clone());
                 let state = path.disk.state()?;
                 if state != "running" {
                     wrong.push(format!("the path is {state}"));
                 }
                 Ok(wrong)
             };
-            let name = title(fault, settings, path.disk.transport);
-            conclude(report, &name, objections())?;
+            conclude(report, &title(fault, settings, path.disk.transport), objections())?;
         }
     }
     Ok(())
 }
 
-fn dropped(device: &Device) -> Result<Vec<String>> {
-    let reply = in_vain(device, &cdb::read_16(LBA, 1), Data::In(&mut [0; BLOCK]))?;
+fn dropped(device: &Device, lba: u64) -> Result<Vec<String>> {
+    let reply = in_vain(device, &cdb::read_16(lba, 1), Data::In(&mut [0; BLOCK]))?;
     let mut wrong: Vec<_> = silence_objection(reply).into_iter().collect();
-    let retried = probe::look(device, LBA)?;
+    let retried = probe::look(device, lba)?;
     if retried != "old" {
         wrong.push(format!("the retry reads {retried}"));
     }
@@ -67,26 +90,26 @@ fn dropped(device: &Device) -> Result<Vec<String>> {
 }
 
 /// The classic: the first attempt is on the medium, and the retry miscompares with it.
-fn status_lost(device: &Device) -> Result<Vec<String>> {
-    let mut wrong: Vec<_> = silence_objection(compare_in_vain(device)?).into_iter().collect();
-    wrong.extend(retry_objection(device)?);
+fn status_lost(device: &Device, lba: u64) -> Result<Vec<String>> {
+    let mut wrong: Vec<_> = silence_objection(compare_in_vain(device, lba)?).into_iter().collect();
+    wrong.extend(retry_objection(device, lba)?);
     Ok(wrong)
 }
 
 /// A ghost: the abort was answered with nothing written, and then it is.
-fn late_apply(device: &Device) -> Result<Vec<String>> {
-    let mut wrong: Vec<_> = silence_objection(compare_in_vain(device)?).into_iter().collect();
-    let then = probe::look(device, LBA)?;
+fn late_apply(device: &Device, lba: u64) -> Result<Vec<String>> {
+    let mut wrong: Vec<_> = silence_objection(compare_in_vain(device, lba)?).into_iter().collect();
+    let then = probe::look(device, lba)?;
     if then != "old" {
         wrong.push(format!("when the abort was answered the block was {then}"));
     }
-    wait_until(GHOST_LIMIT, "the ghost to write", || Ok(probe::look(device, LBA)? == "new"))?;
-    wrong.extend(retry_objection(device)?);
+    wait_until(GHOST_LIMIT, "the ghost to write", || Ok(probe::look(device, lba)? == "new"))?;
+    wrong.extend(retry_objection(device, lba)?);
     Ok(wrong)
 }
 
-fn compare_in_vain(device: &Device) -> Result<Reply> {
-    in_vain(device, &cdb::compare_and_write(LBA, 1), Data::Out(&[OLD, NEW].concat()))
+fn compare_in_vain(device: &Device, lba: u64) -> Result<Reply> {
+    in_vain(device, &cdb::compare_and_write(lba, 1), Data::Out(&[OLD, NEW].concat()))
 }
 
 /// Sends a command that is not answered in time.
@@ -104,8 +127,8 @@ fn silence_objection(reply: Reply) -> Option<String> {
 }
 
 /// What is wrong with a retry, which must miscompare with the first attempt.
-fn retry_objection(device: &Device) -> Result<Option<String>> {
-    let reply = device.compare_and_write(LBA, &OLD, &NEW)?;
+fn retry_objection(device: &Device, lba: u64) -> Result<Option<String>> {
+    let reply = device.compare_and_write(lba, &OLD, &NEW)?;
     let right = (reply.answer(), reply.information()) == (Answer::MISCOMPARE, Some(0));
     Ok((!right).then(|| format!("the retry was answered {}", reply.answer())))
 }
