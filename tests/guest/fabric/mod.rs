@@ -136,10 +136,16 @@ pub fn over_loopback(backstore: &Backstore) -> Result<Disk> {
 /// # Errors
 /// One of them failed.
 pub fn export_everywhere(backstore: &Backstore) -> Result<Vec<Disk>> {
-    for fabric in ALL {
-        export(fabric, backstore)?;
-    }
-    attach_everywhere(&backstore.serial()?)
+    export_over(&ALL, backstore)
+}
+
+/// Exports a backstore over each of `fabrics` and attaches it: the first path of each.
+///
+/// # Errors
+/// One of them failed.
+pub fn export_over(fabrics: &[&dyn Fabric], backstore: &Backstore) -> Result<Vec<Disk>> {
+    fabrics.iter().try_for_each(|fabric| export(*fabric, backstore))?;
+    attach_over(fabrics, &backstore.serial()?)
 }
 
 /// Attaches one backstore over every fabric; one path of each.
@@ -147,7 +153,12 @@ pub fn export_everywhere(backstore: &Backstore) -> Result<Vec<Disk>> {
 /// # Errors
 /// One of them failed.
 pub fn attach_everywhere(serial: &str) -> Result<Vec<Disk>> {
-    ALL.iter()
+    attach_over(&ALL, serial)
+}
+
+fn attach_over(fabrics: &[&dyn Fabric], serial: &str) -> Result<Vec<Disk>> {
+    fabrics
+        .iter()
         .map(|fabric| {
             let disks = attach(*fabric, serial)?;
             disks.into_iter().next().context("a fabric without a path")

@@ -109,7 +109,7 @@ pub(super) fn lie_about_zeros(report: &mut Report, disks: &[Disk]) -> Result<()>
 
 /// More in flight than the array takes: slow, then TASK SET FULL, and fio sees nothing but time.
 pub(super) fn starved(report: &mut Report, disks: &[Disk]) -> Result<()> {
-    let fio = read_with_fio(over(disks, Transport::Loopback)?, 128, 10)?;
+    let fio = read_with_fio(over(disks, Transport::Loopback)?, 128, 5)?;
     let ended = fio.wait(FIO_LIMIT)?;
     report.check("starved-array: fio", ended.code == 0, "ends with 0", ended.stderr.trim());
     hit(report, "starved-array", "queue full", 1)?;

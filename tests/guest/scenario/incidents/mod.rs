@@ -14,15 +14,20 @@ use anyhow::{Context, Result};
 use crate::backstore::{Backstore, Kind};
 use crate::cdb;
 use crate::disk::{Disk, Transport};
-use crate::fabric;
+use crate::fabric::{self, Fabric, Iscsi, Loopback, Srp};
 use crate::fault;
 use crate::report::Report;
 use crate::sg::Data;
+use crate::targetcli::targetctl;
 
 /// The unit that most incidents happen to.
 const LUN: &str = "ds1";
 /// The one that fills up meanwhile.
 const POOL: &str = "pool";
+
+/// What it is exported over. Not FC: hosts here give commands up, which `tcm_fc` does not survive
+/// (see the scenario `faults`).
+const FABRICS: [&dyn Fabric; 3] = [&Loopback, &Iscsi, &Srp];
 
 /// A plan, and what shows its verdict; it is armed then.
 struct Incident {
@@ -43,14 +48,12 @@ const INCIDENTS: [Incident; 7] = [
 pub(super) fn run(report: &mut Report) -> Result<()> {
     let unit = Backstore::new(Kind::Pulsefield, LUN, "64M");
     let pool = Backstore::new(Kind::Pulsefield, POOL, "64M");
-    let disks = fabric::export_everywhere(&unit)?;
     let pool_disk = fabric::over_loopback(&pool)?;
-    for disk in disks.iter().chain([&pool_disk]) {
-        // Takes what is pending: a power-on, and that there is a LUN more.
-        disk.open()?.must(&cdb::TEST_UNIT_READY, Data::None)?;
-    }
-    // It is full after two minutes, so the others come in between.
+    settle(&pool_disk)?;
+    // It is full after two minutes, so all else comes in between.
     let filling = arm(report, POOL, "thin-pool-full") && array::threshold(report, &pool_disk)?;
+    let disks = fabric::export_over(&FABRICS, &unit)?;
+    disks.iter().chain([&pool_disk]).try_for_each(settle)?;
     locks::healthy_control(report, &disks)?;
     for Incident { plan, show } in INCIDENTS {
         if !arm(report, LUN, plan) {
@@ -65,11 +68,13 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
         array::full(report, &pool_disk)?;
     }
     fault::disarm(POOL)?;
-    fabric::detach_everywhere()?;
-    for fabric in fabric::ALL {
-        fabric::unexport(fabric)?;
-    }
-    [unit, pool].iter().try_for_each(Backstore::delete)
+    FABRICS.iter().try_for_each(|fabric| fabric::detach(*fabric))?;
+    targetctl(&["clear"]).map(drop)
+}
+
+/// Takes what is pending: a power-on, and that there is a LUN more.
+fn settle(disk: &Disk) -> Result<()> {
+    disk.open()?.must(&cdb::TEST_UNIT_READY, Data::None)
 }
 
 /// Arms a plan as it stands; says whether that worked.
