@@ -30,22 +30,22 @@ impl SeenMetadata {
     /// The bytes are looked at where the initiator, or a mistaken kernel, could still change them: nothing
     /// but the lane depends on them.
     pub(crate) fn look(&mut self, command: &Command, first: Lba, data: &Buffer) -> bool {
-        match command {
-            Command::Read(_) => *self.place(first) == Some(first),
-            Command::Write(_) | Command::CompareAndWrite(_) => {
-                let mut magic = [0; 4];
-                data.read_at(0, &mut magic);
-                let is_metadata = Object::has_magic(magic);
-                let place = self.place(first);
-                if is_metadata {
-                    *place = Some(first);
-                } else if *place == Some(first) {
-                    *place = None;
-                }
-                is_metadata
-            }
-            _ => false,
+        if matches!(command, Command::Read(_)) {
+            return *self.place(first) == Some(first);
         }
+        if !matches!(command, Command::Write(_) | Command::CompareAndWrite(_)) {
+            return false;
+        }
+        let mut magic = [0; 4];
+        data.read_at(0, &mut magic);
+        let is_metadata = Object::has_magic(magic);
+        let place = self.place(first);
+        if is_metadata {
+            *place = Some(first);
+        } else if *place == Some(first) {
+            *place = None;
+        }
+        is_metadata
     }
 
     /// The only place where `lba` can be. Slots and locks of VMFS lie a sector or a page apart: bits of

@@ -47,8 +47,8 @@ const MAXIMUM_COMPARE_AND_WRITE_LENGTH: usize = 5;
 /// how long each is, without and with timeouts; and the answer that there is no such command (SPC-4,
 /// All_commands and One_command parameter data).
 const COMMAND_DATA_LENGTH: usize = 4;
-const COMMAND_DESCRIPTOR: usize = 8;
-const COMMAND_DESCRIPTOR_WITH_TIMEOUTS: usize = 20;
+const COMMAND_DESCRIPTOR: u8 = 8;
+const COMMAND_DESCRIPTOR_WITH_TIMEOUTS: u8 = 20;
 const NOT_SUPPORTED: [u8; 4] = [0, 0b001, 0, 0];
 
 impl Alteration {
@@ -110,7 +110,8 @@ fn without_compare_and_write(
             let Some((header, list)) = bytes.split_first_chunk_mut::<COMMAND_DATA_LENGTH>() else {
                 return bytes;
             };
-            *header = (u32::from_be_bytes(*header).saturating_sub(descriptor as u32)).to_be_bytes();
+            *header = (u32::from_be_bytes(*header).saturating_sub(descriptor.into())).to_be_bytes();
+            let descriptor = usize::from(descriptor);
             let mut descriptors = list.chunks(descriptor);
             let own = descriptors.position(|own| own[0] == opcode::COMPARE_AND_WRITE);
             if let Some(own) = own {
