@@ -17,7 +17,8 @@ pub struct WorkedMedium {
 }
 
 impl WorkedMedium {
-    /// Starts `workers` threads for bulk and one for heartbeats, named after the logical unit `name`.
+    /// Starts a thread for heartbeats and, when there is work, at most `workers` others, named after the
+    /// logical unit `name`.
     /// After each op that one of them has carried out it calls `afterwards`.
     ///
     /// # Errors
