@@ -121,6 +121,7 @@ impl Ring {
         }
         self.mailbox.publish_tail(tail);
         self.published = tail;
+        self.ring_in_use.set(self.circle.distance(tail, self.head) as usize);
         true
     }
 
@@ -214,6 +215,7 @@ impl Ring {
         self.write_response(offset, command.cmd_id, response);
         self.ids.remove(command.cmd_id);
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.data_in_use.subtract(command.area_bytes);
         while self.slots.pop_front_if(|slot| slot.answered).is_some() {
             self.first_sequence = self.first_sequence.saturating_add(1);
         }

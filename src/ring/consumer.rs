@@ -16,6 +16,7 @@ use crate::abi::{
     OP_ALIGN_SIZE, OP_CMD, OP_PAD, OP_TMR, TMR_ENTRY_SIZE, TmrBody, UFLAG_UNKNOWN_OP,
 };
 use crate::token::{CommandRef, Lease};
+use crate::usage::area_bytes;
 use crate::{CommandToken, Ring, Tmr, TmrKind};
 
 /// What the kernel posted.
@@ -199,6 +200,7 @@ impl Ring {
             return Err(RingError::Head { head, cursor: self.cursor, tail: self.published });
         }
         self.head = head;
+        self.ring_in_use.set(self.circle.distance(from, head) as usize);
         Ok(true)
     }
 
@@ -228,7 +230,9 @@ impl Ring {
             Err(malformed) => (Buffer::empty(), Buffer::empty(), Some(malformed)),
         };
         let sequence = self.push_slot(slot.offset);
-        let command = CommandRef { cmd_id, sequence, data_len: data.len() };
+        let area_bytes = area_bytes(data.len()).saturating_add(area_bytes(data_in.len()));
+        self.data_in_use.add(area_bytes);
+        let command = CommandRef { cmd_id, sequence, data_len: data.len(), area_bytes };
         Ok(RingCommand { token: CommandToken::new(command, lease), cdb, data, data_in, malformed })
     }
 

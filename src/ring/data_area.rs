@@ -40,6 +40,11 @@ impl DataArea {
         Self { mapping, bytes, spare: Vec::new() }
     }
 
+    /// Its length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// A buffer over the pieces that `vectors` describe, in order.
     ///
     /// # Errors

@@ -36,6 +36,7 @@ mod ring;
 pub mod simulated_kernel;
 mod tmr;
 mod token;
+mod usage;
 
 pub use completion::{Answer, DataIn};
 pub use consumer::{Entry, Malformed, RingCommand, RingError};
@@ -43,6 +44,7 @@ pub use mapping::Mapping;
 pub use ring::{AttachError, Features, Ring};
 pub use tmr::{Tmr, TmrKind};
 pub use token::CommandToken;
+pub use usage::Usage;
 
 #[cfg(test)]
 mod tests;

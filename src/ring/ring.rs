@@ -16,6 +16,7 @@ use crate::completion::{Held, Slot};
 use crate::data_area::DataArea;
 use crate::mailbox::Mailbox;
 use crate::token::{Lease, LostCommands};
+use crate::usage::Level;
 
 /// What this kernel can do, as its mailbox says. Nothing is ever concluded from kernel versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +125,10 @@ pub struct Ring {
     /// Commands read and not answered.
     pub(crate) in_flight: usize,
     pub(crate) data_area: DataArea,
+    /// Bytes of the data area that commands in flight have.
+    pub(crate) data_in_use: Level,
+    /// Bytes of the ring between the tail that was published and the head.
+    pub(crate) ring_in_use: Level,
     /// Leases that nobody else holds, for the next commands.
     pub(crate) leases: Vec<Arc<Lease>>,
     /// Answers to commands whose data is still in somebody's hands.
@@ -179,6 +184,8 @@ impl Ring {
             first_sequence: 0,
             in_flight: 0,
             data_area: DataArea::new(Arc::clone(&mapping), ring_end..len),
+            data_in_use: Level::default(),
+            ring_in_use: Level::default(),
             leases: Vec::new(),
             held: VecDeque::new(),
             lost: Arc::default(),

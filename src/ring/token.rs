@@ -19,6 +19,8 @@ pub(crate) struct CommandRef {
     pub(crate) sequence: u64,
     /// The length of the command's data in bytes, of the only direction or of Data-Out.
     pub(crate) data_len: usize,
+    /// What all its data takes of the data area, in bytes.
+    pub(crate) area_bytes: usize,
 }
 
 /// What a token and the buffers of one command have in common.
