@@ -99,6 +99,7 @@ const HOUSE: &[Room] = &[
     // In front of it: programs that look at the house from outside, and the project's own commands.
     room("fuzz", &["units", "data", "ring", "scsi", "backstore", "engine"], Any),
     room("guest", &[], Any),
+    room("bare", &["units", "data", "ring", "kernel"], Any),
     // xtask knows the command line in order to write its manual.
     room("xtask", &["ctl"], Any),
 ];
