@@ -44,20 +44,31 @@ impl Folder {
     /// # Errors
     /// The kernel or the daemon refused it; nothing is left behind.
     pub fn create_user(hba: &str, name: &str, config: &str, bytes: u64) -> Result<Self> {
+        Self::create(hba, name, &[format!("dev_config={config}"), format!("dev_size={bytes}")])
+    }
+
+    /// Makes any backstore the short way: `control` is what its plugin wants to know, each setting
+    /// written by itself.
+    ///
+    /// # Errors
+    /// The kernel, or the daemon behind it, refused it; nothing is left behind.
+    pub fn create(hba: &str, name: &str, control: &[String]) -> Result<Self> {
         let path = Path::new(CORE).join(hba).join(name);
         fs::create_dir_all(&path).with_context(|| format!("creating {}", path.display()))?;
         let folder = Self(path);
-        let enabled = folder
-            .write("control", &format!("dev_config={config}"))
-            .and_then(|()| folder.write("control", &format!("dev_size={bytes}")))
-            .and_then(|()| folder.write("enable", "1"));
-        match enabled {
+        let mut told = control.iter().map(|setting| folder.write("control", setting));
+        match told.try_for_each(|done| done).and_then(|()| folder.write("enable", "1")) {
             Ok(()) => Ok(folder),
             Err(error) => {
                 folder.remove()?;
                 Err(error)
             }
         }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Removes a backstore that nothing exports.
@@ -106,18 +117,39 @@ impl Folder {
 /// # Errors
 /// sysfs could not be read.
 pub fn user_devices() -> Result<Vec<String>> {
+    let mut names: Vec<_> = uio_devices()?.into_iter().map(|(name, _)| name).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The N of `/dev/uioN` that belongs to the user backstore of this name.
+///
+/// # Errors
+/// It has none.
+pub fn uio_number(backstore: &str) -> Result<u32> {
+    let devices = uio_devices()?;
+    // `tcm-user/<hba>/<backstore>/<dev_config>`
+    let is_its = |name: &str| name.split('/').nth(2) == Some(backstore);
+    let device = devices.into_iter().find(|(name, _)| is_its(name));
+    let (_, node) = device.with_context(|| format!("{backstore} has no UIO device"))?;
+    node.trim_start_matches("uio").parse().with_context(|| format!("{node} has no number"))
+}
+
+/// TCMU's UIO devices: what they are called, and the names of their nodes.
+fn uio_devices() -> Result<Vec<(String, String)>> {
     let class = Path::new("/sys/class/uio");
     if !class.exists() {
         return Ok(Vec::new());
     }
-    let mut names = Vec::new();
+    let mut devices = Vec::new();
     for entry in fs::read_dir(class)? {
+        let entry = entry?;
         // A device may vanish while it is looked at.
-        let name = fs::read_to_string(entry?.path().join("name")).unwrap_or_default();
+        let name = fs::read_to_string(entry.path().join("name")).unwrap_or_default();
         if name.starts_with("tcm-user/") {
-            names.push(name.trim().to_owned());
+            let node = entry.file_name().to_string_lossy().into_owned();
+            devices.push((name.trim().to_owned(), node));
         }
     }
-    names.sort();
-    Ok(names)
+    Ok(devices)
 }

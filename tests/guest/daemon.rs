@@ -63,11 +63,19 @@ pub fn kill_and_await_successor() -> Result<()> {
 /// # Errors
 /// systemd would not say.
 pub fn main_pid() -> Result<u32> {
-    Ok(property("MainPID")?.parse()?)
+    main_pid_of(SERVICE)
+}
+
+fn main_pid_of(unit: &str) -> Result<u32> {
+    Ok(property_of(unit, "MainPID")?.parse()?)
 }
 
 fn property(name: &str) -> Result<String> {
-    let value = run("systemctl", ["show", "--value", "--property", name, SERVICE]).output()?;
+    property_of(SERVICE, name)
+}
+
+fn property_of(unit: &str, name: &str) -> Result<String> {
+    let value = run("systemctl", ["show", "--value", "--property", name, unit]).output()?;
     Ok(value.trim().to_owned())
 }
 
@@ -110,6 +118,14 @@ impl Incumbent {
             Ok(answer.trim() == "b true")
         })?;
         Ok(incumbent)
+    }
+
+    /// Its process id.
+    ///
+    /// # Errors
+    /// systemd would not say.
+    pub fn pid(&self) -> Result<u32> {
+        main_pid_of(INCUMBENT)
     }
 }
 

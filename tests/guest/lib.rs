@@ -8,11 +8,12 @@
 //! - `command`, `targetcli`, `configfs`, `examples`, `persist`, `daemon`, `control`, `fault`, `processes`, `kernel_log`: the system;
 //! - `backstore`, `fabric`: what is exported, and over what;
 //! - `vmfs`: what hosts write;
-//! - `tally`, `increment`, `race`, `hammer`, `collision`, `latency`, `load`, `suite`: what is measured and judged;
+//! - `tally`, `increment`, `race`, `hammer`, `collision`, `pulse`, `latency`, `load`, `fio`, `suite`: what is measured and judged;
 //! - `report`, `table`: what is told;
-//! - `scenario`: the order in which all that happens.
+//! - `scenario`, `bench`: the order in which all that happens.
 
 pub mod backstore;
+pub mod bench;
 pub mod cdb;
 pub mod clock;
 pub mod collision;
@@ -24,6 +25,7 @@ pub mod disk;
 pub mod examples;
 pub mod fabric;
 pub mod fault;
+pub mod fio;
 pub mod hammer;
 pub mod increment;
 pub mod kernel_log;
@@ -31,6 +33,7 @@ pub mod latency;
 pub mod load;
 pub mod persist;
 pub mod processes;
+pub mod pulse;
 pub mod race;
 pub mod random;
 pub mod reply;

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use serde::Deserialize;
+use anyhow::{Result, anyhow, ensure};
 
 use crate::command::run;
+use crate::fio;
 use crate::wait::wait_until;
 
 /// How long one pass may take, restarts of the daemon included.
@@ -129,23 +129,9 @@ impl Load {
     }
 }
 
-#[derive(Deserialize)]
-struct Output {
-    jobs: Vec<Job>,
-}
-
-#[derive(Deserialize)]
-struct Job {
-    error: i64,
-}
-
-/// fio may say something before its JSON.
 fn verdict(stdout: &str) -> Result<()> {
-    let json = stdout.find('{').map(|start| &stdout[start..]).context("it printed no JSON")?;
-    let mut values = serde_json::Deserializer::from_str(json).into_iter::<Output>();
-    let output = values.next().context("it printed no JSON")??;
-    let job = output.jobs.first().context("it ran no job")?;
-    ensure!(job.error == 0, "error {}", job.error);
+    let jobs = fio::jobs(stdout)?;
+    ensure!(jobs[0].error == 0, "error {}", jobs[0].error);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use pulsefield_guest::backstore::Kind;
+use pulsefield_guest::bench;
 use pulsefield_guest::increment::increment;
 use pulsefield_guest::report::Report;
 use pulsefield_guest::scenario::Scenario;
@@ -31,6 +32,8 @@ enum Part {
     /// One writer of a race, started by a scenario: increments a sector and prints its log as JSON.
     #[command(hide = true)]
     Increment(Increment),
+    /// Measure how fast it is, beside others; started by `cargo xtask bench`.
+    Bench(bench::Options),
 }
 
 #[derive(Args)]
@@ -54,12 +57,20 @@ struct Increment {
 
 fn main() -> Result<ExitCode> {
     let options = Options::parse();
-    if let Some(Part::Increment(part)) = options.part {
-        return part.run().map(|()| ExitCode::SUCCESS);
-    }
-    let scenario = options.scenario.context("which scenario?")?;
-    let mut report = Report::new(&scenario.name());
-    scenario.run(&mut report, options.backstore);
+    let report = match options.part {
+        Some(Part::Increment(part)) => return part.run().map(|()| ExitCode::SUCCESS),
+        Some(Part::Bench(wanted)) => {
+            let mut report = Report::new("bench");
+            bench::run(&mut report, &wanted);
+            report
+        }
+        None => {
+            let scenario = options.scenario.context("which scenario?")?;
+            let mut report = Report::new(&scenario.name());
+            scenario.run(&mut report, options.backstore);
+            report
+        }
+    };
     report.write(Path::new("."))?;
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -9,7 +9,8 @@ use anyhow::{Context, Result, ensure};
 
 use super::{LUN, Path, while_held};
 use crate::fault;
-use crate::latency::{Latency, Prober};
+use crate::latency::Latency;
+use crate::pulse::Pulse;
 use crate::report::Report;
 use crate::vmfs;
 
@@ -28,24 +29,24 @@ const RATIO_MAX: f64 = 1.1;
 /// What was sent while the heartbeat was held, or while none was.
 #[derive(Default)]
 struct Samples {
-    compare_and_write: Vec<u128>,
-    read: Vec<u128>,
+    compare_and_write: Vec<Duration>,
+    read: Vec<Duration>,
 }
 
 pub(super) fn run(report: &mut Report, paths: &[Path]) -> Result<()> {
     report.step("other commands while one heartbeat slot takes 8 s, and without that, in turns");
     let (slow, other) = (paths.first().context("no path")?, paths.last().context("no path")?);
-    let mut prober = Prober::new(&other.disk, ELSEWHERE_LBA)?;
+    let mut neighbour = Pulse::start(&other.disk, ELSEWHERE_LBA)?;
     let mut host = Host { path: slow, stamp: 0 };
     slow.device.write_block(SLOT_LBA, &vmfs::heartbeat(SLOT, 0))?;
     let (mut with, mut without) = (Samples::default(), Samples::default());
     for _ in 0..ROUNDS {
-        without.take(&mut prober)?;
+        without.take(&mut neighbour)?;
         arm()?;
         while_held(
             || host.pulse(),
             || {
-                with.take(&mut prober)?;
+                with.take(&mut neighbour)?;
                 let held = fault::log(LUN, 0)?.last().is_some_and(|hit| hit.after.is_none());
                 ensure!(held, "the heartbeat was answered before the round was over");
                 fault::disarm(LUN)
@@ -84,10 +85,10 @@ impl Host<'_> {
 }
 
 impl Samples {
-    fn take(&mut self, prober: &mut Prober) -> Result<()> {
+    fn take(&mut self, neighbour: &mut Pulse) -> Result<()> {
         for _ in 0..COMMANDS {
-            self.compare_and_write.push(prober.compare_and_write()?);
-            self.read.push(prober.read()?);
+            self.compare_and_write.push(neighbour.beat()?);
+            self.read.push(neighbour.look()?);
         }
         Ok(())
     }
