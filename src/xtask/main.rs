@@ -4,6 +4,7 @@
 //! are shared by all of them. Depends on no room of the house, so that it still builds, and can still
 //! say what is wrong, when a room does not.
 
+mod bench;
 mod conformance;
 mod deny;
 mod dist;
@@ -40,6 +41,8 @@ enum Command {
     Vm(vm::Options),
     /// Write docs/conformance.md: libiscsi's suite on our logical units and on others'.
     Conformance(vm::Abreast),
+    /// Measure how fast it is, beside others in the same guest; writes docs/performance.md.
+    Bench(bench::Options),
     /// Write the catalogue of faults into docs/faults.md.
     Faults,
     /// Make the Debian package.
@@ -65,6 +68,7 @@ fn run() -> Result<Tally> {
         Command::Layers => layers::run().map(|()| Tally::one(true))?,
         Command::Vm(options) => vm::run(&options)?,
         Command::Conformance(abreast) => conformance::run(&abreast)?,
+        Command::Bench(options) => bench::run(&options)?,
         Command::Faults => faults::run().map(|()| Tally::one(true))?,
         Command::Dist(options) => dist::run(&options).map(|()| Tally::one(true))?,
         Command::Demo => vm::demo()?,

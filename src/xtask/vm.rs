@@ -93,7 +93,7 @@ impl Guest {
     /// # Errors
     /// When one of them cannot be built.
     pub(crate) fn ready() -> Result<Self> {
-        Ok(Self { image: Image::ready()?, payload: Payload::build()? })
+        Ok(Self { image: Image::ready()?, payload: Payload::for_scenarios()? })
     }
 
     /// Does `runs`, `abreast` of them at a time and in this order, each in a fresh guest whose lines
@@ -123,7 +123,8 @@ impl Guest {
 
     fn run(&self, run: Run<'_>, label: &str) -> Result<Tally> {
         let share = share(&run.name(), &self.payload)?;
-        run.scenario.run(&self.image, &share, run.backstore, label)
+        let arguments = format!("{} --backstore={}", run.scenario.name, run.backstore);
+        run.scenario.run(&self.image, &share, &arguments, label)
     }
 }
 
@@ -151,9 +152,12 @@ impl Run<'_> {
 
     /// What the guest's program leaves behind.
     pub(crate) fn results(&self) -> PathBuf {
-        folder(&self.name()).join("results/results.json")
+        folder(&self.name()).join(RESULTS)
     }
 }
+
+/// Where in the folder that it shares with us the guest's program leaves what it found.
+const RESULTS: &str = "results/results.json";
 
 /// What became of a run.
 pub(crate) struct Ended<'a> {
@@ -161,6 +165,19 @@ pub(crate) struct Ended<'a> {
     /// What it found; an error if its guest could not be started at all.
     pub(crate) tally: Result<Tally>,
     pub(crate) took: Duration,
+}
+
+/// Measures in a guest that has what is shipped: built for release, without assertions. `arguments` are
+/// those of `pulsefield-guest bench`. Also returns where its results are.
+///
+/// # Errors
+/// As [`Guest::ready`]; or when the guest cannot be started.
+pub(crate) fn bench(arguments: &str) -> Result<(Tally, PathBuf)> {
+    let image = Image::ready()?;
+    let share = share(scenario::BENCH.name, &Payload::for_bench()?)?;
+    let arguments = format!("{} {arguments}", scenario::BENCH.name);
+    let tally = scenario::BENCH.run(&image, &share, &arguments, "")?;
+    Ok((tally, share.join(RESULTS)))
 }
 
 fn shell() -> Result<()> {
@@ -172,15 +189,24 @@ fn shell() -> Result<()> {
 /// What goes into the guest.
 struct Payload {
     package: PathBuf,
-    program: PathBuf,
+    programs: Vec<PathBuf>,
 }
 
 impl Payload {
-    /// Both in the `guest` profile: optimised, with assertions on.
-    fn build() -> Result<Self> {
+    /// In the `guest` profile: optimised, with assertions on.
+    fn for_scenarios() -> Result<Self> {
         build_optimised()?;
-        let program = optimised("pulsefield-guest");
-        Ok(Self { package: dist::assemble(PROFILE)?, program })
+        let programs = vec![optimised("pulsefield-guest")];
+        Ok(Self { package: dist::assemble(PROFILE)?, programs })
+    }
+
+    /// As it is shipped, and the bare loop to compare with.
+    fn for_bench() -> Result<Self> {
+        const SHIPPED: &str = "release";
+        let programs = ["pulsefield-guest", "pulsefield-bare"];
+        build(SHIPPED, &[&["pulsefield"], programs.as_slice()].concat())?;
+        let programs = programs.map(|program| target().join(SHIPPED).join(program)).to_vec();
+        Ok(Self { package: dist::assemble(SHIPPED)?, programs })
     }
 }
 
@@ -193,10 +219,13 @@ const PROFILE: &str = "guest";
 /// # Errors
 /// When something does not build.
 pub(crate) fn build_optimised() -> Result<()> {
+    build(PROFILE, &["pulsefield", "pulsefield-guest", "pulsefield-fuzz"])
+}
+
+fn build(profile: &str, programs: &[&str]) -> Result<()> {
     packages::install(packages::BUILD)?;
-    let programs = ["pulsefield", "pulsefield-guest", "pulsefield-fuzz"];
-    let programs = programs.map(|program| format!("--package={program}"));
-    run_command(cargo().args(["build", "--profile", PROFILE]).args(programs))
+    let programs = programs.iter().map(|program| format!("--package={program}"));
+    run_command(cargo().args(["build", "--profile", profile]).args(programs))
 }
 
 /// Where [`build_optimised`] puts a program.
@@ -222,6 +251,9 @@ fn share(name: &str, payload: &Payload) -> Result<PathBuf> {
             .with_context(|| format!("cannot copy {} into the share", from.display()))
     };
     bring(&payload.package, "pulsefield.deb")?;
-    bring(&payload.program, "bin/pulsefield-guest")?;
+    for program in &payload.programs {
+        let name = program.file_name().context("a program has a name")?.to_string_lossy();
+        bring(program, &format!("bin/{name}"))?;
+    }
     Ok(share)
 }

@@ -47,6 +47,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     on_request("incidents", "the plans of faults that ship, and what they promise", 20),
 ];
 
+/// What `cargo xtask bench` runs, with options of its own.
+pub(super) const BENCH: Scenario = on_request("bench", "how fast it is, beside others", 60);
+
 const fn scenario(name: &'static str, about: &'static str, minutes: u64) -> Scenario {
     Scenario { name, about, timeout: Duration::from_secs(minutes * 60), on_request: false }
 }
@@ -70,8 +73,8 @@ impl Scenario {
         })
     }
 
-    /// Starts a guest on `share` and runs this scenario in it, printing its lines, each after `label`,
-    /// as they come.
+    /// Starts a guest on `share` and runs this scenario in it with `arguments`, printing its lines, each
+    /// after `label`, as they come.
     ///
     /// # Errors
     /// When QEMU cannot be started or the share not be read.
@@ -79,12 +82,11 @@ impl Scenario {
         &self,
         image: &Image,
         share: &Path,
-        backstore: &str,
+        arguments: &str,
         label: &str,
     ) -> Result<Tally> {
         let Self { name, about, timeout, on_request: _ } = self;
-        let program =
-            format!("#!/bin/sh\nexec /host/bin/pulsefield-guest {name} --backstore={backstore}\n");
+        let program = format!("#!/bin/sh\nexec /host/bin/pulsefield-guest {arguments}\n");
         write_executable(&share.join("run"), &program)?;
         let results = share.join("results");
 
