@@ -8,6 +8,7 @@ use pulsefield_faults::{
 
 use super::*;
 use crate::change_medium::MediumChange;
+use crate::station::FaultOrders;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -155,28 +156,42 @@ fn disarming_lets_go_and_the_unit_is_as_before() {
 }
 
 #[test]
-fn arming_and_disarming_ten_thousand_times_under_load_loses_nothing() {
+fn arming_disarming_and_reloading_ten_thousand_times_under_load_loses_nothing() {
     let lu = Lu::on("ram/");
     let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
+    let latency = || Fault::Latency { delay: Delay::Fixed(MS / 10) };
+    let configured = Arc::new(plan([latency()]));
+    let commands: u64 = thread::scope(|scope| {
         let load = scope.spawn(|| {
-            let mut commands = 0;
+            let mut turns = 0;
             while !stop.load(Ordering::Relaxed) {
-                let value = u8::try_from(commands % 251).unwrap();
+                let value = u8::try_from(turns % 251).unwrap();
                 lu.write(value % 64, value);
                 assert_eq!(lu.read(value % 64), block(value));
-                commands += 1;
+                turns += 1;
             }
-            commands
+            turns * 2
         });
-        for _ in 0..10_000 {
-            lu.arm(Fault::Latency { delay: Delay::Fixed(MS / 10) });
-            assert_eq!(lu.disarm(), 1);
+        for turn in 0..10_000 {
+            let plan = (turn % 2 == 0).then(|| configured.clone());
+            let from_file = usize::from(plan.is_some());
+            let orders = FaultOrders { lun: "ds1".to_owned(), plan, product: None };
+            lu.mailbox.send(Message::ConfigureFaults(orders));
+            lu.arm(latency());
+            assert_eq!(lu.disarm(), 1 + from_file);
         }
         stop.store(true, Ordering::Relaxed);
-        assert!(load.join().unwrap() > 0);
+        load.join().unwrap()
     });
-    assert!(lu.report().plans.is_empty());
+    assert!(commands > 0);
+    let report = lu.report();
+    assert!(report.plans.is_empty());
+    assert!(report.next_hit <= commands, "no command is hit twice");
+    assert_eq!(lu.counters.commands.load(), commands);
+    assert_eq!(lu.counters.faults_armed.load(), 0);
+    for lane in Lane::ALL.map(|lane| lu.counters.lane(lane)) {
+        assert_eq!((lane.waiting.load(), lane.running.load()), (0, 0));
+    }
     assert!(matches!(lu.stop(), End::Stopped));
 }
 
