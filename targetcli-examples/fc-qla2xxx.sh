@@ -16,6 +16,7 @@ then `update-initramfs -u` and a reboot. Its ports: cat /sys/class/fc_host/*/por
   NAME        name of the backstore                  ds1
   SIZE        its size, if it is created             1G
   CFGSTRING   its medium, if it is created           file//srv/$NAME.img
+  AREA_MB     its data area in MiB, if it is created 256
   WWPN        the HBA's port, as naa.…               (required)
   INITIATORS  WWPNs of the ESXi hosts, as naa.…      (none: nobody may log in yet)
 
@@ -29,6 +30,7 @@ BACKSTORES=${BACKSTORES:-/backstores/user:pulsefield}
 NAME=${NAME:-ds1}
 SIZE=${SIZE:-1G}
 CFGSTRING=${CFGSTRING:-file//srv/$NAME.img}
+AREA_MB=${AREA_MB:-256}
 WWPN=${WWPN:?the port of the HBA is missing; see --help}
 INITIATORS=${INITIATORS:-}
 
@@ -44,7 +46,8 @@ if [[ $mode == enabled || $mode == 'not loaded' ]]; then
 fi
 
 if ! compgen -G "$configfs/core/*/$NAME" >/dev/null; then
-    targetcli "$BACKSTORES" create name="$NAME" size="$SIZE" cfgstring="$CFGSTRING"
+    targetcli "$BACKSTORES" create name="$NAME" size="$SIZE" cfgstring="$CFGSTRING" \
+        control="max_data_area_mb=$AREA_MB"
 fi
 
 modprobe tcm_qla2xxx

@@ -17,6 +17,7 @@ interface does not exist, a veth pair is made, so that this machine can be its o
   NAME        name of the backstore                  ds1
   SIZE        its size, if it is created             1G
   CFGSTRING   its medium, if it is created           file//srv/$NAME.img
+  AREA_MB     its data area in MiB, if it is created 256
   INTERFACE   where the target's port goes           ve1
   PEER        other end of a veth pair to be made    ve0
   INITIATOR   WWPN of the initiator                  naa.200002000000aa01 (that of PEER)
@@ -34,6 +35,7 @@ BACKSTORES=${BACKSTORES:-/backstores/user:pulsefield}
 NAME=${NAME:-ds1}
 SIZE=${SIZE:-1G}
 CFGSTRING=${CFGSTRING:-file//srv/$NAME.img}
+AREA_MB=${AREA_MB:-256}
 INTERFACE=${INTERFACE:-ve1}
 PEER=${PEER:-ve0}
 INITIATOR=${INITIATOR:-naa.200002000000aa01}
@@ -44,7 +46,8 @@ configfs=/sys/kernel/config/target
 colons() { sed 's/../&:/g; s/:$//' <<<"${1#naa.}"; }
 
 if ! compgen -G "$configfs/core/*/$NAME" >/dev/null; then
-    targetcli "$BACKSTORES" create name="$NAME" size="$SIZE" cfgstring="$CFGSTRING"
+    targetcli "$BACKSTORES" create name="$NAME" size="$SIZE" cfgstring="$CFGSTRING" \
+        control="max_data_area_mb=$AREA_MB"
 fi
 
 modprobe --all tcm_fc fcoe

@@ -16,6 +16,7 @@ machine's own addresses unless you name others; do that in a storage network onl
   NAME        name of the backstore                  ds1
   SIZE        its size, if it is created             1G
   CFGSTRING   its medium, if it is created           file//srv/$NAME.img
+  AREA_MB     its data area in MiB, if it is created 256
   TARGET      name of the target                     iqn.2026-01.io.pulsefield:lab
   PORTALS     addresses to listen on                 127.0.0.1 127.0.0.2
 
@@ -30,6 +31,7 @@ BACKSTORES=${BACKSTORES:-/backstores/user:pulsefield}
 NAME=${NAME:-ds1}
 SIZE=${SIZE:-1G}
 CFGSTRING=${CFGSTRING:-file//srv/$NAME.img}
+AREA_MB=${AREA_MB:-256}
 TARGET=${TARGET:-iqn.2026-01.io.pulsefield:lab}
 PORTALS=${PORTALS:-127.0.0.1 127.0.0.2}
 
@@ -37,7 +39,8 @@ configfs=/sys/kernel/config/target
 tpg=/iscsi/$TARGET/tpg1
 
 if ! compgen -G "$configfs/core/*/$NAME" >/dev/null; then
-    targetcli "$BACKSTORES" create name="$NAME" size="$SIZE" cfgstring="$CFGSTRING"
+    targetcli "$BACKSTORES" create name="$NAME" size="$SIZE" cfgstring="$CFGSTRING" \
+        control="max_data_area_mb=$AREA_MB"
 fi
 
 if [[ ! -d $configfs/iscsi/$TARGET ]]; then

@@ -16,6 +16,7 @@ that this machine can be its own initiator without an HCA.
   NAME        name of the backstore                  ds1
   SIZE        its size, if it is created             1G
   CFGSTRING   its medium, if it is created           file//srv/$NAME.img
+  AREA_MB     its data area in MiB, if it is created 256
   DEVICE      the RDMA device                        rxe0
   ADDRESS     address of the soft RoCE device        192.168.99.1/24
   PORT        RDMA CM port to listen on              5555
@@ -33,6 +34,7 @@ BACKSTORES=${BACKSTORES:-/backstores/user:pulsefield}
 NAME=${NAME:-ds1}
 SIZE=${SIZE:-1G}
 CFGSTRING=${CFGSTRING:-file//srv/$NAME.img}
+AREA_MB=${AREA_MB:-256}
 DEVICE=${DEVICE:-rxe0}
 ADDRESS=${ADDRESS:-192.168.99.1/24}
 PORT=${PORT:-5555}
@@ -40,7 +42,8 @@ PORT=${PORT:-5555}
 configfs=/sys/kernel/config/target
 
 if ! compgen -G "$configfs/core/*/$NAME" >/dev/null; then
-    targetcli "$BACKSTORES" create name="$NAME" size="$SIZE" cfgstring="$CFGSTRING"
+    targetcli "$BACKSTORES" create name="$NAME" size="$SIZE" cfgstring="$CFGSTRING" \
+        control="max_data_area_mb=$AREA_MB"
 fi
 
 if [[ ! -d /sys/class/infiniband/$DEVICE ]]; then

@@ -8,8 +8,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::protocol::{
-    ArmRequest, Change, Envelope, FaultHit, LunDetail, LunFaults, LunSummary, MAX_RESPONSE_BYTES,
-    Request, Response, Status, VERSION,
+    ArmRequest, Change, Envelope, FaultHit, LunDetail, LunFaults, LunLatency, LunSummary,
+    MAX_RESPONSE_BYTES, Request, Response, Status, VERSION,
 };
 
 /// How long a daemon may take to answer. Reading a configuration and counting commands takes
@@ -110,6 +110,19 @@ impl Client {
             return Err(self.protocol(None));
         };
         Ok(*lun)
+    }
+
+    /// How long the commands of one logical unit, or of all, take; `clear` has the daemon forget it
+    /// then.
+    ///
+    /// # Errors
+    /// If there is no such unit, it does not serve, or there is no answer.
+    pub fn latency(&self, lun: Option<&str>, clear: bool) -> Result<Vec<LunLatency>, ClientError> {
+        let request = Request::Latency { lun: lun.map(str::to_owned), clear };
+        let Response::Latency { luns } = self.ask(request)? else {
+            return Err(self.protocol(None));
+        };
+        Ok(luns)
     }
 
     /// Has the daemon read its configuration again; what that changed.

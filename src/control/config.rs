@@ -18,6 +18,8 @@
 //! tell_others = false               # what one initiator changes is reported to all
 //! provisioning = "thin"             # "full": every block is mapped, no UNMAP
 //! metadata = []                     # blocks known to be VMFS metadata: the heartbeat lane
+//! deadline_warning = "1s"           # a command that takes longer is late; "0s": never
+//! deadline_error = "8s"             # … and too late: ESXi gives a heartbeat so long
 //! vendor = "PULSEFLD"               # INQUIRY texts: at most 8,
 //! product = "PULSEFIELD LUN"        # 16
 //! revision = "0001"                 # and 4 characters
@@ -45,10 +47,11 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU8;
 use std::path::Path;
+use std::time::Duration;
 use std::{fs, io};
 
 use pulsefield_settings::value::{boolean, name as user_name, range};
-use pulsefield_settings::{DeValue, Diagnostic, Problem, Section};
+use pulsefield_settings::{DeValue, Diagnostic, Problem, Section, Time};
 use pulsefield_units::LbaRange;
 use serde::Serialize;
 
@@ -107,6 +110,12 @@ pub struct LunConfig {
     /// Blocks known to be VMFS metadata: reads and writes inside take the heartbeat lane.
     #[serde(serialize_with = "value::write_ranges")]
     pub metadata: Vec<LbaRange>,
+    /// A command that takes longer is told of as a warning; zero: none is.
+    #[serde(serialize_with = "value::write_time")]
+    pub deadline_warning: Time,
+    /// A command that takes longer is told of as an error; zero: none is.
+    #[serde(serialize_with = "value::write_time")]
+    pub deadline_error: Time,
     /// T10 VENDOR IDENTIFICATION.
     pub vendor: InquiryText<8>,
     /// PRODUCT IDENTIFICATION.
@@ -145,6 +154,8 @@ impl Default for LunConfig {
             tell_others: false,
             provisioning: Provisioning::Thin,
             metadata: Vec::new(),
+            deadline_warning: Time::from(Duration::from_secs(1)),
+            deadline_error: Time::from(Duration::from_secs(8)),
             vendor: InquiryText::of("PULSEFLD"),
             product: InquiryText::of("PULSEFIELD LUN"),
             revision: InquiryText::of("0001"),
@@ -296,6 +307,10 @@ impl LunConfig {
             section.value("provisioning", Provisioning::read)?.unwrap_or(default.provisioning);
         let metadata =
             section.values("metadata", range)?.unwrap_or_else(|| default.metadata.clone());
+        let deadline_warning =
+            section.value("deadline_warning", Time::read)?.unwrap_or(default.deadline_warning);
+        let deadline_error =
+            section.value("deadline_error", Time::read)?.unwrap_or(default.deadline_error);
         let vendor = section.value("vendor", InquiryText::read)?;
         let product = section.value("product", InquiryText::read)?;
         let revision = section.value("revision", InquiryText::read)?;
@@ -312,6 +327,8 @@ impl LunConfig {
             medium_rotation_rate,
             physical_block_bytes,
             metadata,
+            deadline_warning,
+            deadline_error,
             vendor: vendor.unwrap_or_else(|| default.vendor.clone()),
             product: product.unwrap_or_else(|| default.product.clone()),
             revision: revision.unwrap_or_else(|| default.revision.clone()),

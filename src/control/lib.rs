@@ -16,7 +16,7 @@ mod server;
 mod testing;
 
 pub use client::{Client, ClientError};
-pub use plane::{ControlPlane, FaultError};
+pub use plane::{ControlPlane, FaultError, UnitError};
 pub use server::{ServeError, Server};
 
 /// Where the daemon listens and the command line asks, unless either is told otherwise.

@@ -4,7 +4,9 @@ use pulsefield_settings::Diagnostic;
 use thiserror::Error;
 
 use crate::config::ConfigError;
-use crate::protocol::{ArmRequest, Change, FaultHit, LunDetail, LunFaults, LunSummary, Status};
+use crate::protocol::{
+    ArmRequest, Change, FaultHit, LunDetail, LunFaults, LunLatency, LunSummary, Status,
+};
 
 /// Why nothing could be done about faults. Nothing has changed.
 #[derive(Debug, Error)]
@@ -12,12 +14,9 @@ pub enum FaultError {
     /// The plan is wrong.
     #[error(transparent)]
     Plan(#[from] Box<Diagnostic>),
-    /// There is no logical unit of this name.
-    #[error("no logical unit \"{0}\"")]
-    NoSuchLun(String),
-    /// The logical unit does not serve, so nothing of it can be broken.
-    #[error("the logical unit \"{0}\" does not serve")]
-    NotServing(String),
+    /// The logical unit cannot be asked; one that does not serve cannot be broken.
+    #[error(transparent)]
+    Unit(#[from] UnitError),
     /// No logical unit serves that the plan has rules for.
     #[error("no logical unit serves that the plan has rules for")]
     ForNobody,
@@ -35,7 +34,18 @@ pub enum FaultError {
         /// How many hits.
         forgotten: u64,
     },
-    /// The unit's thread did not answer in time.
+}
+
+/// Why a logical unit could not be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UnitError {
+    /// There is none of this name.
+    #[error("no logical unit \"{0}\"")]
+    NoSuchLun(String),
+    /// It does not serve.
+    #[error("the logical unit \"{0}\" does not serve")]
+    NotServing(String),
+    /// Its thread did not answer in time.
     #[error("the logical unit \"{0}\" does not answer")]
     NoAnswer(String),
 }
@@ -53,6 +63,12 @@ pub trait ControlPlane: Send + Sync {
 
     /// The logical unit `name` in full, if there is one.
     fn lun(&self, name: &str) -> Option<LunDetail>;
+
+    /// How long the commands of one logical unit, or of all that serve, take; `clear` forgets it then.
+    ///
+    /// # Errors
+    /// If the one asked for does not answer. Of all, those that do not are left out.
+    fn latency(&self, lun: Option<&str>, clear: bool) -> Result<Vec<LunLatency>, UnitError>;
 
     /// Reads the configuration again and puts it in force; says what that changed.
     ///

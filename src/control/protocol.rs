@@ -9,12 +9,14 @@
 //! fields may be added; whatever else changes makes a new [`VERSION`].
 
 mod faults;
+mod latency;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use faults::{ArmRequest, ArmedPlan, ArmedRule, FaultHit, LunFaults};
+pub use latency::{CommandLatency, LunLatency, Quantiles, SlowCommand, TimeParts};
 
 /// The version of this protocol.
 pub const VERSION: u32 = 1;
@@ -54,6 +56,13 @@ pub enum Request {
     LunShow {
         /// Its name.
         name: String,
+    },
+    /// How long commands take.
+    Latency {
+        /// Of this logical unit; of all without one.
+        lun: Option<String>,
+        /// Whether all of it is forgotten once it is told.
+        clear: bool,
     },
     /// Read the configuration again and do as it says.
     Reload,
@@ -96,6 +105,11 @@ pub enum Response {
     },
     /// To [`Request::LunShow`].
     LunShow(Box<LunDetail>),
+    /// To [`Request::Latency`].
+    Latency {
+        /// By logical unit, by name.
+        luns: Vec<LunLatency>,
+    },
     /// To [`Request::Reload`]: the new configuration is in force.
     Reload {
         /// What is different now; empty if the file says what was in force already.
@@ -156,6 +170,24 @@ pub struct Status {
     /// How many rules of faults are armed, over all logical units.
     #[serde(default)]
     pub faults_armed: u64,
+    /// How many commands were late, over all logical units that exist.
+    #[serde(default)]
+    pub late: u64,
+    /// How many were too late.
+    #[serde(default)]
+    pub too_late: u64,
+    /// The logical unit whose data area or command ring was fullest, if any was in use.
+    #[serde(default)]
+    pub fullest: Option<Fullest>,
+}
+
+/// The logical unit that was nearest to having commands wait in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fullest {
+    /// Its name.
+    pub lun: String,
+    /// How full its data area or its command ring was, in percent.
+    pub percent: u64,
 }
 
 /// How the daemon stands on the system bus.
@@ -222,6 +254,15 @@ pub struct LunSummary {
     /// How many rules of faults are armed for it: it breaks promises on purpose.
     #[serde(default)]
     pub faults_armed: u64,
+    /// The length of its data area: `max_data_area_mb`; 0 as long as it is not served.
+    #[serde(default)]
+    pub data_area_mb: u64,
+    /// The most of the data area that was in use since the daemon took it over, in percent.
+    #[serde(default)]
+    pub data_area_peak_percent: u64,
+    /// The most of the command ring that was in use, in percent.
+    #[serde(default)]
+    pub ring_peak_percent: u64,
 }
 
 /// Whether a logical unit is served.
@@ -283,6 +324,12 @@ pub struct LunCounters {
     pub restarts: u64,
     /// Commands taken in and not yet answered.
     pub in_flight: u64,
+    /// Commands that took as long as `deadline_warning`, and not as long as `deadline_error`.
+    #[serde(default)]
+    pub late: u64,
+    /// Commands that took as long as `deadline_error`.
+    #[serde(default)]
+    pub too_late: u64,
 }
 
 /// One lane of a logical unit.
@@ -346,6 +393,9 @@ mod tests {
             block_length_bytes: 512,
             state,
             faults_armed: 2,
+            data_area_mb: 256,
+            data_area_peak_percent: 7,
+            ring_peak_percent: 1,
         }
     }
 
@@ -363,7 +413,8 @@ mod tests {
             concat!(
                 r#"{"version":1,"response":"lun-list","luns":[{"name":"ds1","id":3,"handler":"file","#,
                 r#""cfgstring":"file//srv/ds1.img","size_bytes":68719476736,"block_length_bytes":512,"#,
-                r#""state":"failed","reason":"no such file","faults_armed":2}]}"#
+                r#""state":"failed","reason":"no such file","faults_armed":2,"data_area_mb":256,"#,
+                r#""data_area_peak_percent":7,"ring_peak_percent":1}]}"#
             )
         );
     }
@@ -391,7 +442,11 @@ mod tests {
             luns_total: 2,
             dbus: DbusState::Registered { with: ":1.7".into() },
             faults_armed: 0,
+            late: 0,
+            too_late: 0,
+            fullest: Some(Fullest { lun: "ds1".into(), percent: 7 }),
         };
+        let latency = LunLatency { lun: "ds1".into(), ..LunLatency::default() };
         let change = Change {
             key: "lun.ds1.metadata".into(),
             from: "[\"0..8\"]".into(),
@@ -403,6 +458,7 @@ mod tests {
             Response::LunList { luns: vec![] },
             Response::LunShow(Box::new(detail)),
             Response::Reload { changed: vec![change] },
+            Response::Latency { luns: vec![latency] },
             Response::FaultList { luns: vec![] },
             Response::FaultDisarm { rules: 3 },
             Response::Error { message: "no".into() },

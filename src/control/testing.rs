@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::config::{Config, ConfigError};
 use crate::protocol::{
     ArmRequest, Change, DbusState, FaultHit, KernelSettings, LunCounters, LunDetail, LunFaults,
-    LunState, LunSummary, Status,
+    LunLatency, LunState, LunSummary, Status,
 };
-use crate::{ControlPlane, FaultError};
+use crate::{ControlPlane, FaultError, UnitError};
 
 /// Has the logical units it is given; its configuration file is `reloaded`; asked for the unit `bug`,
 /// it panics.
@@ -32,6 +32,9 @@ impl FakePlane {
             block_length_bytes: 512,
             state: LunState::Serving,
             faults_armed: 0,
+            data_area_mb: 0,
+            data_area_peak_percent: 0,
+            ring_peak_percent: 0,
         }
     }
 }
@@ -48,6 +51,9 @@ impl ControlPlane for FakePlane {
             luns_total: self.luns.len() as u64,
             dbus: DbusState::Disabled,
             faults_armed: 0,
+            late: 0,
+            too_late: 0,
+            fullest: None,
         }
     }
 
@@ -63,6 +69,15 @@ impl ControlPlane for FakePlane {
             lanes: Vec::new(),
             kernel: KernelSettings::default(),
         })
+    }
+
+    fn latency(&self, lun: Option<&str>, _clear: bool) -> Result<Vec<LunLatency>, UnitError> {
+        let known = |lun: &&str| self.luns.contains(lun);
+        match lun {
+            Some(lun) if !known(&lun) => Err(UnitError::NoSuchLun(lun.to_owned())),
+            Some(lun) => Ok(vec![LunLatency { lun: lun.to_owned(), ..LunLatency::default() }]),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn reload(&self) -> Result<Vec<Change>, ConfigError> {
@@ -85,7 +100,7 @@ impl ControlPlane for FakePlane {
         let lun = request.lun.clone().ok_or(FaultError::ForNobody)?;
         match self.luns.contains(&lun.as_str()) {
             true => Ok(vec![LunFaults { lun, plans: Vec::new() }]),
-            false => Err(FaultError::NoSuchLun(lun)),
+            false => Err(UnitError::NoSuchLun(lun).into()),
         }
     }
 
@@ -103,7 +118,10 @@ impl ControlPlane for FakePlane {
     }
 
     fn fault_log(&self, lun: Option<&str>) -> Result<Vec<FaultHit>, FaultError> {
-        lun.map_or(Ok(Vec::new()), |lun| Err(FaultError::NoAnswer(lun.to_owned())))
+        lun.map_or(Ok(Vec::new()), |lun| {
+            let error = UnitError::NoAnswer(lun.to_owned());
+            Err(error.into())
+        })
     }
 
     fn export_faults(&self, lun: &str) -> Result<String, FaultError> {

@@ -45,6 +45,22 @@ pub(crate) enum Command {
     /// Show logical units
     #[command(subcommand, after_help = EXIT_STATUS)]
     Lun(LunCommand),
+    /// Show how long commands take, by lane and operation code, and the slowest
+    ///
+    /// A command's time is from when it is found on the ring to the end of the doorbell that the kernel
+    /// answers it in. WAITING is until it holds its blocks and a slot of its lane, SERVICE is with the
+    /// medium, ANSWER is until the doorbell has rung. Percentiles are never too short, and too long by an
+    /// eighth at most; the maximum is exact.
+    #[command(after_help = EXIT_STATUS)]
+    Latency {
+        /// Of this logical unit; of all that serve without one
+        lun: Option<String>,
+        /// Begin anew once it is shown
+        #[arg(long)]
+        reset: bool,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
     /// Break logical units on purpose
     #[command(subcommand, after_help = EXIT_STATUS)]
     Fault(FaultCommand),

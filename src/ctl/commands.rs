@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::cli::{AskArgs, Cli, Command, LunCommand, ServeArgs, cli};
 use crate::fault::UnknownFault;
-use crate::{fault, print};
+use crate::{fault, latency, print};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -93,6 +93,10 @@ fn execute(
         Command::Lun(LunCommand::Show { name, ask }) => {
             let lun = client(&ask).lun(&name)?;
             answer(&ask, &lun, print::lun, out)?;
+        }
+        Command::Latency { lun, reset, ask } => {
+            let luns = client(&ask).latency(lun.as_deref(), reset)?;
+            answer(&ask, luns.as_slice(), latency::latency, out)?;
         }
         Command::Fault(command) => fault::execute(command, out)?,
         Command::Reload(ask) => {

@@ -6,6 +6,7 @@
 mod cli;
 mod commands;
 mod fault;
+mod latency;
 mod print;
 
 pub use cli::{Cli, ServeArgs, cli};

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use pulsefield_control::protocol::{Change, Effect, LunDetail, LunSummary, Status};
+use pulsefield_control::protocol::{Change, Effect, Fullest, LunDetail, LunSummary, Status};
 
 /// How the daemon is.
 pub(crate) fn status(status: &Status, out: &mut dyn Write) -> io::Result<()> {
@@ -16,6 +16,8 @@ pub(crate) fn status(status: &Status, out: &mut dyn Write) -> io::Result<()> {
             ("handlers", status.handlers.join(", ")),
             ("logical units", format!("{} of {} serving", status.luns_serving, status.luns_total)),
             ("faults", armed(status.faults_armed)),
+            ("late commands", late(status.late, status.too_late)),
+            ("fullest", fullest(status.fullest.as_ref())),
             ("D-Bus", status.dbus.to_string()),
         ],
     )
@@ -68,9 +70,18 @@ pub(crate) fn lun(lun: &LunDetail, out: &mut dyn Write) -> io::Result<()> {
             ("aborted", counters.aborted.to_string()),
             ("errors", counters.errors.to_string()),
             ("restarts", counters.restarts.to_string()),
+            ("late", late(counters.late, counters.too_late)),
             ("cmd_time_out", seconds(kernel.cmd_time_out_s.into(), "never")),
             ("qfull_time_out", seconds(kernel.qfull_time_out_s.into(), "at once")),
-            ("data area", size(kernel.max_data_area_bytes)),
+            (
+                "data area",
+                format!(
+                    "{}, {} % in use at most; of the ring {} %",
+                    size(kernel.max_data_area_bytes),
+                    summary.data_area_peak_percent,
+                    summary.ring_peak_percent
+                ),
+            ),
         ],
     )?;
     writeln!(out)?;
@@ -107,6 +118,24 @@ fn armed(rules: u64) -> String {
         0 => "none armed".to_owned(),
         1 => "1 rule ARMED".to_owned(),
         rules => format!("{rules} rules ARMED"),
+    }
+}
+
+/// How near a unit was to having commands wait in the kernel.
+fn fullest(fullest: Option<&Fullest>) -> String {
+    match fullest {
+        None => "no data area was in use".to_owned(),
+        Some(Fullest { lun, percent }) => {
+            format!("the data area or ring of {lun}, {percent} % at most")
+        }
+    }
+}
+
+/// How many commands missed a deadline.
+fn late(late: u64, too_late: u64) -> String {
+    match (late, too_late) {
+        (0, 0) => "none".to_owned(),
+        _ => format!("{late} over deadline_warning, {too_late} over deadline_error"),
     }
 }
 

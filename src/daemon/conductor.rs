@@ -26,16 +26,21 @@ use pulsefield_units::{BlockCount, Cdb, Instant, LuId};
 use tracing::{debug, error, info, trace};
 
 use self::changing::{Changing, FLUSH_TAG};
+use self::latency::Watch;
 use crate::clock;
 use crate::copying::{CopyEnd, CopyReply, CopyRequest, Reachable};
 use crate::counters::{Counters, CountingObserver};
+use crate::latency::InFlight;
 use crate::pool::Share;
+use crate::rate::Rate;
 use crate::station::{Awake, Mailbox, Message, Station};
 use crate::uio::Uio;
 
 mod changing;
 mod fault_orders;
 mod faults;
+mod latency;
+mod room;
 
 /// Answers collected before the doorbell is rung for bulk.
 const ANSWERS_PER_DOORBELL: usize = 32;
@@ -112,7 +117,7 @@ pub(crate) struct Conductor<'a> {
     uio: &'a dyn Uio,
     surroundings: &'a dyn Surroundings,
     ring: Ring,
-    server: DeviceServer<Origin, CountingObserver>,
+    server: DeviceServer<Origin, Watch>,
     /// The unit's thread keeps it when the conductor ends.
     backstore: &'a mut Arc<dyn Backstore>,
     counters: Arc<Counters>,
@@ -146,6 +151,12 @@ pub(crate) struct Conductor<'a> {
     peers: BTreeMap<LuId, Mailbox>,
     /// For how long the kernel waits for an answer.
     command_time_out: Duration,
+    /// When a command in flight may become late.
+    late_due: Option<Instant>,
+    /// The most bytes of the data area and of the ring that were in use.
+    fullest: (usize, usize),
+    /// How often a lack of room is told of.
+    room_rate: Rate,
 }
 
 /// Answers written since the doorbell was last rung.
@@ -200,13 +211,16 @@ impl<'a> Conductor<'a> {
         counters: Arc<Counters>,
     ) -> Self {
         let number = station.number_conductor();
-        let orders = &station.orders;
         let opened = backstore.geometry();
-        let geometry = Geometry { blocks: orders.blocks.unwrap_or(opened.blocks), ..opened };
-        let observer = CountingObserver(counters.clone());
+        let blocks = station.orders.blocks.unwrap_or(opened.blocks);
+        let geometry = Geometry { blocks, ..opened };
+        let counting = CountingObserver(counters.clone());
+        let observer = Watch { counting, commands: InFlight::default() };
+        station.data_area_bytes = ring.data_area_bytes() as u64;
+        counters.set_data_area(station.data_area_bytes);
         let config = station.config();
         let mut server = DeviceServer::new(config, geometry, backstore.capabilities(), observer);
-        if let Some(enabled) = orders.write_cache {
+        if let Some(enabled) = station.orders.write_cache {
             server.set_write_cache(enabled);
         }
         let first_save = station.saves;
@@ -235,6 +249,9 @@ impl<'a> Conductor<'a> {
             share: None,
             peers: BTreeMap::new(),
             command_time_out: faults::COMMAND_TIME_OUT,
+            late_due: None,
+            fullest: (0, 0),
+            room_rate: Rate::new(room::LINE_PERIOD),
         }
     }
 
@@ -268,6 +285,9 @@ impl<'a> Conductor<'a> {
             if self.unannounced.due.is_some_and(|due| due <= self.now) {
                 self.ring_doorbell()?;
             }
+            if self.late_due.is_some_and(|due| due <= self.now) {
+                self.look_for_late();
+            }
             if self.server.wants_space_report() {
                 self.report_space();
             }
@@ -294,9 +314,15 @@ impl<'a> Conductor<'a> {
                 (None, None) => None,
                 (Some(_), _) | (_, Some(_)) => Some(DRAIN_STEP),
             };
-            let timeout = step.into_iter().chain(self.until_deadline()).min();
-            if self.station.sleep(timeout)? == Awake::Gone {
-                return Err(Interruption::Gone);
+            if self.ring.in_flight() == 0 {
+                self.late_due = None;
+            }
+            let timeouts = step.into_iter().chain(self.until_deadline()).chain(self.until_late());
+            match self.station.sleep(timeouts.min())? {
+                Awake::Look => {}
+                // Nothing that came in says what time it is.
+                Awake::TimedOut => self.now = clock::now(),
+                Awake::Gone => return Err(Interruption::Gone),
             }
         }
         self.station.completions().announce_awake();
@@ -372,6 +398,8 @@ impl<'a> Conductor<'a> {
                         self.server.on_copy_op_done(clock::now(), tag, outcome, buffer);
                     }
                 }
+                Message::SetDeadlines(deadlines) => self.station.latency.set_deadlines(deadlines),
+                Message::ReportLatency { clear, reply } => self.report_latency(clear, &reply),
                 Message::ConfigureFaults(orders) => self.configure_faults(orders),
                 // Whoever gave up waiting does not need to know.
                 Message::Arm { plan, lun, done } => drop(done.send(self.arm(plan, &lun))),
@@ -477,12 +505,16 @@ impl<'a> Conductor<'a> {
     fn take_command(&mut self, command: RingCommand) {
         let RingCommand { token, cdb, data, data_in: _, malformed } = command;
         self.counters.count_command();
+        self.server.observer_mut().commands.take(self.now, token.cmd_id(), &cdb);
+        if self.late_due.is_none() {
+            self.late_due = self.station.latency.first_deadline(self.now);
+        }
         if let Some(malformed) = malformed {
             error!(cmd_id = token.cmd_id(), %malformed, "a ring entry makes no sense");
             self.counters.count_malformed();
             let sense = Sense::new(SenseKey::HardwareError, Asc::INTERNAL_TARGET_FAILURE);
             let (status, sense) = (Status::CheckCondition, Some(sense));
-            self.answer_ring(token, Outcome { status, sense, data_in: None }, data);
+            self.answer_ring(token, None, Outcome { status, sense, data_in: None }, data);
             return;
         }
         let tag = token.cmd_id();
@@ -557,7 +589,7 @@ impl<'a> Conductor<'a> {
                 saboteur.on_answer(self.now, id, outcome, data);
                 return Ok(());
             }
-            Origin::Ring(token) => self.answer_ring(token, outcome, data),
+            Origin::Ring(token) => self.answer_ring(token, lane, outcome, data),
             Origin::Probe(number) => self.station.pass_probe(number),
             Origin::Part(tag) => self.server.on_copy_op_done(self.now, tag, outcome, data),
             Origin::PeerPart(reply) => reply.tell(outcome, data),
@@ -568,7 +600,14 @@ impl<'a> Conductor<'a> {
         Ok(())
     }
 
-    fn answer_ring(&mut self, token: CommandToken, outcome: Outcome, data: Buffer) {
+    fn answer_ring(
+        &mut self,
+        token: CommandToken,
+        lane: Option<Lane>,
+        outcome: Outcome,
+        data: Buffer,
+    ) {
+        self.server.observer_mut().commands.answer(self.now, token.cmd_id(), lane);
         let Outcome { status, sense, .. } = outcome;
         let mut bytes = [0; 96];
         if let Some(sense) = &sense {
@@ -590,6 +629,8 @@ impl<'a> Conductor<'a> {
         self.unannounced = Unannounced::default();
         if self.ring.publish() {
             self.uio.ring_doorbell()?;
+            self.settle_latencies();
+            self.watch_room();
         }
         Ok(())
     }

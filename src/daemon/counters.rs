@@ -10,6 +10,8 @@ use pulsefield_engine::{Event, Lane, Observer};
 use pulsefield_scsi::{Sense, SenseKey, Status, opcode};
 use pulsefield_units::Instant;
 
+use crate::latency::Lateness;
+
 /// One number.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
@@ -62,6 +64,16 @@ pub(crate) struct Counters {
     pub(crate) restarts: Counter,
     /// Rules of faults that are armed.
     pub(crate) faults_armed: Counter,
+    /// Commands that took longer than `deadline_warning` and not longer than `deadline_error`.
+    pub(crate) late: Counter,
+    /// Commands that took longer than `deadline_error`.
+    pub(crate) too_late: Counter,
+    /// The length of the data area.
+    pub(crate) data_area_bytes: Counter,
+    /// The most of the data area that was in use, in percent.
+    pub(crate) data_area_peak_percent: Counter,
+    /// The most of the command ring that was in use, in percent.
+    pub(crate) ring_peak_percent: Counter,
     heartbeat: LaneCounters,
     bulk: LaneCounters,
 }
@@ -79,6 +91,17 @@ impl Counters {
         self.faults_armed.set(rules);
     }
 
+    /// Notes how long the data area is.
+    pub(crate) fn set_data_area(&self, bytes: u64) {
+        self.data_area_bytes.set(bytes);
+    }
+
+    /// Notes how full the data area and the ring were, in percent.
+    pub(crate) fn note_room(&self, data_area: u8, ring: u8) {
+        self.data_area_peak_percent.raise_to(data_area.into());
+        self.ring_peak_percent.raise_to(ring.into());
+    }
+
     /// Counts a command from the ring.
     pub(crate) fn count_command(&self) {
         self.commands.increment();
@@ -87,6 +110,14 @@ impl Counters {
     /// Counts a ring entry that made no sense and was answered with an error.
     pub(crate) fn count_malformed(&self) {
         self.errors.increment();
+    }
+
+    /// Counts a command that missed a deadline.
+    pub(crate) fn count_late(&self, lateness: Lateness) {
+        match lateness {
+            Lateness::Warning => self.late.increment(),
+            Lateness::Error => self.too_late.increment(),
+        }
     }
 
     /// Counts a breakdown of the device server: its tasks are gone.

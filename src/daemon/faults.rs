@@ -1,16 +1,12 @@
 //! What the control plane does about faults: it reads plans, and asks the threads of the units.
 //!
-//! Every unit keeps its own faults; nothing about them is shared. A question goes to all of them at
-//! once, and each has a moment to answer.
+//! Every unit keeps its own faults; nothing about them is shared.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-use pulsefield_control::FaultError;
-use pulsefield_control::protocol::{
-    ArmRequest, ArmedPlan, ArmedRule, FaultHit, LunFaults, LunState,
-};
+use pulsefield_control::protocol::{ArmRequest, ArmedPlan, ArmedRule, FaultHit, LunFaults};
+use pulsefield_control::{FaultError, UnitError};
 use pulsefield_engine::Outcome;
 use pulsefield_faults::{
     Cause, Disarm, FaultReport, Hit, KnownLun, Plan, PlanId, PlanReport, RuleReport,
@@ -18,73 +14,18 @@ use pulsefield_faults::{
 use pulsefield_units::Instant;
 use tracing::warn;
 
+use crate::asking::{Promise, Reached, reach};
 use crate::clock;
-use crate::station::{Mailbox, Message};
+use crate::station::Message;
 use crate::table::SharedTable;
-
-/// How long a unit may take to answer: it does so between two commands.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A number from which on no unit has hits.
 const NO_HITS: u64 = u64::MAX;
 
-/// A unit that serves.
-struct Reached {
-    lun: KnownLun,
-    mailbox: Mailbox,
-}
-
-/// An answer that is on its way.
-struct Promise<T> {
-    lun: String,
-    answer: Receiver<T>,
-}
-
-impl<T> Promise<T> {
-    fn wait(self) -> Result<(String, T), FaultError> {
-        match self.answer.recv_timeout(PATIENCE) {
-            Ok(answer) => Ok((self.lun, answer)),
-            Err(_) => Err(FaultError::NoAnswer(self.lun)),
-        }
-    }
-}
-
-impl Reached {
-    fn ask<T>(&self, question: impl FnOnce(Sender<T>) -> Message) -> Promise<T> {
-        let (sender, answer) = bounded(1);
-        self.mailbox.send(question(sender));
-        Promise { lun: self.lun.name.clone(), answer }
-    }
-}
-
-/// The unit `name`, or all that serve.
-fn reach(table: &SharedTable, name: Option<&str>) -> Result<Vec<Reached>, FaultError> {
-    let table = table.lock();
-    let meant =
-        table.units.values().filter(|unit| name.is_none_or(|name| unit.name.device() == name));
-    if let Some(name) = name
-        && meant.clone().next().is_none()
-    {
-        return Err(FaultError::NoSuchLun(name.to_owned()));
-    }
-    let serving = meant.filter(|unit| unit.state == LunState::Serving);
-    let reached: Vec<_> = serving
-        .filter_map(|unit| {
-            let service = unit.service.as_ref()?;
-            let (name, blocks) = (unit.name.device().to_owned(), service.geometry.blocks);
-            Some(Reached { lun: KnownLun { name, blocks }, mailbox: service.mailbox.clone() })
-        })
-        .collect();
-    match name {
-        Some(name) if reached.is_empty() => Err(FaultError::NotServing(name.to_owned())),
-        Some(_) | None => Ok(reached),
-    }
-}
-
 fn reports(
     units: &[Reached],
     since: u64,
-) -> impl Iterator<Item = Result<(String, FaultReport), FaultError>> {
+) -> impl Iterator<Item = Result<(String, FaultReport), UnitError>> {
     let ask = |unit: &Reached| unit.ask(|reply| Message::ReportFaults { since, reply });
     units.iter().map(ask).collect::<Vec<_>>().into_iter().map(Promise::wait)
 }
@@ -93,27 +34,23 @@ fn reports(
 pub(crate) fn arm(table: &SharedTable, request: &ArmRequest) -> Result<Vec<LunFaults>, FaultError> {
     let ArmRequest { lun, file, plan, lasting_ms, hits } = request;
     let units = reach(table, lun.as_deref())?;
-    let known: Vec<_> = units.iter().map(|unit| unit.lun.clone()).collect();
+    let known = |unit: &Reached| KnownLun { name: unit.name.clone(), blocks: unit.blocks };
+    let known: Vec<_> = units.iter().map(known).collect();
     let mut plan = Plan::parse_for(file, plan, &known)?;
     let lasting = lasting_ms.map(Duration::from_millis);
     plan.lasting = plan.lasting.into_iter().chain(lasting).min();
     plan.hits = plan.hits.into_iter().chain(*hits).min();
     let plan = Arc::new(plan);
     let meant: Vec<_> =
-        units.into_iter().filter(|unit| plan.rules_for(&unit.lun.name).next().is_some()).collect();
+        units.into_iter().filter(|unit| plan.rules_for(&unit.name).next().is_some()).collect();
     if meant.is_empty() {
         return Err(FaultError::ForNobody);
     }
     let promises: Vec<_> = meant
         .iter()
         .map(|unit| {
-            warn!(
-                name = unit.lun.name,
-                file,
-                rules = plan.rules.len(),
-                "faults are armed by request"
-            );
-            let (plan, lun) = (plan.clone(), unit.lun.name.clone());
+            warn!(name = unit.name, file, rules = plan.rules.len(), "faults are armed by request");
+            let (plan, lun) = (plan.clone(), unit.name.clone());
             unit.ask(|done| Message::Arm { plan, lun, done })
         })
         .collect();
@@ -187,7 +124,7 @@ pub(crate) fn log(table: &SharedTable, lun: Option<&str>) -> Result<Vec<FaultHit
 pub(crate) fn export(table: &SharedTable, lun: &str) -> Result<String, FaultError> {
     let units = reach(table, Some(lun))?;
     let Some(report) = reports(&units, 0).next() else {
-        return Err(FaultError::NotServing(lun.to_owned()));
+        return Err(UnitError::NotServing(lun.to_owned()).into());
     };
     let (_, report) = report?;
     let Some((id, plan)) = report.known.last() else { return Err(FaultError::NeverArmed) };

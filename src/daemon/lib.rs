@@ -11,6 +11,7 @@
 
 mod absent;
 mod announcements;
+mod asking;
 mod change_medium;
 mod clock;
 mod closing;
@@ -20,6 +21,8 @@ mod copying;
 mod counters;
 mod errand;
 mod faults;
+mod latencies;
+mod latency;
 mod logging;
 mod lun;
 mod media;
@@ -28,6 +31,7 @@ mod plane;
 mod plans;
 mod pool;
 mod port_groups;
+mod rate;
 mod resize;
 mod saved_state;
 mod serve;

@@ -7,21 +7,21 @@ use std::time::Instant;
 use pulsefield_control::config::{Config, ConfigError};
 use pulsefield_control::dbus::Presence;
 use pulsefield_control::protocol::{
-    ArmRequest, Change, FaultHit, KernelSettings, LaneStatus, LunCounters, LunDetail, LunFaults,
-    LunState, LunSummary, Status,
+    ArmRequest, Change, FaultHit, Fullest, KernelSettings, LaneStatus, LunCounters, LunDetail,
+    LunFaults, LunLatency, LunState, LunSummary, Status,
 };
-use pulsefield_control::{ControlPlane, FaultError};
+use pulsefield_control::{ControlPlane, FaultError, UnitError};
 use pulsefield_engine::Lane;
 use pulsefield_kernel::{Device, Roots};
 use pulsefield_units::LuId;
 use tracing::{info, warn};
 
-use crate::counters::Counters;
-use crate::faults;
+use crate::counters::{Counter, Counters};
 use crate::logging::Logging;
 use crate::media::Media;
 use crate::plans::Plans;
-use crate::table::{SharedTable, Unit};
+use crate::table::{SharedTable, Table, Unit};
+use crate::{faults, latencies};
 
 /// The daemon as its doors see it.
 pub(crate) struct Plane {
@@ -47,7 +47,10 @@ impl ControlPlane for Plane {
             luns_serving: serving.count() as u64,
             luns_total: table.units.len() as u64,
             dbus: self.presence.state(),
-            faults_armed: table.units.values().map(|unit| unit.counters.faults_armed.load()).sum(),
+            faults_armed: sum(&table, |counters| &counters.faults_armed),
+            late: sum(&table, |counters| &counters.late),
+            too_late: sum(&table, |counters| &counters.too_late),
+            fullest: fullest(&table),
         }
     }
 
@@ -71,6 +74,10 @@ impl ControlPlane for Plane {
             lanes: Lane::ALL.map(|lane| lane_status(&counters, lane)).into(),
             kernel: kernel_settings(&device),
         })
+    }
+
+    fn latency(&self, lun: Option<&str>, clear: bool) -> Result<Vec<LunLatency>, UnitError> {
+        latencies::report(&self.table, lun, clear)
     }
 
     fn reload(&self) -> Result<Vec<Change>, ConfigError> {
@@ -113,6 +120,22 @@ impl ControlPlane for Plane {
     }
 }
 
+/// A counter, over all units.
+fn sum(table: &Table, counter: impl Fn(&Counters) -> &Counter) -> u64 {
+    table.units.values().map(|unit| counter(&unit.counters).load()).sum()
+}
+
+/// The unit that was nearest to having commands wait in the kernel.
+fn fullest(table: &Table) -> Option<Fullest> {
+    let full = |unit: &Unit| {
+        let Counters { data_area_peak_percent, ring_peak_percent, .. } = &*unit.counters;
+        data_area_peak_percent.load().max(ring_peak_percent.load())
+    };
+    let unit = table.units.values().max_by_key(|unit| full(unit))?;
+    let (lun, percent) = (unit.name.device().to_owned(), full(unit));
+    (percent > 0).then_some(Fullest { lun, percent })
+}
+
 fn summary(id: LuId, unit: &Unit) -> LunSummary {
     let geometry = unit.geometry();
     let bytes = geometry.and_then(|shape| shape.block_length.bytes_of(shape.blocks));
@@ -125,6 +148,9 @@ fn summary(id: LuId, unit: &Unit) -> LunSummary {
         block_length_bytes: geometry.map_or(0, |shape| shape.block_length.bytes()),
         state: unit.state.clone(),
         faults_armed: unit.counters.faults_armed.load(),
+        data_area_mb: unit.counters.data_area_bytes.load() >> 20,
+        data_area_peak_percent: unit.counters.data_area_peak_percent.load(),
+        ring_peak_percent: unit.counters.ring_peak_percent.load(),
     }
 }
 
@@ -141,6 +167,8 @@ fn counts(counters: &Counters) -> LunCounters {
             .iter()
             .map(|lane| lane.waiting.load() + lane.running.load())
             .sum(),
+        late: counters.late.load(),
+        too_late: counters.too_late.load(),
     }
 }
 

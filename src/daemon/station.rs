@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use pulsefield_backstore::OpTag;
-use pulsefield_engine::{Identity, LuConfig, PortGroup, SavedState};
+use pulsefield_engine::{Identity, LuConfig, PortGroup, SavedState, limits};
 use pulsefield_faults::{Disarm, FaultReport, Plan, PlanId, Saboteur};
 use pulsefield_scsi::parameter::Ascii;
 use pulsefield_units::BlockCount;
@@ -20,6 +20,7 @@ use crate::change_medium::MediumChange;
 use crate::completions::Completions;
 use crate::conductor::Origin;
 use crate::copying::{CopyEnd, CopyRequest, Reachable};
+use crate::latency::{Book, Deadlines, Latency};
 
 const UIO: Token = Token(0);
 const WAKE: Token = Token(1);
@@ -60,6 +61,10 @@ pub(crate) enum Message {
     CopyEnd(CopyEnd),
     /// Arm the rules of this plan that are for the unit, which is called `lun`.
     Arm { plan: Arc<Plan>, lun: String, done: Sender<PlanId> },
+    /// These are the deadlines of commands.
+    SetDeadlines(Deadlines),
+    /// Tell what is known of latencies, and forget it if `clear` says so.
+    ReportLatency { clear: bool, reply: Sender<Book> },
     /// Do about faults as the configuration says, instead of what it said before.
     ConfigureFaults(FaultOrders),
     /// Disarm rules; `done` hears how many there were.
@@ -154,6 +159,10 @@ pub(crate) struct Station {
     pub(crate) configured: Option<(Arc<Plan>, PlanId)>,
     /// How often something was saved, by all conductors: their numbers are not used again.
     pub(crate) saves: u64,
+    /// How long commands take; goes on when a conductor breaks down.
+    pub(crate) latency: Latency,
+    /// The length of the data area, as long as it is known.
+    pub(crate) data_area_bytes: u64,
 }
 
 /// What ended a wait.
@@ -161,6 +170,8 @@ pub(crate) struct Station {
 pub(crate) enum Awake {
     /// Something may have come in.
     Look,
+    /// So much time has passed.
+    TimedOut,
     /// The device is gone.
     Gone,
 }
@@ -198,6 +209,8 @@ impl Station {
             saboteur,
             configured,
             saves,
+            latency: Latency::default(),
+            data_area_bytes: u64::MAX,
         })
     }
 
@@ -227,12 +240,12 @@ impl Station {
     /// The settings of the unit as initiators see them.
     pub(crate) fn config(&self) -> LuConfig {
         let Orders { config, faulty_product, .. } = &self.orders;
-        match faulty_product {
-            Some(product) if self.faults_armed() > 0 => {
-                LuConfig { product: *product, ..config.clone() }
-            }
-            Some(_) | None => config.clone(),
-        }
+        let product = match faulty_product {
+            Some(product) if self.faults_armed() > 0 => *product,
+            Some(_) | None => config.product,
+        };
+        let transfer_bytes_max = limits::transfer_bytes_max(self.data_area_bytes);
+        LuConfig { product, transfer_bytes_max, ..config.clone() }
     }
 
     /// The number of a new conductor: what its predecessors still wait for is not for it.
@@ -270,6 +283,10 @@ impl Station {
         let gone = |event: &mio::event::Event| {
             event.token() == UIO && (event.is_error() || event.is_read_closed())
         };
-        Ok(if self.events.iter().any(gone) { Awake::Gone } else { Awake::Look })
+        Ok(match self.events.is_empty() {
+            true => Awake::TimedOut,
+            false if self.events.iter().any(gone) => Awake::Gone,
+            false => Awake::Look,
+        })
     }
 }

@@ -38,6 +38,11 @@ const FLUSH_PATIENCE: Duration = Duration::from_secs(20);
 /// How long the units may take to close when the daemon stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
+/// The stack of a unit's thread. Opening a medium, the log and the backtrace of a panic take a tenth of it.
+/// Far below 2 MiB, the default, which the kernel may back with a huge page all of whose memory then
+/// counts.
+const UNIT_STACK_BYTES: usize = 512 << 10;
+
 /// What the supervisor hears.
 pub(crate) enum News {
     /// From the kernel.
@@ -63,8 +68,12 @@ pub(crate) fn launch(lun: Lun, supervisor: Sender<News>) -> io::Result<JoinHandl
         // The supervisor is gone only when the process ends.
         let _ = supervisor.send(News::Unit(id, report));
     };
-    let thread = thread::Builder::new().name(format!("lu{}", id.as_u32()));
-    thread.spawn(move || lun.live(report))
+    unit_thread(id).spawn(move || lun.live(report))
+}
+
+/// A thread for a unit, not started.
+pub(crate) fn unit_thread(id: LuId) -> thread::Builder {
+    thread::Builder::new().name(format!("lu{}", id.as_u32())).stack_size(UNIT_STACK_BYTES)
 }
 
 pub(crate) struct Supervisor {
@@ -226,6 +235,7 @@ impl Supervisor {
         // What was reloaded while it was opened.
         let Some(name) = table.units.get(&id).map(|unit| unit.name.device()) else { return };
         service.mailbox.send(Message::Reconfigure(table.settings(name)));
+        service.mailbox.send(Message::SetDeadlines(table.deadlines(name)));
         service.mailbox.send(Message::ConfigureFaults(table.fault_orders(name)));
         if self.stopping {
             service.mailbox.send(Message::Stop);

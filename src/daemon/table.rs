@@ -8,12 +8,14 @@ use std::thread::JoinHandle;
 use pulsefield_backstore::{Backstore, Geometry};
 use pulsefield_control::config::{Config, LunConfig, Provisioning};
 use pulsefield_control::protocol::LunState;
-use pulsefield_engine::{LuConfig, PoolLimits};
+use pulsefield_engine::{LuConfig, PoolLimits, limits};
 use pulsefield_kernel::UioName;
 use pulsefield_scsi::parameter::Ascii;
+use pulsefield_settings::Time;
 use pulsefield_units::LuId;
 
 use crate::counters::Counters;
+use crate::latency::Deadlines;
 use crate::lun::Arrival;
 use crate::notice::Notice;
 use crate::plans::Plans;
@@ -86,6 +88,13 @@ impl Table {
         }
     }
 
+    /// When commands of the unit `name` are late.
+    pub(crate) fn deadlines(&self, name: &str) -> Deadlines {
+        let LunConfig { deadline_warning, deadline_error, .. } = self.config.for_lun(name);
+        let unless_zero = |time: &Time| Some(time.duration()).filter(|time| !time.is_zero());
+        Deadlines { warning: unless_zero(deadline_warning), error: unless_zero(deadline_error) }
+    }
+
     /// The settings of the unit `name` as the device server wants them.
     pub(crate) fn settings(&self, name: &str) -> LuConfig {
         let LunConfig {
@@ -108,6 +117,9 @@ impl Table {
             // What faults are armed is not the device server's business.
             faulty_product: _,
             faults: _,
+            // Nor is when a command is late.
+            deadline_warning: _,
+            deadline_error: _,
         } = self.config.for_lun(name);
         let pool = self.config.pool_of(name).map(|(name, pool)| PoolLimits {
             name: name.to_owned(),
@@ -128,6 +140,8 @@ impl Table {
             product: Ascii::new(product.as_str()),
             revision: Ascii::new(revision.as_str()),
             naa: naa.as_ref().map(|naa| naa.as_bytes().to_vec()),
+            // The ring decides.
+            transfer_bytes_max: limits::TRANSFER_BYTES_MAX,
             pool,
         }
     }
@@ -140,6 +154,7 @@ impl Table {
             if let Some(service) = &unit.service {
                 let name = unit.name.device();
                 service.mailbox.send(Message::Reconfigure(self.settings(name)));
+                service.mailbox.send(Message::SetDeadlines(self.deadlines(name)));
                 service.mailbox.send(Message::ConfigureFaults(self.fault_orders(name)));
             }
         }
@@ -191,6 +206,7 @@ mod tests {
         let (config, plans) = (Config::default(), Plans::default());
         let table = Table { units: BTreeMap::new(), config, plans };
         assert_eq!(table.settings("any"), LuConfig::default());
+        assert_eq!(table.deadlines("any"), Deadlines::default());
     }
 
     #[test]

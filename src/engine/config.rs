@@ -8,6 +8,7 @@ use pulsefield_scsi::parameter::{
 use pulsefield_scsi::vpd::DeviceIdentification;
 use pulsefield_units::LbaRange;
 
+use crate::limits;
 use crate::space::PoolLimits;
 
 /// Settings of one logical unit.
@@ -45,6 +46,9 @@ pub struct LuConfig {
     /// The NAA designator (VPD page 83h) if it is not to follow from the serial number; 8 or 16
     /// bytes.
     pub naa: Option<Vec<u8>>,
+    /// MAXIMUM TRANSFER LENGTH in bytes (VPD page B0h), a multiple of 4096 and at most
+    /// [`limits::TRANSFER_BYTES_MAX`](crate::limits::TRANSFER_BYTES_MAX).
+    pub transfer_bytes_max: u32,
     /// The limits of the pool of space it belongs to, if it does.
     pub pool: Option<PoolLimits>,
 }
@@ -65,6 +69,7 @@ impl Default for LuConfig {
             product: Ascii::new("PULSEFIELD LUN"),
             revision: Ascii::new("0001"),
             naa: None,
+            transfer_bytes_max: limits::TRANSFER_BYTES_MAX,
             pool: None,
         }
     }

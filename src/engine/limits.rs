@@ -18,9 +18,25 @@ pub const HEARTBEAT_SLOTS: usize = 64;
 /// Heartbeat tasks started in a row while bulk tasks are ready too; then one bulk task goes first.
 pub const HEARTBEAT_BURST: u32 = 16;
 
-/// MAXIMUM TRANSFER LENGTH in bytes (VPD page B0h): a longer READ, WRITE or VERIFY is refused with
-/// 05h/24h/00. Well below the data area, so that one command cannot fill it.
+/// MAXIMUM TRANSFER LENGTH in bytes (VPD page B0h), if the data area is large enough
+/// ([`transfer_bytes_max`]): a longer READ, WRITE or VERIFY is refused with 05h/24h/00.
 pub const TRANSFER_BYTES_MAX: u32 = 8 << 20;
+
+/// MAXIMUM TRANSFER LENGTH in bytes with the smallest data area there can be, 1 MiB.
+pub const TRANSFER_BYTES_MIN: u32 = 64 << 10;
+
+/// How many of the longest commands the data area holds at least: one that found it full would wait in
+/// the kernel, and a heartbeat behind it.
+pub const TRANSFERS_PER_DATA_AREA: u64 = 16;
+
+/// MAXIMUM TRANSFER LENGTH in bytes with a data area of so many bytes: a power of two.
+pub const fn transfer_bytes_max(data_area_bytes: u64) -> u32 {
+    let mut bytes = TRANSFER_BYTES_MAX;
+    while bytes > TRANSFER_BYTES_MIN && bytes as u64 * TRANSFERS_PER_DATA_AREA > data_area_bytes {
+        bytes /= 2;
+    }
+    bytes
+}
 
 /// OPTIMAL TRANSFER LENGTH in bytes (VPD page B0h).
 pub const TRANSFER_BYTES_OPTIMAL: u32 = 1 << 20;
@@ -142,6 +158,7 @@ const _: () = {
     assert!((CSCD_DESCRIPTORS_MAX as u32 + 1) * 32 + 28 <= COPY_DESCRIPTOR_LIST_BYTES_MAX);
     assert!((SEGMENT_DESCRIPTORS_MAX as u32 + 1) * 32 + 32 <= COPY_DESCRIPTOR_LIST_BYTES_MAX);
     // What VPD page B0h advertises is a whole number of blocks of either length.
+    assert!(TRANSFER_BYTES_MIN.is_multiple_of(4096));
     assert!(TRANSFER_BYTES_MAX.is_multiple_of(4096) && WRITE_SAME_BYTES_MAX.is_multiple_of(4096));
     assert!((1 << 20) % UNMAP_GRANULARITY_BYTES == 0);
     assert!(SEEN_METADATA_MAX.is_power_of_two());

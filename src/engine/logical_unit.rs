@@ -184,7 +184,7 @@ impl LogicalUnit {
 
     /// MAXIMUM TRANSFER LENGTH in blocks.
     pub(crate) const fn transfer_blocks_max(&self) -> BlockCount {
-        self.blocks_in(limits::TRANSFER_BYTES_MAX as u64)
+        self.blocks_in(self.config.transfer_bytes_max as u64)
     }
 
     /// MAXIMUM WRITE SAME LENGTH in blocks.
@@ -274,7 +274,7 @@ impl LogicalUnit {
         let or_else = |bytes: u32, default: u32| if bytes == 0 { default } else { bytes };
         // More than a transfer may be is not optimal.
         let optimal = or_else(topology.transfer_optimal_bytes, limits::TRANSFER_BYTES_OPTIMAL)
-            .min(limits::TRANSFER_BYTES_MAX);
+            .min(self.config.transfer_bytes_max);
         let physical = self.physical_block_bytes().max(block_bytes);
         let granularity = or_else(topology.transfer_granularity_bytes, physical) / block_bytes;
         let unmap_granularity =
@@ -283,7 +283,7 @@ impl LogicalUnit {
             write_same_non_zero: self.write_same_non_zero(),
             maximum_compare_and_write_length: self.config.compare_and_write_blocks_max.get(),
             optimal_transfer_length_granularity: u16::try_from(granularity).unwrap_or(0),
-            maximum_transfer_length: limits::TRANSFER_BYTES_MAX / block_bytes,
+            maximum_transfer_length: self.config.transfer_bytes_max / block_bytes,
             optimal_transfer_length: optimal / block_bytes,
             maximum_unmap_lba_count: if_thin(limits::UNMAP_BLOCKS_MAX),
             maximum_unmap_block_descriptor_count: if_thin(limits::UNMAP_DESCRIPTORS_MAX),
@@ -292,7 +292,7 @@ impl LogicalUnit {
                 .then_some(topology.unmap_alignment_bytes / block_bytes),
             maximum_write_same_length: self.write_same_blocks_max().as_u64(),
             maximum_atomic_transfer_length: match self.capabilities.atomic_write {
-                true => limits::TRANSFER_BYTES_MAX / block_bytes,
+                true => self.config.transfer_bytes_max / block_bytes,
                 false => 0,
             },
         }

@@ -83,6 +83,7 @@ const HOUSE: &[Room] = &[
             "scsi",
             "backstore",
             "kernel",
+            "settings",
             "engine",
             "faults",
             "control",

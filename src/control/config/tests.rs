@@ -8,6 +8,7 @@ provisioning = "full"
 long_cdbs = true
 tell_others = true
 metadata = ["43008..51200", "0..1"]
+deadline_warning = "250ms"
 copy_group = ""
 
 [defaults]
@@ -45,6 +46,8 @@ fn an_empty_file_is_the_default() {
     assert_eq!(config.for_lun("any").medium_rotation_rate.as_u16(), 1);
     assert!(!config.for_lun("any").removable && !config.for_lun("any").read_only);
     assert!(!config.for_lun("any").long_cdbs && !config.for_lun("any").tell_others);
+    assert_eq!(config.for_lun("any").deadline_warning.duration().as_secs(), 1);
+    assert_eq!(config.for_lun("any").deadline_error.duration().as_secs(), 8);
     assert_eq!(config.for_lun("any").metadata, []);
 }
 
@@ -54,6 +57,8 @@ fn a_lun_overrides_the_defaults_wherever_they_stand() {
     assert_eq!(config.daemon, DaemonConfig { log: LogLevel::Debug, dbus: false });
     let ds1 = config.for_lun("ds1");
     assert_eq!(ds1.compare_and_write_max_blocks.get(), 8);
+    assert_eq!(ds1.deadline_warning.duration().as_millis(), 250);
+    assert_eq!(ds1.deadline_error.duration().as_secs(), 8);
     assert_eq!(ds1.medium_rotation_rate.as_u16(), 7200);
     assert_eq!(ds1.physical_block_bytes.bytes(), 4096);
     assert!(ds1.removable && ds1.read_only && ds1.long_cdbs && ds1.tell_others);
@@ -99,6 +104,7 @@ fn the_effective_configuration_reads_back_as_itself() {
         "[daemon]\nlog = \"info\"\ndbus = true\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
          medium_rotation_rate = 1\nphysical_block_bytes = 512\nremovable = false\n\
          read_only = false\nlong_cdbs = false\ntell_others = false\nprovisioning = \"thin\"\nmetadata = []\n\
+         deadline_warning = \"1s\"\ndeadline_error = \"8s\"\n\
          vendor = \"PULSEFLD\"\nproduct = \"PULSEFIELD LUN\"\nrevision = \"0001\"\n\
          copy_group = \"\"\npool = \"\"\n\
          faulty_product = \"\"\n"
@@ -169,6 +175,8 @@ fn every_wrong_type_and_value_is_refused() {
         ("defaults.physical_block_bytes = 520", "512 or 4096 bytes, not 520"),
         ("defaults.provisioning = \"thick\"", "provisioning cannot be \"thick\""),
         ("defaults.provisioning = false", "provisioning must be a string, not a boolean"),
+        ("defaults.deadline_error = \"8\"", "deadline_error must be a time up to a year"),
+        ("defaults.deadline_warning = 1", "deadline_warning must be a string, not an integer"),
         ("defaults.vendor = \"PULSEFIELD\"", "at most 8 printable ASCII characters, not"),
         ("defaults.product = \"a\\tb\"", "at most 16 printable ASCII characters, not"),
         ("defaults.revision = \"1.0é\"", "at most 4 printable ASCII characters, not"),

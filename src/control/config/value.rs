@@ -3,7 +3,7 @@
 use std::num::NonZeroU8;
 
 use pulsefield_settings::value::{integer, string};
-use pulsefield_settings::{DeValue, Problem};
+use pulsefield_settings::{DeValue, Problem, Time};
 use pulsefield_units::LbaRange;
 use serde::{Serialize, Serializer};
 
@@ -128,6 +128,10 @@ pub(super) fn write_ranges<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(ranges.iter().map(LbaRange::to_string))
+}
+
+pub(super) fn write_time<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
 }
 
 pub(super) fn write_name<S: Serializer>(

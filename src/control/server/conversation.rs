@@ -7,7 +7,7 @@ use pulsefield_settings::nearest;
 use serde::Deserialize;
 
 use crate::protocol::{Envelope, MAX_REQUEST_BYTES, Request, Response, VERSION};
-use crate::{ControlPlane, FaultError};
+use crate::{ControlPlane, FaultError, UnitError};
 
 /// A connection on its way from request to answer.
 #[derive(Debug)]
@@ -115,6 +115,10 @@ fn carry_out(plane: &dyn ControlPlane, request: Request) -> Response {
             Some(lun) => Response::LunShow(Box::new(lun)),
             None => error(no_such_lun(plane, &name)),
         },
+        Request::Latency { lun, clear } => match plane.latency(lun.as_deref(), clear) {
+            Ok(luns) => Response::Latency { luns },
+            Err(fault) => not_asked(plane, &fault),
+        },
         Request::Reload => match plane.reload() {
             Ok(changed) => Response::Reload { changed },
             Err(fault) => error(format!("the configuration stays as it was: {}", chain(&fault))),
@@ -147,8 +151,15 @@ fn about_faults<T>(
 ) -> Response {
     match result {
         Ok(value) => response(value),
-        Err(FaultError::NoSuchLun(name)) => error(no_such_lun(plane, &name)),
+        Err(FaultError::Unit(fault)) => not_asked(plane, &fault),
         Err(fault) => error(chain(&fault)),
+    }
+}
+
+fn not_asked(plane: &dyn ControlPlane, fault: &UnitError) -> Response {
+    match fault {
+        UnitError::NoSuchLun(name) => error(no_such_lun(plane, name)),
+        UnitError::NotServing(_) | UnitError::NoAnswer(_) => error(fault.to_string()),
     }
 }
 

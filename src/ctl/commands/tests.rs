@@ -3,10 +3,11 @@ use std::sync::Arc;
 
 use clap::Parser;
 use pulsefield_control::protocol::{
-    ArmRequest, ArmedPlan, ArmedRule, Change, DbusState, FaultHit, KernelSettings, LaneStatus,
-    LunCounters, LunDetail, LunFaults, LunState, LunSummary, Status,
+    ArmRequest, ArmedPlan, ArmedRule, Change, CommandLatency, DbusState, FaultHit, Fullest,
+    KernelSettings, LaneStatus, LunCounters, LunDetail, LunFaults, LunLatency, LunState,
+    LunSummary, Quantiles, SlowCommand, Status, TimeParts,
 };
-use pulsefield_control::{ControlPlane, FaultError, Server};
+use pulsefield_control::{ControlPlane, FaultError, Server, UnitError};
 use tempfile::TempDir;
 
 use super::*;
@@ -24,6 +25,9 @@ impl OneLun {
             block_length_bytes: 512,
             state: LunState::Serving,
             faults_armed: 3,
+            data_area_mb: 1024,
+            data_area_peak_percent: 37,
+            ring_peak_percent: 2,
         }
     }
 }
@@ -40,6 +44,9 @@ impl ControlPlane for OneLun {
             luns_total: 1,
             dbus: DbusState::Owner,
             faults_armed: 3,
+            late: 2,
+            too_late: 1,
+            fullest: Some(Fullest { lun: "ds1".to_owned(), percent: 37 }),
         }
     }
 
@@ -68,6 +75,44 @@ impl ControlPlane for OneLun {
                 max_data_area_bytes: 1 << 30,
             },
         })
+    }
+
+    fn latency(&self, lun: Option<&str>, clear: bool) -> Result<Vec<LunLatency>, UnitError> {
+        if let Some(lun) = lun.filter(|lun| *lun != "ds1") {
+            return Err(UnitError::NoSuchLun(lun.to_owned()));
+        }
+        let heartbeats = CommandLatency {
+            lane: Some("heartbeat".to_owned()),
+            opcode: Some(0x89),
+            command: "COMPARE AND WRITE".to_owned(),
+            count: 1_200,
+            total: Quantiles { p50_us: 84, p99_us: 143, p999_us: 8_100, max_us: 8_003_210 },
+            waiting: Quantiles { p99_us: 2, ..Quantiles::default() },
+            service: Quantiles { p99_us: 95, ..Quantiles::default() },
+            answer: Quantiles { p99_us: 31, ..Quantiles::default() },
+        };
+        let slowest = SlowCommand {
+            at_us: 12_000_345,
+            took_us: 8_003_210,
+            lane: heartbeats.lane.clone(),
+            opcode: 0x89,
+            command: heartbeats.command.clone(),
+            cdb: "8900".to_owned(),
+            lba: Some(43_520),
+            blocks: Some(1),
+            reason: "fault".to_owned(),
+            parts: TimeParts { fault_us: 8_000_000, medium_us: 3_210, ..TimeParts::default() },
+        };
+        Ok(vec![LunLatency {
+            lun: "ds1".to_owned(),
+            counted_ms: if clear { 1_000 } else { 61_000 },
+            deadline_warning_ms: 1_000,
+            deadline_error_ms: 8_000,
+            late: 2,
+            too_late: 1,
+            commands: vec![heartbeats],
+            slowest: vec![slowest],
+        }])
     }
 
     fn reload(&self) -> Result<Vec<Change>, ConfigError> {
@@ -174,6 +219,8 @@ fn people_get_words() {
          handlers       ram, file\n\
          logical units  1 of 1 serving\n\
          faults         3 rules ARMED\n\
+         late commands  2 over deadline_warning, 1 over deadline_error\n\
+         fullest        the data area or ring of ds1, 37 % at most\n\
          D-Bus          owner of org.kernel.TCMUService1\n"
     );
     assert_eq!(
@@ -186,6 +233,7 @@ fn people_get_words() {
         "size               64 GiB (68719476736 bytes)\n",
         "compare and write  5 good, 1 miscompared\n",
         "qfull_time_out     as cmd_time_out\n",
+        "data area          1 GiB, 37 % in use at most; of the ring 2 %\n",
         "heartbeat  0       1          12 µs\n",
     ] {
         assert!(lun.contains(line), "{lun}");
@@ -195,6 +243,29 @@ fn people_get_words() {
         "daemon.dbus: true → false, from the daemon's next start on\n\
          defaults.metadata: [] → [\"0..8\"]\n"
     );
+}
+
+#[test]
+fn latencies_are_a_table() {
+    let daemon = Daemon::start();
+    assert_eq!(
+        daemon.prints("latency").unwrap(),
+        "ds1: counted for 00:01:01, 2 over 1s, 1 over 8s\n\
+         LANE       COMMAND            COUNT  P50    P99     P99.9    MAX     WAITING P99  \
+         SERVICE P99  ANSWER P99\n\
+         heartbeat  COMPARE AND WRITE  1200   84 µs  143 µs  8.10 ms  8.00 s  2 µs         \
+         95 µs        31 µs\n\
+         \n\
+         TIME       TOOK    LANE       COMMAND            BLOCKS   OF WHICH\n\
+         12.000345  8.00 s  heartbeat  COMPARE AND WRITE  43520+1  fault 8.00 s\n"
+    );
+    assert!(daemon.prints("latency ds1 --reset").unwrap().contains("counted for 00:00:01"));
+    let error = daemon.prints("latency ds2").unwrap_err().to_string();
+    assert_eq!(error, "no logical unit \"ds2\"; did you mean \"ds1\"?");
+    let json = daemon.prints("latency --json").unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["commands"][0]["total"]["p999_us"], 8_100);
+    assert_eq!(json[0]["slowest"][0]["parts"]["fault_us"], 8_000_000);
 }
 
 #[test]

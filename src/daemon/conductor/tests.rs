@@ -29,7 +29,10 @@ mod copies;
 mod fault_orders;
 mod faults;
 mod hostile;
+mod idle;
+mod latency;
 mod pools;
+mod room;
 
 const GOOD: u8 = 0x00;
 const CHECK_CONDITION: u8 = 0x02;
@@ -65,20 +68,28 @@ impl Lu {
         Self::with_options(medium, Options::default())
     }
 
-    fn with_options(mut medium: Arc<dyn Backstore>, options: Options) -> Self {
-        let uio = SimulatedUio::new(options);
+    fn with_options(medium: Arc<dyn Backstore>, options: Options) -> Self {
+        Self::on_thread(thread::Builder::new(), medium, SimulatedUio::new(options))
+    }
+
+    fn on_thread(
+        builder: thread::Builder,
+        mut medium: Arc<dyn Backstore>,
+        uio: Arc<SimulatedUio>,
+    ) -> Self {
         let ring = uio.attach();
         let mut station = Station::new(uio.events(), LuConfig::default()).unwrap();
         let (mailbox, counters) = (station.mailbox(), Arc::new(Counters::default()));
         let (asked_for, asked) = unbounded();
-        let thread = thread::spawn({
+        let conduct = {
             let (uio, counters) = (uio.clone(), counters.clone());
             let surroundings = Listening::new(asked_for, mailbox.clone());
             move || {
                 let medium = &mut medium;
                 Conductor::new(&mut station, &uio, &surroundings, ring, medium, counters).run()
             }
-        });
+        };
+        let thread = builder.spawn(conduct).unwrap();
         Self { uio, mailbox, counters, asked, thread }
     }
 

@@ -3,6 +3,7 @@ use std::thread::{self, JoinHandle};
 
 use pulsefield_backstore::Backstore;
 use pulsefield_control::config::Config;
+use pulsefield_control::protocol::LunState;
 use pulsefield_data::Buffer;
 use pulsefield_engine::Incoming;
 use pulsefield_faults::{Saboteur, Unit};
@@ -11,8 +12,8 @@ use pulsefield_units::{Cdb, LuId};
 use super::*;
 use crate::conductor::Origin;
 use crate::plans::Plans;
-use crate::station::Station;
-use crate::testing::{held_medium, serving_unit, station};
+use crate::station::{Mailbox, Station};
+use crate::testing::{PATIENCE, held_medium, serving_unit, station};
 
 /// A unit's thread that does what it is told about faults, and before every report takes in one READ.
 struct Obedient {
@@ -123,7 +124,7 @@ fn a_plan_is_armed_where_it_has_rules_and_disarmed_by_name() {
 #[test]
 fn a_plan_for_nobody_or_with_a_slip_changes_nothing() {
     let world = World::of(&["ds1"]);
-    assert!(matches!(world.arm(Some("ds2"), SLOW), Err(FaultError::NoSuchLun(_))));
+    assert!(matches!(world.arm(Some("ds2"), SLOW), Err(FaultError::Unit(UnitError::NoSuchLun(_)))));
     assert!(matches!(world.arm(None, "seed = 3"), Err(FaultError::ForNobody)));
     assert!(matches!(world.arm(None, "[[rule]]\nfault = \"latnecy\""), Err(FaultError::Plan(_))));
     let outside = "[[rule]]\nfault = \"latency\"\nwhere = { lba = 9223372036854775807 }";
@@ -131,7 +132,10 @@ fn a_plan_for_nobody_or_with_a_slip_changes_nothing() {
     assert!(error.starts_with("p.toml:3:17: it lies outside every logical unit"), "{error}");
     assert_eq!(list(&world.table, None).unwrap(), []);
     world.table.lock().units.get_mut(&LuId::new(0)).unwrap().state = LunState::Stopped;
-    assert!(matches!(world.arm(Some("ds1"), SLOW), Err(FaultError::NotServing(_))));
+    assert!(matches!(
+        world.arm(Some("ds1"), SLOW),
+        Err(FaultError::Unit(UnitError::NotServing(_)))
+    ));
 }
 
 #[test]

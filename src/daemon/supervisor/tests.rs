@@ -96,7 +96,8 @@ impl Bench {
         self.supervisor.hear(News::Unit(ID, Report::Serving { service, failure: None }));
         let thread = Thread { station, medium };
         assert!(matches!(thread.message(), Some(Message::Reconfigure(_))), "what is in force now");
-        assert!(matches!(thread.message(), Some(Message::ConfigureFaults(_))), "of faults, too");
+        assert!(matches!(thread.message(), Some(Message::SetDeadlines(_))), "of deadlines, too");
+        assert!(matches!(thread.message(), Some(Message::ConfigureFaults(_))), "and of faults");
         thread
     }
 

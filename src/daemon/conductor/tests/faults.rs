@@ -24,7 +24,7 @@ fn plan(faults: impl IntoIterator<Item = Fault>) -> Plan {
 }
 
 impl Lu {
-    fn arm(&self, fault: Fault) -> PlanId {
+    pub(super) fn arm(&self, fault: Fault) -> PlanId {
         let (done, armed) = unbounded();
         let plan = Arc::new(plan([fault]));
         self.mailbox.send(Message::Arm { plan, lun: "ds1".to_owned(), done });

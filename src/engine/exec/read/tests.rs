@@ -2,6 +2,7 @@ use pulsefield_backstore::{BackstoreError, Op};
 use pulsefield_scsi::{Asc, Sense, SenseKey};
 use pulsefield_units::BlockCount;
 
+use crate::limits;
 use crate::testing::{STALE, SharedMemory, World, cdb, filled, none, range, room};
 
 #[test]
@@ -57,6 +58,23 @@ fn the_maximum_transfer_length_is_enforced() {
     world.execute(&cdb::read(0, 16_384), none()).good_with(b"");
     let refused = world.execute(&cdb::read(0, 16_385), none());
     refused.check_codes(SenseKey::IllegalRequest, Asc::new(0x24, 0x00));
+}
+
+#[test]
+fn in_a_small_data_area_less_is_transferred_at_once() {
+    let bytes = |mib: u64| limits::transfer_bytes_max(mib << 20);
+    assert_eq!([bytes(1024), bytes(128), bytes(127)], [8 << 20, 8 << 20, 4 << 20]);
+    assert_eq!([bytes(8), bytes(1), bytes(0)], [512 << 10, 64 << 10, 64 << 10]);
+    let mut world = World::with(|setup| {
+        setup.geometry.blocks = BlockCount::new(1 << 20);
+        setup.config.transfer_bytes_max = bytes(8);
+    });
+    world.execute(&cdb::read(0, 1024), none()).good_with(b"");
+    let refused = world.execute(&cdb::read(0, 1025), none());
+    refused.check_codes(SenseKey::IllegalRequest, Asc::new(0x24, 0x00));
+    // MAXIMUM and OPTIMAL TRANSFER LENGTH of the Block Limits page.
+    let page = world.execute_at_once(&[0x12, 1, 0xb0, 0, 64, 0], room(64));
+    assert_eq!(page.bytes[8..16], [0, 0, 4, 0, 0, 0, 4, 0]);
 }
 
 #[test]

@@ -1,0 +1,62 @@
+//! The conductor's part in latency accounting: what it tells of commands, and when it looks for those
+//! that are late.
+
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use pulsefield_engine::{Event, Observer};
+use pulsefield_units::Instant;
+
+use super::Conductor;
+use crate::clock;
+use crate::counters::CountingObserver;
+use crate::latency::{Book, InFlight};
+
+/// The device server's observer.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) counting: CountingObserver,
+    pub(super) commands: InFlight,
+}
+
+impl Observer for Watch {
+    fn observe(&mut self, now: Instant, event: &Event<'_>) {
+        self.counting.observe(now, event);
+        self.commands.observe(now, event);
+    }
+}
+
+impl Conductor<'_> {
+    /// Counts the commands for which the doorbell has just rung.
+    pub(super) fn settle_latencies(&mut self) {
+        let rung = clock::now();
+        let faults = self.station.saboteur.is_some();
+        let (latency, counters) = (&mut self.station.latency, &self.counters);
+        let commands = &mut self.server.observer_mut().commands;
+        commands.announce(|passage| latency.record(passage, rung, faults, counters));
+    }
+
+    /// How long until a command in flight may become late.
+    pub(super) fn until_late(&self) -> Option<Duration> {
+        self.late_due.map(|due| due.since(self.now))
+    }
+
+    /// Looks for commands that are late and in flight.
+    pub(super) fn look_for_late(&mut self) {
+        let Self { server, station, now, .. } = self;
+        // The commands are with the observer, who is with the server that is to be asked.
+        let commands = std::mem::take(&mut server.observer_mut().commands);
+        let place = |tag| server.whereabouts(tag);
+        self.late_due = station.latency.look_for_late(&commands, *now, place);
+        server.observer_mut().commands = commands;
+    }
+
+    /// Tells what is known of latencies, and forgets it if asked to.
+    pub(super) fn report_latency(&mut self, clear: bool, reply: &Sender<Book>) {
+        // Whoever gave up waiting does not need to know.
+        let _ = reply.send(self.station.latency.book().clone());
+        if clear {
+            self.station.latency.clear();
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Latency accounting of one unit: how long its commands take, what that goes into, and which are
+//! late.
+//!
+//! A command's time has three parts. *Waiting* is from when it was found on the ring until it holds its
+//! blocks and a slot of its lane; *service* is from then on, with the medium; and its *answer* is from
+//! when that is ready to the end of the doorbell, in which the kernel copies Data-In and answers the
+//! initiator. How long it had waited on the ring before nobody tells; the unit's thread looks there
+//! between any two things that it does.
+//!
+//! All of it is plain data of the unit's own thread: nothing is shared or locked, and nothing is
+//! allocated for a command once there have been others like it. It outlives a breakdown of the device
+//! server; the commands in flight are another matter ([`InFlight`]), and go with their ring.
+
+mod book;
+mod deadlines;
+mod histogram;
+mod in_flight;
+mod passage;
+mod slowest;
+
+use pulsefield_engine::Whereabouts;
+use pulsefield_units::Instant;
+
+pub(crate) use book::{Book, Row};
+pub(crate) use deadlines::{Deadlines, Lateness};
+pub(crate) use histogram::Histogram;
+pub(crate) use in_flight::InFlight;
+#[cfg(test)]
+pub(crate) use passage::Served;
+pub(crate) use passage::{Parts, Passage};
+pub(crate) use slowest::Slow;
+
+use crate::clock;
+use crate::counters::Counters;
+use deadlines::Teller;
+
+/// The accounts of one unit.
+#[derive(Debug)]
+pub(crate) struct Latency {
+    book: Book,
+    deadlines: Deadlines,
+    /// [`Deadlines::first_ns`].
+    first_deadline_ns: u64,
+    teller: Teller,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        let deadlines = Deadlines::default();
+        Self {
+            book: Book::new(clock::now()),
+            deadlines,
+            first_deadline_ns: deadlines.first_ns(),
+            teller: Teller::default(),
+        }
+    }
+}
+
+impl Latency {
+    /// From now on these are the deadlines.
+    pub(crate) fn set_deadlines(&mut self, deadlines: Deadlines) {
+        self.deadlines = deadlines;
+        self.first_deadline_ns = deadlines.first_ns();
+    }
+
+    /// What is known.
+    pub(crate) const fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Forgets what is known.
+    pub(crate) fn clear(&mut self) {
+        self.book = Book::new(clock::now());
+    }
+
+    /// Counts a command for which the doorbell has `rung`, while `faults` are armed or not.
+    pub(crate) fn record(
+        &mut self,
+        passage: &Passage,
+        rung: Instant,
+        faults: bool,
+        counters: &Counters,
+    ) {
+        self.book.record(passage, rung, faults);
+        if rung.as_nanos().saturating_sub(passage.arrived.as_nanos()) >= self.first_deadline_ns {
+            self.note_late(passage, rung, faults, counters);
+        }
+    }
+
+    #[cold]
+    fn note_late(&mut self, passage: &Passage, rung: Instant, faults: bool, counters: &Counters) {
+        if let Some(lateness) = self.deadlines.missed(&passage.cdb, passage.took(rung)) {
+            counters.count_late(lateness);
+            self.teller.ended(lateness, passage, rung, faults);
+        }
+    }
+
+    /// When a command that arrives now becomes late, if one ever does.
+    pub(crate) fn first_deadline(&self, arrived: Instant) -> Option<Instant> {
+        self.deadlines.next_after(arrived, arrived)
+    }
+
+    /// Tells of the oldest late command that is in flight; says when to look again. `place` says where
+    /// the device server has a command.
+    pub(crate) fn look_for_late(
+        &mut self,
+        commands: &InFlight,
+        now: Instant,
+        place: impl FnOnce(u16) -> Option<Whereabouts>,
+    ) -> Option<Instant> {
+        let lateness = |passage: &Passage| self.deadlines.missed(&passage.cdb, passage.took(now));
+        let late =
+            commands.iter().filter_map(|(tag, passage)| Some((lateness(passage)?, tag, passage)));
+        if let Some((lateness, tag, passage)) = late.min_by_key(|(_, _, passage)| passage.arrived) {
+            self.teller.waiting(lateness, passage, place(tag), now);
+        }
+        let next = |(_, passage): (_, &Passage)| self.deadlines.next_after(passage.arrived, now);
+        commands.iter().filter_map(next).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use pulsefield_engine::Stage;
+    use pulsefield_units::Cdb;
+
+    use super::*;
+
+    const fn second(seconds: u64) -> Instant {
+        Instant::from_nanos(seconds * 1_000_000_000)
+    }
+
+    /// Commands that came at these seconds, by their ids.
+    fn commands(arrived: &[(u16, u64)]) -> InFlight {
+        let mut commands = InFlight::default();
+        for (tag, at) in arrived {
+            commands.take(second(*at), *tag, &Cdb::new(&[0x28]));
+        }
+        commands
+    }
+
+    fn nowhere(_tag: u16) -> Option<Whereabouts> {
+        None
+    }
+
+    #[test]
+    fn late_commands_are_counted_once_when_they_are_over() {
+        let (mut latency, counters) = (Latency::default(), Counters::default());
+        let mut ended = |took: u64| {
+            let passage = Passage::new(Cdb::new(&[0x28]), second(100));
+            latency.record(&passage, second(100 + took), false, &counters);
+            (counters.late.load(), counters.too_late.load())
+        };
+        assert_eq!(ended(0), (0, 0));
+        assert_eq!(ended(1), (1, 0));
+        assert_eq!(ended(7), (2, 0));
+        assert_eq!(ended(8), (2, 1));
+        let off = Deadlines { warning: None, error: None };
+        latency.set_deadlines(off);
+        let passage = Passage::new(Cdb::new(&[0x28]), second(100));
+        latency.record(&passage, second(200), false, &counters);
+        assert_eq!((counters.late.load(), counters.too_late.load()), (2, 1));
+        assert_eq!(latency.book().rows().map(|row| row.total.count()).sum::<u64>(), 5);
+        latency.clear();
+        assert_eq!(latency.book().rows().count(), 0);
+    }
+
+    #[test]
+    fn a_command_is_looked_for_at_each_of_its_deadlines() {
+        let mut latency = Latency::default();
+        assert_eq!(latency.first_deadline(second(5)), Some(second(6)));
+        let commands = commands(&[(1, 5), (2, 9)]);
+        // The oldest is late, the other not yet.
+        let mut asked = None;
+        let place = |tag| {
+            asked = Some(tag);
+            let (stage, since) = (Stage::Medium, second(5));
+            Some(Whereabouts { stage, since, blocks: None })
+        };
+        assert_eq!(latency.look_for_late(&commands, second(6), place), Some(second(10)));
+        assert_eq!(asked, Some(1));
+        assert_eq!(latency.look_for_late(&commands, second(10), nowhere), Some(second(13)));
+        assert_eq!(latency.look_for_late(&commands, second(13), nowhere), Some(second(17)));
+        // Nothing more to be told of either.
+        assert_eq!(latency.look_for_late(&commands, second(17), nowhere), None);
+        assert_eq!(latency.look_for_late(&InFlight::default(), second(18), nowhere), None);
+    }
+
+    #[test]
+    fn deadlines_can_be_switched_off() {
+        let mut latency = Latency::default();
+        latency.set_deadlines(Deadlines { warning: None, error: Some(Duration::from_secs(3)) });
+        assert_eq!(latency.first_deadline(second(5)), Some(second(8)));
+        latency.set_deadlines(Deadlines { warning: None, error: None });
+        assert_eq!(latency.first_deadline(second(5)), None);
+        let unused = |_| unreachable!("nothing is late");
+        assert_eq!(latency.look_for_late(&commands(&[(1, 5)]), second(99), unused), None);
+    }
+}

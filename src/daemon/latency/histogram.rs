@@ -1,0 +1,142 @@
+//! A histogram of times, small enough for four of them per lane and operation code of 256 logical
+//! units, and quick enough for every command: no division, no branch, no allocation.
+//!
+//! Log-linear, as HdrHistogram is: each octave has [`STEPS`] buckets of equal width, so that a time
+//! is known to one part in eight whatever its size. Two decimal digits, the least that the crate of
+//! that name keeps, would be seven times the memory, and nobody asks whether a heartbeat took 118 or
+//! 119 µs.
+
+use std::time::Duration;
+
+/// Buckets an octave, as a power of two.
+const STEPS_LOG2: u32 = 3;
+const STEPS: usize = 1 << STEPS_LOG2;
+
+/// Times are told apart by 2^8 ns, a quarter of a microsecond, at best: less than taking them costs.
+const UNIT_LOG2: u32 = 8;
+
+/// Octaves with buckets of their own; what is longer than 2^37 ns, 137 s, is with the longest.
+const OCTAVES: usize = 26;
+
+const BUCKETS: usize = (OCTAVES + 1) * STEPS;
+
+/// How often which times were taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Histogram {
+    counts: [u64; BUCKETS],
+    max_ns: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { counts: [0; BUCKETS], max_ns: 0 }
+    }
+}
+
+/// The bucket of a time: below [`STEPS`] units its number of units, above as many of its highest bits
+/// as tell the buckets of an octave apart, after the number of the octave.
+fn bucket(nanos: u64) -> usize {
+    let units = nanos >> UNIT_LOG2;
+    let octave = (units | STEPS as u64).ilog2() - STEPS_LOG2;
+    let at =
+        ((octave as usize) << STEPS_LOG2) + usize::try_from(units >> octave).unwrap_or(BUCKETS);
+    at.min(BUCKETS - 1)
+}
+
+/// The first time that is too long for a bucket, in nanoseconds.
+const fn end_of(bucket: usize) -> u64 {
+    let octave = (bucket >> STEPS_LOG2).saturating_sub(1);
+    let units = bucket - (octave << STEPS_LOG2);
+    (units as u64 + 1) << octave << UNIT_LOG2
+}
+
+impl Histogram {
+    /// Counts one time, in nanoseconds.
+    pub(crate) fn record(&mut self, nanos: u64) {
+        self.counts[bucket(nanos)] += 1;
+        self.max_ns = self.max_ns.max(nanos);
+    }
+
+    /// How many times were counted.
+    pub(crate) fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The longest.
+    pub(crate) const fn max(&self) -> Duration {
+        Duration::from_nanos(self.max_ns)
+    }
+
+    /// A time that so many in a million are not longer than: never too short, and too long by less
+    /// than an eighth and a quarter of a microsecond. Zero if nothing was counted.
+    pub(crate) fn quantile(&self, per_million: u32) -> Duration {
+        let wanted = u128::from(self.count()) * u128::from(per_million);
+        let mut counted = 0;
+        for (at, count) in self.counts.iter().enumerate() {
+            counted += u128::from(*count) * 1_000_000;
+            if *count > 0 && counted >= wanted {
+                let end = if at == BUCKETS - 1 { u64::MAX } else { end_of(at) - 1 };
+                return Duration::from_nanos(end.min(self.max_ns));
+            }
+        }
+        Duration::ZERO
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn buckets_follow_one_another_without_a_gap() {
+        assert_eq!(bucket(0), 0);
+        for at in 0..BUCKETS - 1 {
+            assert_eq!((bucket(end_of(at) - 1), bucket(end_of(at))), (at, at + 1));
+        }
+        assert_eq!(end_of(BUCKETS - 2), 15 << (OCTAVES - 1) << UNIT_LOG2);
+        assert_eq!(bucket(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn nothing_counted_is_zero() {
+        let histogram = Histogram::default();
+        assert_eq!((histogram.count(), histogram.max()), (0, Duration::ZERO));
+        assert_eq!(histogram.quantile(500_000), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_longest_is_exact() {
+        let mut histogram = Histogram::default();
+        for nanos in [8_003_000_123, 17] {
+            histogram.record(nanos);
+        }
+        assert_eq!(histogram.quantile(1_000_000), Duration::from_nanos(8_003_000_123));
+        histogram.record(u64::MAX);
+        assert_eq!(histogram.max(), Duration::from_nanos(u64::MAX));
+        assert_eq!(histogram.quantile(1_000_000), Duration::from_nanos(u64::MAX));
+    }
+
+    proptest! {
+        /// Against the times themselves, in order.
+        #[test]
+        fn quantiles_are_those_of_the_sorted_times(
+            // As many of each order of magnitude.
+            times in prop::collection::vec((0_u32..37, any::<u64>()), 1..300),
+            per_million in 1_u32..=1_000_000,
+        ) {
+            let of = |(octave, bits): (u32, u64)| (1 << octave) | (bits & ((1 << octave) - 1));
+            let mut times: Vec<u64> = times.into_iter().map(of).collect();
+            let mut histogram = Histogram::default();
+            times.iter().for_each(|nanos| histogram.record(*nanos));
+            times.sort_unstable();
+            let rank = (times.len() as u64 * u64::from(per_million)).div_ceil(1_000_000).max(1);
+            let exact = times[usize::try_from(rank).unwrap() - 1];
+            let quantile = u64::try_from(histogram.quantile(per_million).as_nanos()).unwrap();
+            prop_assert!(quantile >= exact);
+            prop_assert!(quantile <= exact + exact / 8 + (1 << UNIT_LOG2));
+            prop_assert_eq!(histogram.count(), times.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The commands of a ring that are in flight, by the kernel's id of each.
+//!
+//! The kernel gives the lowest id that is free (`drivers/target/target_core_user.c`, an IDR), so the
+//! table is as long as the most commands that were ever in flight at once, and is filled without
+//! allocating from then on. An id is used again only after the doorbell has rung for its answer.
+
+use pulsefield_engine::{Event, Lane, Observer};
+use pulsefield_units::{Cdb, Instant};
+
+use super::passage::{Passage, Served};
+
+/// The commands that are not answered, and those that are and for which the doorbell has not rung.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight {
+    commands: Vec<Option<Passage>>,
+    /// Whose answers the doorbell has not rung for.
+    answered: Vec<u16>,
+}
+
+impl InFlight {
+    /// Takes note of a command that was found on the ring.
+    pub(crate) fn take(&mut self, now: Instant, tag: u16, cdb: &Cdb) {
+        let at = usize::from(tag);
+        if at >= self.commands.len() {
+            self.commands.resize((at + 1).next_power_of_two(), None);
+        }
+        self.commands[at] = Some(Passage::new(*cdb, now));
+    }
+
+    /// Takes note of its answer.
+    pub(crate) fn answer(&mut self, now: Instant, tag: u16, lane: Option<Lane>) {
+        if let Some(passage) = self.command(tag) {
+            (passage.answered, passage.lane) = (now, lane);
+            self.answered.push(tag);
+        }
+    }
+
+    /// Lets go of the commands that the doorbell has rung for, and calls `gone` for each.
+    pub(crate) fn announce(&mut self, mut gone: impl FnMut(&Passage)) {
+        for tag in self.answered.drain(..) {
+            let command = &mut self.commands[usize::from(tag)];
+            if let Some(passage) = command {
+                gone(passage);
+            }
+            *command = None;
+        }
+    }
+
+    /// All of them, in no order, with their ids.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &Passage)> {
+        (0..=u16::MAX)
+            .zip(&self.commands)
+            .filter_map(|(tag, passage)| Some((tag, passage.as_ref()?)))
+    }
+
+    fn command(&mut self, tag: u16) -> Option<&mut Passage> {
+        self.commands.get_mut(usize::from(tag))?.as_mut()
+    }
+}
+
+impl Observer for InFlight {
+    fn observe(&mut self, now: Instant, event: &Event<'_>) {
+        if let Event::Retired { tag: Some(tag), arrived, started, waited, blocks, .. } = *event
+            && let Some(passage) = self.command(tag)
+        {
+            passage.served = Some(Served { arrived, started, ended: now, waited, blocks });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_there_until_the_doorbell_has_rung_for_it() {
+        let mut commands = InFlight::default();
+        let cdb = Cdb::new(&[0x89]);
+        for tag in [1, 2, 3] {
+            commands.take(Instant::from_nanos(tag.into()), tag, &cdb);
+        }
+        commands.announce(|_| panic!("nothing is answered"));
+        commands.answer(Instant::from_nanos(9), 2, Some(Lane::Heartbeat));
+        assert_eq!(commands.iter().map(|(tag, _)| tag).collect::<Vec<_>>(), [1, 2, 3]);
+        let mut gone = Vec::new();
+        commands.announce(|passage| gone.push((passage.arrived, passage.answered, passage.lane)));
+        let (arrived, answered) = (Instant::from_nanos(2), Instant::from_nanos(9));
+        assert_eq!(gone, [(arrived, answered, Some(Lane::Heartbeat))]);
+        assert_eq!(commands.iter().map(|(tag, _)| tag).collect::<Vec<_>>(), [1, 3]);
+        // Its id comes again.
+        commands.take(Instant::from_nanos(11), 2, &cdb);
+        commands.announce(|_| panic!("it is not answered"));
+        assert_eq!(commands.iter().count(), 3);
+    }
+}
