@@ -19,7 +19,7 @@ const SLOT: u64 = 3;
 const SLOT_LBA: u64 = 8192;
 /// Where another host's heartbeat lies.
 const ELSEWHERE_LBA: u64 = 8200;
-const ROUNDS: usize = 25;
+const ROUNDS: usize = 20;
 /// In each round, of each kind.
 const COMMANDS: usize = 40;
 const DELAY: Duration = Duration::from_secs(8);

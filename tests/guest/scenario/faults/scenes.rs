@@ -18,7 +18,7 @@ use crate::wait::wait_until;
 /// Where the hosts' lock lies.
 const LOCK_LBA: u64 = 4096;
 /// How often each host takes it.
-const TIMES: usize = 400;
+const TIMES: usize = 250;
 /// How long what comes late, or flaps, may take.
 const LATE_LIMIT: Duration = Duration::from_secs(60);
 
