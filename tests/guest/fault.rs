@@ -58,6 +58,16 @@ pub fn arm(lun: &str, fault: &str, settings: &str) -> Result<()> {
     run("pulsefield", words).output().map(drop)
 }
 
+/// Arms the plan `text` for the unit `lun`, at the control socket.
+///
+/// # Errors
+/// What the daemon said.
+pub fn arm_text(lun: &str, text: &str) -> Result<()> {
+    let request =
+        json!({ "lun": lun, "file": "plan", "plan": text, "lasting_ms": null, "hits": null });
+    ask("fault-arm", request).map(drop)
+}
+
 /// Arms a plan that ships, as it stands, for the unit `lun`.
 ///
 /// # Errors
