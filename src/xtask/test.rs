@@ -102,11 +102,7 @@ impl Plan {
         let guest = !options.no_guest;
         let plan = Self {
             steps: STEPS.iter().copied().filter(|(name, _)| wanted(name)).collect(),
-            scenarios: SCENARIOS
-                .iter()
-                .filter(|one| guest && wanted(one.name))
-                .filter(|one| !one.on_request || options.only.is_some())
-                .collect(),
+            scenarios: SCENARIOS.iter().filter(|one| guest && wanted(one.name)).collect(),
         };
         if plan.steps.is_empty() && plan.scenarios.is_empty() {
             let steps = STEPS.iter().map(|(name, _)| *name);

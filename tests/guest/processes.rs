@@ -1,4 +1,4 @@
-//! Tasks of the guest's kernel that hang.
+//! Tasks of the guest's kernel that hang, and what a process takes.
 
 use std::fs;
 use std::time::Duration;
@@ -41,9 +41,44 @@ fn name_and_state(stat: &str) -> Option<(&str, char)> {
     Some((name.split_once('(')?.1, rest.trim_start().chars().next()?))
 }
 
+/// What a process takes of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Its resident memory.
+    pub resident_kib: u64,
+    /// Its open descriptors.
+    pub descriptors: usize,
+}
+
+/// What the process `pid` takes now.
+///
+/// # Errors
+/// There is no such process.
+pub fn usage(pid: u32) -> Result<Usage> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))
+        .with_context(|| format!("reading the status of process {pid}"))?;
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).context("listing descriptors")?;
+    Ok(Usage {
+        resident_kib: resident_kib(&status).context("a process without memory")?,
+        descriptors: descriptors.count(),
+    })
+}
+
+/// `VmRSS:      4711 kB`
+fn resident_kib(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_resident_memory_has_a_line() {
+        assert_eq!(resident_kib("Name:\ta\nVmRSS:\t    4711 kB\n"), Some(4711));
+        assert!(usage(std::process::id()).unwrap().descriptors >= 3);
+    }
 
     #[test]
     fn names_with_parentheses() {

@@ -24,8 +24,6 @@ pub(crate) struct Scenario {
     /// What it shows, in a few words.
     pub(crate) about: &'static str,
     timeout: Duration,
-    /// Whether it is run only when it is asked for by name.
-    pub(crate) on_request: bool,
 }
 
 /// Every scenario, in the order in which CI starts them: the longest first, so that none is left to run
@@ -34,29 +32,25 @@ pub(crate) struct Scenario {
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("conformance", "iscsi-test-cu over two portals", 22),
     scenario("fabrics", "four fabrics increment one sector; collisions; mkfs, fio", 20),
+    scenario("faults", "every fault of the catalogue, as initiators see it", 20),
     scenario("restart", "kill -9 under load, ten times", 12),
     scenario("bad-input", "commands and configurations that are wrong", 12),
+    scenario("incidents", "the plans of faults that ship, and what they promise", 20),
     scenario("reservations", "SCSI-2 and persistent reservations from four fabrics", 20),
     scenario("changes", "paths, size, modes, medium and space changing under initiators", 12),
+    scenario("rearming", "faults armed, disarmed and reloaded under load", 12),
     scenario("tools", "sg3_utils, mkfs and fstrim, EXTENDED COPY", 10),
     scenario("examples", "targetcli-examples as they stand", 8),
     scenario("removal", "LUNs removed, resized and reconfigured under load", 12),
     scenario("demo", "the main job, step by step", 8),
     scenario("block", "block devices as media: loop, scsi_debug", 8),
-    on_request("faults", "every fault of the catalogue, as initiators see it", 20),
-    on_request("incidents", "the plans of faults that ship, and what they promise", 20),
 ];
 
 /// What `cargo xtask bench` runs, with options of its own.
-pub(super) const BENCH: Scenario = on_request("bench", "how fast it is, beside others", 60);
+pub(super) const BENCH: Scenario = scenario("bench", "how fast it is, beside others", 60);
 
 const fn scenario(name: &'static str, about: &'static str, minutes: u64) -> Scenario {
-    Scenario { name, about, timeout: Duration::from_secs(minutes * 60), on_request: false }
-}
-
-/// One that is run when it is asked for by name, and not by CI: it has not been seen to pass as a whole.
-const fn on_request(name: &'static str, about: &'static str, minutes: u64) -> Scenario {
-    Scenario { on_request: true, ..scenario(name, about, minutes) }
+    Scenario { name, about, timeout: Duration::from_secs(minutes * 60) }
 }
 
 impl Scenario {
@@ -85,7 +79,7 @@ impl Scenario {
         arguments: &str,
         label: &str,
     ) -> Result<Tally> {
-        let Self { name, about, timeout, on_request: _ } = self;
+        let Self { name, about, timeout } = self;
         let program = format!("#!/bin/sh\nexec /host/bin/pulsefield-guest {arguments}\n");
         write_executable(&share.join("run"), &program)?;
         let results = share.join("results");

@@ -12,6 +12,7 @@ mod examples;
 mod fabrics;
 mod faults;
 mod incidents;
+mod rearming;
 mod removal;
 mod reservations;
 mod restart;
@@ -53,6 +54,8 @@ pub enum Scenario {
     Faults,
     /// The plans of faults that ship, and what they promise.
     Incidents,
+    /// Faults armed, disarmed and reloaded, thousands of times under load.
+    Rearming,
 }
 
 impl Scenario {
@@ -86,6 +89,7 @@ impl Scenario {
             Self::Changes => changes::run(report)?,
             Self::Faults => faults::run(report)?,
             Self::Incidents => incidents::run(report)?,
+            Self::Rearming => rearming::run(report)?,
         }
         report.none("tasks stuck in the kernel", &processes::stuck()?);
         report.none("UIO devices left behind", &configfs::user_devices()?);
