@@ -26,6 +26,11 @@ const NAME_BYTES_MAX: usize = 12;
 /// goes on, since a thread costs some ten requests of the page cache to make.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
+/// How far threads for bulk give way to the unit's own thread and to the one for heartbeats, in steps of
+/// nice(2): each step is a tenth of the processor where there is not enough of it. `pulsefield.service`
+/// starts the daemon as far above the others, so that bulk is as everybody is.
+const BULK_NICE: i32 = 5;
+
 /// The stack of a thread: a file system call with its vectors, a line of the log and the backtrace of a
 /// panic take a tenth of it. Far below 2 MiB, the default, which the kernel may back with a huge page
 /// all of whose memory then counts.
@@ -106,7 +111,7 @@ impl Workers {
             idle_max,
         });
         let workers = Self { shared, work: Arc::new(work) };
-        workers.spawn(&mut workers.shared.lock(), 0, Shared::next_urgent)?;
+        workers.spawn(&mut workers.shared.lock(), 0, 0, Shared::next_urgent)?;
         Ok(workers)
     }
 
@@ -136,7 +141,7 @@ impl Workers {
 
     fn add_thread(&self, mut state: MutexGuard<'_, State>) {
         let number = state.bulk_threads + 1;
-        match self.spawn(&mut state, number, Shared::next_of_either) {
+        match self.spawn(&mut state, number, BULK_NICE, Shared::next_of_either) {
             Ok(()) => state.bulk_threads = number,
             Err(error) => {
                 // The others do it in time, if there are any.
@@ -151,11 +156,12 @@ impl Workers {
         }
     }
 
-    /// Starts a thread that lives as long as `next` has requests for it.
+    /// Starts a thread that lives as long as `next` has requests for it, and is so much nicer than this one.
     fn spawn(
         &self,
         state: &mut State,
         number: usize,
+        nice: i32,
         next: fn(&Shared) -> Option<Request>,
     ) -> io::Result<()> {
         let (shared, work) = (Arc::clone(&self.shared), Arc::clone(&self.work));
@@ -163,6 +169,11 @@ impl Workers {
             .name(format!("{}/{number}", shared.name))
             .stack_size(STACK_BYTES);
         let thread = builder.spawn(move || {
+            // Linux has a nice value for each thread (sched(7)). To be nicer needs no privilege; a sandbox
+            // that forbids it costs heartbeats their precedence, and nothing else.
+            if let Err(error) = rustix::process::nice(nice) {
+                tracing::debug!(%error, "bulk does not give way to heartbeats");
+            }
             serve(|| next(&shared), &*work);
             // What the work holds may go with it, and has gone when the end is told.
             drop(work);
@@ -441,6 +452,26 @@ mod tests {
             workers.submit(request(tag, false, &inbox));
             assert_eq!(next(&answers).tag, OpTag(tag));
         }
+    }
+
+    #[test]
+    fn bulk_gives_way_to_heartbeats() {
+        let (sender, values) = mpsc::channel();
+        let sender = Mutex::new(sender);
+        let (inbox, _answers) = inbox();
+        let workers = Workers::start("lu", NonZeroUsize::MIN, move |request| {
+            let nice = rustix::process::getpriority_process(None).unwrap();
+            sender.lock().unwrap().send(nice).unwrap();
+            done(request);
+        })
+        .unwrap();
+        let nice_of = |urgent| {
+            workers.submit(request(1, urgent, &inbox));
+            values.recv_timeout(Duration::from_secs(60)).unwrap()
+        };
+        let heartbeat = nice_of(true);
+        assert_eq!(heartbeat, rustix::process::getpriority_process(None).unwrap());
+        assert_eq!(nice_of(false), (heartbeat + BULK_NICE).min(19));
     }
 
     #[test]

@@ -46,7 +46,7 @@ const HOUSE: &[Room] = &[
         "backstore",
         &["units", "data"],
         // proptest and tempfile: the conformance kit, a feature that only tests turn on.
-        Only(&["crossbeam-channel", "nix", "proptest", "strsim", "tempfile", "tracing"]),
+        Only(&["crossbeam-channel", "nix", "proptest", "rustix", "strsim", "tempfile", "tracing"]),
     ),
     room(
         "kernel",
