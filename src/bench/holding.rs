@@ -1,0 +1,44 @@
+//! A medium that completes what is urgent at once, and bulk never: what it was sent keeps its blocks.
+
+use std::sync::{Mutex, PoisonError};
+
+use pulsefield_backstore::{Backstore, Capabilities, Geometry, Op, OpOutput, OpenError, Request};
+use pulsefield_units::BlockCount;
+
+/// Reads as zeros.
+pub(crate) struct HoldingMedium {
+    geometry: Geometry,
+    held: Mutex<Vec<Request>>,
+}
+
+impl HoldingMedium {
+    pub(crate) fn new(geometry: Geometry) -> Self {
+        Self { geometry, held: Mutex::default() }
+    }
+}
+
+impl Backstore for HoldingMedium {
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+
+    fn submit(&self, mut request: Request) {
+        if !request.is_urgent() {
+            self.held.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+            return;
+        }
+        if matches!(request.op(), Op::Read { .. }) {
+            let len = request.buffer().len();
+            request.buffer_mut().fill(0, len, 0);
+        }
+        request.complete(Ok(OpOutput::Done));
+    }
+
+    fn resize(&self, _blocks: BlockCount) -> Result<(), OpenError> {
+        Err(OpenError::ReadOnly { path: "the bench".to_owned() })
+    }
+}

@@ -1,0 +1,175 @@
+//! Units at work: a simulated kernel posts a batch of commands, the unit's conductor serves it, and the
+//! kernel takes the answers. Only the part in between is measured.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant as Clock};
+
+use anyhow::{Context as _, Result, ensure};
+use pulsefield_backstore::{Backstore, Cfgstring, Geometry, Handler, OpenSpec};
+use pulsefield_null::NullHandler;
+use pulsefield_ram::RamHandler;
+use pulsefield_ring::Ring;
+use pulsefield_ring::simulated_kernel::{Data, Options, SimulatedKernel};
+use pulsefield_units::{BlockCount, BlockLength};
+
+use crate::conductor::{Conductor, NOW};
+use crate::holding::HoldingMedium;
+use crate::workload::{Kind, Medium, Workload};
+
+/// Commands of a batch: as many as a host keeps in flight to a LUN.
+pub(crate) const DEPTH: u32 = 32;
+
+/// Blocks of 512 bytes that one command is away from the next: 4 KiB.
+const STRIDE: u64 = 8;
+
+/// Places on the medium that commands go to: 64 MiB in all.
+const PLACES: u64 = 16_384;
+
+/// So far from each other are the places of two commands in a row: all are visited.
+const STEP: u64 = 4_099;
+
+/// The simulated kernel's ring, so short that that of every unit is in the processor's cache after a
+/// while, as it is between two turns of a busy unit.
+const RING_BYTES: u32 = (256 << 10) - 128;
+
+const GEOMETRY: Geometry =
+    Geometry { block_length: BlockLength::B512, blocks: BlockCount::new(STRIDE * (PLACES + 8192)) };
+
+fn open(medium: Medium) -> Result<Arc<dyn Backstore>> {
+    let (handler, config): (&dyn Handler, &str) = match medium {
+        Medium::Null => (&NullHandler, "null/"),
+        Medium::Ram => (&RamHandler, "ram/"),
+        Medium::Holding => return Ok(Arc::new(HoldingMedium::new(GEOMETRY))),
+    };
+    let config: Cfgstring = config.parse()?;
+    let name = "bench".to_owned();
+    Ok(handler.open(&OpenSpec { name, config, geometry: GEOMETRY, claim: None })?)
+}
+
+/// Units that serve.
+pub(crate) struct Stand {
+    kind: Kind,
+    served: Vec<Served>,
+    /// The unit whose turn it is.
+    turn: usize,
+    place: u64,
+}
+
+struct Served {
+    kernel: SimulatedKernel,
+    conductor: Conductor,
+}
+
+/// Has a unit do what there is to do. No generic parameter, which would be part of names.
+type Turn = fn(&mut Conductor) -> Result<()>;
+
+impl Stand {
+    /// Makes the units, writes all places once, and fills the caches.
+    pub(crate) fn new(workload: &Workload) -> Result<Self> {
+        let Workload { medium, kind, units, held, .. } = *workload;
+        let options = Options {
+            ring_bytes: if held > 0 { Options::default().ring_bytes } else { RING_BYTES },
+            data_blocks: u32::try_from(2 * held.max(DEPTH as usize)).context("a data area")?,
+            ..Options::default()
+        };
+        let mut served = Vec::new();
+        for _ in 0..units {
+            let kernel = SimulatedKernel::new(options.clone()).context("map a ring")?;
+            let ring = Ring::attach(kernel.mapping())?;
+            served.push(Served { kernel, conductor: Conductor::new(ring, open(medium)?) });
+        }
+        let mut stand = Self { kind: Kind::Write, served, turn: 0, place: 0 };
+        let mut batches = 4 * units as u64;
+        if held > 0 {
+            stand.hold(held)?;
+            stand.kind = kind;
+        } else {
+            batches = batches.max(PLACES / u64::from(DEPTH));
+        }
+        for _ in 0..batches {
+            stand.work(Conductor::turn)?;
+        }
+        stand.kind = kind;
+        for _ in 0..4 * units {
+            stand.work(Conductor::turn)?;
+        }
+        Ok(stand)
+    }
+
+    /// Has WRITEs hold so many places behind those that commands go to.
+    fn hold(&mut self, held: usize) -> Result<()> {
+        for Served { kernel, conductor } in &mut self.served {
+            for nth in 0..held as u64 {
+                let (cdb, data) = command(Kind::Write, PLACES + nth);
+                kernel.submit(NOW, &cdb, data).ok().context("a command is refused")?;
+            }
+            conductor.turn()?;
+        }
+        Ok(())
+    }
+
+    /// One batch to the unit whose turn it is; says how long that worked for it.
+    pub(crate) fn batch(&mut self) -> Result<Duration> {
+        self.work(counted_turn)
+    }
+
+    fn work(&mut self, turn: Turn) -> Result<Duration> {
+        let Served { kernel, conductor } = &mut self.served[self.turn];
+        for _ in 0..DEPTH {
+            let (cdb, data) = command(self.kind, self.place);
+            kernel.submit(NOW, &cdb, data).ok().context("a command is refused")?;
+            self.place = (self.place + STEP) % PLACES;
+        }
+        let started = Clock::now();
+        turn(conductor)?;
+        let took = started.elapsed();
+        let finished = kernel.doorbell(NOW);
+        let good = finished.iter().filter(|finished| finished.status == 0).count();
+        ensure!(good == DEPTH as usize, "{good} of {DEPTH} commands were answered GOOD");
+        self.turn = (self.turn + 1) % self.served.len();
+        Ok(took)
+    }
+}
+
+/// What callgrind counts, from its begin to its end; it knows it by the name ([`crate::callgrind`]).
+#[inline(never)]
+fn counted_turn(conductor: &mut Conductor) -> Result<()> {
+    conductor.turn()
+}
+
+/// The command to the place with this number. All data are zeros.
+fn command(kind: Kind, place: u64) -> ([u8; 16], Data) {
+    let mut cdb = [0; 16];
+    cdb[2..10].copy_from_slice(&(place * STRIDE).to_be_bytes());
+    let data = match kind {
+        Kind::Read => {
+            (cdb[0], cdb[13]) = (0x88, 8);
+            Data::In(4096)
+        }
+        Kind::Write => {
+            (cdb[0], cdb[13]) = (0x8a, 8);
+            Data::Out(vec![0; 4096])
+        }
+        Kind::CompareAndWrite => {
+            (cdb[0], cdb[13]) = (0x89, 1);
+            Data::Out(vec![0; 1024])
+        }
+    };
+    (cdb, data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::WORKLOADS;
+
+    #[test]
+    fn every_workload_runs() {
+        for workload in WORKLOADS.iter().filter(|workload| workload.units < 256) {
+            let mut stand = Stand::new(workload).expect(workload.name);
+            for _ in 0..2 * workload.units {
+                stand.batch().expect(workload.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Time: rounds of batches, those of all workloads of a group in turns, so that a busy machine slows all
+//! of them; the median of the rounds counts.
+
+use std::time::{Duration, Instant as Clock};
+
+use anyhow::Result;
+
+use crate::figure::{Figure, Report};
+use crate::stand::{DEPTH, Stand};
+use crate::workload::Workload;
+
+/// Batches of a round: a few milliseconds.
+const BATCHES: u32 = 256;
+
+/// How much more a command may cost at the end of a group that grows than at its start.
+pub(crate) const GROWTH_MAX: f64 = 1.3;
+
+/// Measures how long a command of each of these workloads takes. If they have no targets of their own, the
+/// last must not take much longer than the first.
+///
+/// # Errors
+/// If a unit cannot be made, or a command is not answered GOOD.
+pub(crate) fn measure(
+    workloads: &[&Workload],
+    per_workload: Duration,
+    report: &mut Report,
+) -> Result<()> {
+    let mut stands: Vec<_> =
+        workloads.iter().map(|workload| Stand::new(workload)).collect::<Result<_>>()?;
+    let mut rounds = vec![Vec::new(); stands.len()];
+    let started = Clock::now();
+    let patience = per_workload.saturating_mul(u32::try_from(stands.len()).unwrap_or(u32::MAX));
+    while rounds.iter().any(Vec::is_empty) || started.elapsed() < patience {
+        for (stand, rounds) in stands.iter_mut().zip(&mut rounds) {
+            let mut took = Duration::ZERO;
+            for _ in 0..BATCHES {
+                took += stand.batch()?;
+            }
+            rounds.push(took.as_secs_f64() * 1e9 / (f64::from(BATCHES * DEPTH)));
+        }
+    }
+    let nanos: Vec<f64> = rounds.iter_mut().map(|rounds| median(rounds)).collect();
+    for (workload, nanos) in workloads.iter().zip(&nanos) {
+        report.add(Figure::new(format!("{}.time", workload.name), *nanos, "ns/command"));
+        let speed = Figure::new(format!("{}.speed", workload.name), 1e9 / nanos, "commands/s");
+        report.add(match workload.target {
+            Some(target) => speed.at_least(target),
+            None => speed,
+        });
+    }
+    if let ([first, ..], [from, .., to]) = (workloads, &nanos[..])
+        && first.target.is_none()
+    {
+        let name = format!("{}.growth", first.group());
+        report.add(Figure::new(name, to / from, "times").at_most(GROWTH_MAX));
+    }
+    Ok(())
+}
+
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
+}
