@@ -40,7 +40,7 @@ enum Command {
     /// Run scenarios in a guest with a real LIO kernel.
     Vm(vm::Options),
     /// Write docs/conformance.md: libiscsi's suite on our logical units and on others'.
-    Conformance(vm::Abreast),
+    Conformance(conformance::Options),
     /// Measure how fast it is, beside others in the same guest; writes docs/performance.md.
     Bench(bench::Options),
     /// Write the catalogue of faults into docs/faults.md.
@@ -67,7 +67,7 @@ fn run() -> Result<Tally> {
         Command::Test(options) => test::run(&options)?,
         Command::Layers => layers::run().map(|()| Tally::one(true))?,
         Command::Vm(options) => vm::run(&options)?,
-        Command::Conformance(abreast) => conformance::run(&abreast)?,
+        Command::Conformance(options) => conformance::run(&options)?,
         Command::Bench(options) => bench::run(&options)?,
         Command::Faults => faults::run().map(|()| Tally::one(true))?,
         Command::Dist(options) => dist::run(&options).map(|()| Tally::one(true))?,
