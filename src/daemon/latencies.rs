@@ -142,7 +142,7 @@ mod tests {
     use pulsefield_units::{BlockCount, Cdb, Lba, LbaRange, LuId};
 
     use super::*;
-    use crate::latency::{Passage, Served};
+    use crate::latency::{InFlight, Passage, Served};
     use crate::plans::Plans;
     use crate::testing::{held_medium, serving_unit, station};
 
@@ -170,9 +170,12 @@ mod tests {
     #[test]
     fn heartbeats_come_first_and_times_are_in_microseconds() {
         let mut book = Book::new(Instant::default());
-        book.record(&passage(0x12, None), micros_after(80), false);
-        book.record(&passage(0x28, Some(Lane::Bulk)), micros_after(80), false);
-        book.record(&passage(0x89, Some(Lane::Heartbeat)), micros_after(90), false);
+        for (opcode, lane, rung) in
+            [(0x12, None, 80), (0x28, Some(Lane::Bulk), 80), (0x89, Some(Lane::Heartbeat), 90)]
+        {
+            book.count(&passage(opcode, lane), 1, micros_after(rung));
+            book.slowest.insert(&passage(opcode, lane), micros_after(rung), false);
+        }
         let deadlines = Deadlines { error: None, ..Deadlines::default() };
         let lun = in_words("ds1".to_owned(), &book, deadlines, &Counters::default());
         assert_eq!((lun.deadline_warning_ms, lun.deadline_error_ms), (1000, 0));
@@ -194,12 +197,11 @@ mod tests {
         table.lock().units.insert(LuId::new(0), serving_unit("ds1", &station, &medium));
         assert_eq!(report(&table, Some("ds2"), false), Err(UnitError::NoSuchLun("ds2".to_owned())));
         let unit = thread::spawn(move || {
-            station.latency.record(
-                &passage(0x28, None),
-                micros_after(80),
-                false,
-                &Counters::default(),
-            );
+            let mut commands = InFlight::default();
+            commands.take(micros_after(10), 1, &Cdb::new(&[0x28]));
+            commands.answer(micros_after(70), 1, None);
+            let counters = Counters::default();
+            station.latency.settle(&mut commands, micros_after(80), false, &counters);
             loop {
                 match station.message() {
                     Some(Message::ReportLatency { reply, .. }) => {

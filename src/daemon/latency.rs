@@ -73,17 +73,39 @@ impl Latency {
         self.book = Book::new(clock::now());
     }
 
-    /// Counts a command for which the doorbell has `rung`, while `faults` are armed or not.
-    pub(crate) fn record(
+    /// Counts the commands for which the doorbell has `rung`, while `faults` are armed or not. Those of a
+    /// batch that are alike cost as much as one.
+    pub(crate) fn settle(
         &mut self,
-        passage: &Passage,
+        commands: &mut InFlight,
         rung: Instant,
         faults: bool,
         counters: &Counters,
     ) {
-        self.book.record(passage, rung, faults);
-        if rung.as_nanos().saturating_sub(passage.arrived.as_nanos()) >= self.first_deadline_ns {
-            self.note_late(passage, rung, faults, counters);
+        let mut run: Option<(&Passage, u64)> = None;
+        for passage in commands.answered() {
+            run = match run {
+                Some((first, times)) if passage.is_like(first) => Some((first, times + 1)),
+                other => {
+                    self.count(other, rung);
+                    Some((passage, 1))
+                }
+            };
+            let took_ns = rung.as_nanos().saturating_sub(passage.arrived.as_nanos());
+            if self.book.slowest.wants(took_ns) {
+                self.book.slowest.insert(passage, rung, faults);
+            }
+            if took_ns >= self.first_deadline_ns {
+                self.note_late(passage, rung, faults, counters);
+            }
+        }
+        self.count(run, rung);
+        commands.forget_answered();
+    }
+
+    fn count(&mut self, run: Option<(&Passage, u64)>, rung: Instant) {
+        if let Some((passage, times)) = run {
+            self.book.count(passage, times, rung);
         }
     }
 
@@ -145,26 +167,48 @@ mod tests {
         None
     }
 
+    /// Commands of one batch that came at these seconds, answered at once.
+    fn batch(arrived: &[u64]) -> InFlight {
+        let mut batch = InFlight::default();
+        for (tag, at) in (1..).zip(arrived) {
+            batch.take(second(*at), tag, &Cdb::new(&[0x28]));
+            batch.answer(second(*at), tag, None);
+        }
+        batch
+    }
+
     #[test]
     fn late_commands_are_counted_once_when_they_are_over() {
         let (mut latency, counters) = (Latency::default(), Counters::default());
-        let mut ended = |took: u64| {
-            let passage = Passage::new(Cdb::new(&[0x28]), second(100));
-            latency.record(&passage, second(100 + took), false, &counters);
+        let mut late = |took: u64| {
+            latency.settle(&mut batch(&[100]), second(100 + took), false, &counters);
             (counters.late.load(), counters.too_late.load())
         };
-        assert_eq!(ended(0), (0, 0));
-        assert_eq!(ended(1), (1, 0));
-        assert_eq!(ended(7), (2, 0));
-        assert_eq!(ended(8), (2, 1));
-        let off = Deadlines { warning: None, error: None };
-        latency.set_deadlines(off);
-        let passage = Passage::new(Cdb::new(&[0x28]), second(100));
-        latency.record(&passage, second(200), false, &counters);
+        assert_eq!([late(0), late(1), late(7), late(8)], [(0, 0), (1, 0), (2, 0), (2, 1)]);
+        latency.set_deadlines(Deadlines { warning: None, error: None });
+        latency.settle(&mut batch(&[100]), second(200), false, &counters);
         assert_eq!((counters.late.load(), counters.too_late.load()), (2, 1));
-        assert_eq!(latency.book().rows().map(|row| row.total.count()).sum::<u64>(), 5);
         latency.clear();
         assert_eq!(latency.book().rows().count(), 0);
+    }
+
+    #[test]
+    fn of_a_batch_each_is_counted_whether_alike_or_not() {
+        let (mut latency, counters) = (Latency::default(), Counters::default());
+        let mut commands = batch(&[1, 1, 1, 2, 2, 1, 3]);
+        latency.settle(&mut commands, second(4), false, &counters);
+        assert_eq!(commands.iter().count(), 0);
+        let row = latency.book().rows().next().unwrap();
+        assert_eq!((row.total.count(), row.total.max()), (7, Duration::from_secs(3)));
+        // Of seven, the third took two seconds and the fourth took three.
+        let [few, most] = [428_571, 428_572].map(|part| row.total.quantile(part).as_secs_f64());
+        assert!((2.0..2.25).contains(&few) && (2.9..3.1).contains(&most), "{few} {most}");
+        let took: Vec<_> = latency.book().slowest.in_order().iter().map(|slow| slow.took).collect();
+        assert_eq!(took, [3, 3, 3, 3, 2, 2, 1].map(Duration::from_secs));
+        assert_eq!(counters.late.load(), 7);
+        // Nobody is left for the next doorbell.
+        latency.settle(&mut commands, second(5), false, &counters);
+        assert_eq!(counters.late.load(), 7);
     }
 
     #[test]

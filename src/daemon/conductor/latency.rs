@@ -31,9 +31,8 @@ impl Conductor<'_> {
     pub(super) fn settle_latencies(&mut self) {
         let rung = clock::now();
         let faults = self.station.saboteur.is_some();
-        let (latency, counters) = (&mut self.station.latency, &self.counters);
         let commands = &mut self.server.observer_mut().commands;
-        commands.announce(|passage| latency.record(passage, rung, faults, counters));
+        self.station.latency.settle(commands, rung, faults, &self.counters);
     }
 
     /// How long until a command in flight may become late.

@@ -1,7 +1,7 @@
 //! What is known of the latencies of one unit: histograms by lane and operation code, and the slowest
 //! commands.
 //!
-//! Memory is bounded: [`ROWS_MAX`] rows of 7 KiB, each made when its first command has ended. After
+//! Memory is bounded: [`ROWS_MAX`] rows of 8 KiB, each made when its first command has ended. After
 //! that nothing is allocated.
 
 use pulsefield_engine::Lane;
@@ -69,19 +69,14 @@ impl Book {
         self.rows.iter().map(|row| &**row).filter(|row| row.total.count() > 0)
     }
 
-    /// Counts a command for which the doorbell has `rung`, while `faults` are armed or not.
-    pub(crate) fn record(&mut self, passage: &Passage, rung: Instant, faults: bool) {
-        let nanos = |from: Instant, to: Instant| to.as_nanos().saturating_sub(from.as_nanos());
-        let took = nanos(passage.arrived, rung);
+    /// Counts so many commands like this one, for which the doorbell has `rung`.
+    pub(crate) fn count(&mut self, passage: &Passage, times: u64, rung: Instant) {
         let row = self.row_of(passage);
-        row.total.record(took);
-        row.answer.record(nanos(passage.answered, rung));
+        row.total.record(nanos(passage.arrived, rung), times);
+        row.answer.record(nanos(passage.answered, rung), times);
         if let Some(Served { started: Some(started), ended, .. }) = passage.served {
-            row.waiting.record(nanos(passage.arrived, started));
-            row.service.record(nanos(started, ended));
-        }
-        if self.slowest.wants(took) {
-            self.slowest.insert(passage, rung, faults);
+            row.waiting.record(nanos(passage.arrived, started), times);
+            row.service.record(nanos(started, ended), times);
         }
     }
 
@@ -117,6 +112,10 @@ impl Book {
     }
 }
 
+const fn nanos(from: Instant, to: Instant) -> u64 {
+    to.as_nanos().saturating_sub(from.as_nanos())
+}
+
 impl Row {
     fn empty(command: Option<RowName>) -> Box<Self> {
         let none = Histogram::default;
@@ -126,8 +125,6 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use pulsefield_engine::Waited;
 
     use super::*;
@@ -160,12 +157,10 @@ mod tests {
     #[test]
     fn times_are_kept_by_lane_and_operation_code() {
         let mut book = Book::new(Instant::default());
-        for _ in 0..3 {
-            book.record(&passage(0x28, Some(Lane::Bulk)), micros(100), false);
-        }
-        book.record(&passage(0x28, Some(Lane::Heartbeat)), micros(90), false);
-        book.record(&passage(0x12, None), micros(90), false);
-        book.record(&passage(0x00, None), micros(90), false);
+        book.count(&passage(0x28, Some(Lane::Bulk)), 3, micros(100));
+        book.count(&passage(0x28, Some(Lane::Heartbeat)), 1, micros(90));
+        book.count(&passage(0x12, None), 1, micros(90));
+        book.count(&passage(0x00, None), 1, micros(90));
         let rows: Vec<_> = book.rows().collect();
         let counts: Vec<_> = rows.iter().map(|row| row.total.count()).collect();
         assert_eq!(counts, [2, 3, 1]);
@@ -175,7 +170,6 @@ mod tests {
         let Row { total, waiting, service, answer, .. } = rows[1];
         assert_eq!([total, waiting, service, answer].map(max_us), [90, 20, 40, 20]);
         assert_eq!((rows[0].service.count(), rows[0].answer.count()), (0, 2));
-        assert_eq!(book.slowest.in_order()[0].took, Duration::from_micros(90));
     }
 
     #[test]
@@ -183,11 +177,11 @@ mod tests {
         let mut book = Book::new(Instant::default());
         for opcode in 0..=u8::MAX {
             for lane in [None, Some(Lane::Heartbeat), Some(Lane::Bulk)] {
-                book.record(&passage(opcode, lane), micros(100), false);
+                book.count(&passage(opcode, lane), 1, micros(100));
             }
         }
         assert_eq!(book.rows().count(), ROWS_MAX);
         assert_eq!(book.rows().map(|row| row.total.count()).sum::<u64>(), 3 * 256);
-        assert!(size_of::<Row>() <= 7 << 10);
+        assert!(size_of::<Row>() <= 8 << 10);
     }
 }

@@ -13,7 +13,7 @@ use super::passage::{Passage, Served};
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     commands: Vec<Option<Passage>>,
-    /// Whose answers the doorbell has not rung for.
+    /// Those whose answers the doorbell has not rung for.
     answered: Vec<u16>,
 }
 
@@ -35,14 +35,15 @@ impl InFlight {
         }
     }
 
-    /// Lets go of the commands that the doorbell has rung for, and calls `gone` for each.
-    pub(crate) fn announce(&mut self, mut gone: impl FnMut(&Passage)) {
+    /// The commands that the doorbell rings for next, in the order of their answers.
+    pub(crate) fn answered(&self) -> impl Iterator<Item = &Passage> {
+        self.answered.iter().filter_map(|tag| self.commands[usize::from(*tag)].as_ref())
+    }
+
+    /// Lets go of them: it has rung.
+    pub(crate) fn forget_answered(&mut self) {
         for tag in self.answered.drain(..) {
-            let command = &mut self.commands[usize::from(tag)];
-            if let Some(passage) = command {
-                gone(passage);
-            }
-            *command = None;
+            self.commands[usize::from(tag)] = None;
         }
     }
 
@@ -79,17 +80,16 @@ mod tests {
         for tag in [1, 2, 3] {
             commands.take(Instant::from_nanos(tag.into()), tag, &cdb);
         }
-        commands.announce(|_| panic!("nothing is answered"));
+        assert_eq!(commands.answered().count(), 0);
         commands.answer(Instant::from_nanos(9), 2, Some(Lane::Heartbeat));
         assert_eq!(commands.iter().map(|(tag, _)| tag).collect::<Vec<_>>(), [1, 2, 3]);
-        let mut gone = Vec::new();
-        commands.announce(|passage| gone.push((passage.arrived, passage.answered, passage.lane)));
+        let gone = commands.answered().map(|passage| (passage.arrived, passage.answered));
         let (arrived, answered) = (Instant::from_nanos(2), Instant::from_nanos(9));
-        assert_eq!(gone, [(arrived, answered, Some(Lane::Heartbeat))]);
+        assert_eq!(gone.collect::<Vec<_>>(), [(arrived, answered)]);
+        commands.forget_answered();
         assert_eq!(commands.iter().map(|(tag, _)| tag).collect::<Vec<_>>(), [1, 3]);
         // Its id comes again.
         commands.take(Instant::from_nanos(11), 2, &cdb);
-        commands.announce(|_| panic!("it is not answered"));
-        assert_eq!(commands.iter().count(), 3);
+        assert_eq!((commands.answered().count(), commands.iter().count()), (0, 3));
     }
 }

@@ -58,6 +58,17 @@ impl Passage {
         Self { cdb, arrived: now, served: None, lane: None, answered: now }
     }
 
+    /// Whether another command was everywhere when this one was: so are many of a batch, since time is
+    /// read once a turn.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let stamps = |served: Option<Served>| served.map(|served| (served.started, served.ended));
+        self.cdb.opcode() == other.cdb.opcode()
+            && self.lane == other.lane
+            && self.arrived == other.arrived
+            && self.answered == other.answered
+            && stamps(self.served) == stamps(other.served)
+    }
+
     /// How long it took until the doorbell had `rung` for it.
     pub(crate) const fn took(&self, rung: Instant) -> Duration {
         rung.since(self.arrived)
