@@ -124,9 +124,10 @@ fn filled(page: &str, measured: &str) -> Result<String> {
 }
 
 fn measured(record: &Record) -> String {
-    let Record { commit, began, machine, load: [before, after], rounds, .. } = record;
+    let Record { commit, began, machine, load: [before, after], rounds, quick, .. } = record;
+    let length = if *quick { "short rounds" } else { "rounds" };
     let mut text = format!(
-        "Measured {began} at {commit}, {rounds} rounds, on {machine}. The machine's load average was \
+        "Measured {began} at {commit}, {rounds} {length}, on {machine}. The machine's load average was \
          {before} before and {after} after; the guest alone makes two.\n\n"
     );
     text += &targets::table(record);

@@ -24,6 +24,8 @@ pub(super) struct Record {
     /// The machine's load averages before and after the run: the guest itself makes two.
     pub(super) load: [String; 2],
     pub(super) rounds: usize,
+    /// Whether each thing was measured for a second or two only.
+    pub(super) quick: bool,
     pub(super) samples: Vec<Sample>,
     pub(super) native: Vec<NativeFigure>,
 }
@@ -43,7 +45,7 @@ impl Record {
     ///
     /// # Errors
     /// When the operating system does not say what machine this is.
-    pub(super) fn new(rounds: usize) -> Result<Self> {
+    pub(super) fn new(rounds: usize, quick: bool) -> Result<Self> {
         let describe = ["describe", "--always", "--dirty"];
         let commit = output(Command::new("git").args(describe).current_dir(root()));
         Ok(Self {
@@ -55,6 +57,7 @@ impl Record {
             machine: machine()?,
             load: [load()?, String::new()],
             rounds,
+            quick,
             samples: Vec::new(),
             native: Vec::new(),
         })
@@ -177,6 +180,7 @@ pub(super) fn with(samples: &[(&str, &[f64])]) -> Record {
         machine: "2 × one".to_owned(),
         load: ["0.1".to_owned(), "2.0".to_owned()],
         rounds: 1,
+        quick: false,
         samples: samples.iter().map(sample).collect(),
         native: Vec::new(),
     }

@@ -40,10 +40,11 @@ impl fmt::Display for Seen {
 /// Three digits that mean something, or all before the point.
 pub(super) fn number(value: f64) -> String {
     match value.abs() {
-        100_000.0.. => format!("{:.2} M", value / 1e6),
+        1_000_000.0.. => format!("{:.2} M", value / 1e6),
         100.0.. => format!("{value:.0}"),
         10.0.. => format!("{value:.1}"),
         1.0.. => format!("{value:.2}"),
+        0.0 => "0".to_owned(),
         _ => format!("{value:.3}"),
     }
 }
@@ -59,6 +60,6 @@ mod tests {
         assert_eq!(seen(&[1.0, 2.0]).unwrap(), "1.50 (1.00–2.00)");
         assert_eq!(seen(&[0.25]).unwrap(), "0.250");
         assert_eq!(seen(&[f64::NAN]), None);
-        assert_eq!(number(3_141_592.0), "3.14 M");
+        assert_eq!([3_141_592.0, 314_159.2, 0.0].map(number), ["3.14 M", "314159", "0"]);
     }
 }
