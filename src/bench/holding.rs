@@ -31,8 +31,9 @@ impl Backstore for HoldingMedium {
             self.held.lock().unwrap_or_else(PoisonError::into_inner).push(request);
             return;
         }
-        if matches!(request.op(), Op::Read { .. }) {
-            let len = request.buffer().len();
+        if let Op::Read { range } = request.op() {
+            let bytes = self.geometry.block_length.bytes_in(range);
+            let len = bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
             request.buffer_mut().fill(0, len, 0);
         }
         request.complete(Ok(OpOutput::Done));
