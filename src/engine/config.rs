@@ -47,7 +47,7 @@ pub struct LuConfig {
     /// bytes.
     pub naa: Option<Vec<u8>>,
     /// MAXIMUM TRANSFER LENGTH in bytes (VPD page B0h), a multiple of 4096 and at most
-    /// [`limits::TRANSFER_BYTES_MAX`](crate::limits::TRANSFER_BYTES_MAX).
+    /// [`limits::TRANSFER_BYTES_MAX`].
     pub transfer_bytes_max: u32,
     /// The limits of the pool of space it belongs to, if it does.
     pub pool: Option<PoolLimits>,

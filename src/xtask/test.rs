@@ -22,7 +22,10 @@ pub(crate) struct Options {
     /// Leave out the package and everything that runs in the guest.
     #[arg(long)]
     no_guest: bool,
-    /// Run this step alone: a name from the summary table.
+    /// Run the nightly scenarios too, which CI has no time for.
+    #[arg(long)]
+    all: bool,
+    /// Run this step alone: a name from the summary table, or of a scenario.
     #[arg(long, value_name = "STEP")]
     only: Option<String>,
     #[command(flatten)]
@@ -102,7 +105,11 @@ impl Plan {
         let guest = !options.no_guest;
         let plan = Self {
             steps: STEPS.iter().copied().filter(|(name, _)| wanted(name)).collect(),
-            scenarios: SCENARIOS.iter().filter(|one| guest && wanted(one.name)).collect(),
+            scenarios: SCENARIOS
+                .iter()
+                .filter(|one| guest && wanted(one.name))
+                .filter(|one| !one.nightly || options.all || options.only.is_some())
+                .collect(),
         };
         if plan.steps.is_empty() && plan.scenarios.is_empty() {
             let steps = STEPS.iter().map(|(name, _)| *name);

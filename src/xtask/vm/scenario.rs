@@ -24,33 +24,42 @@ pub(crate) struct Scenario {
     /// What it shows, in a few words.
     pub(crate) about: &'static str,
     timeout: Duration,
+    /// Whether it is left to `test --all`.
+    pub(crate) nightly: bool,
 }
 
-/// Every scenario, in the order in which CI starts them: the longest first, so that none is left to run
+/// Every scenario, in the order in which they are started: the longest first, so that none is left to run
 /// alone. The minutes are for a guest that hangs: several times what is usual, since the machine may be
 /// busy with something else.
+///
+/// CI has half an hour on two emulated processors. The nightly ones go deep into one room each, whose unit
+/// tests CI runs; whoever changes that room runs them by name, and `test --all` runs them all.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("conformance", "iscsi-test-cu over two portals", 22),
     scenario("fabrics", "four fabrics increment one sector; collisions; mkfs, fio", 20),
-    scenario("faults", "every fault of the catalogue, as initiators see it", 20),
+    nightly("faults", "every fault of the catalogue, as initiators see it", 20),
     scenario("restart", "kill -9 under load, ten times", 12),
     scenario("bad-input", "commands and configurations that are wrong", 12),
-    scenario("incidents", "the plans of faults that ship, and what they promise", 20),
-    scenario("reservations", "SCSI-2 and persistent reservations from four fabrics", 20),
-    scenario("changes", "paths, size, modes, medium and space changing under initiators", 12),
-    scenario("rearming", "faults armed, disarmed and reloaded under load", 12),
-    scenario("tools", "sg3_utils, mkfs and fstrim, EXTENDED COPY", 10),
+    nightly("incidents", "the plans of faults that ship, and what they promise", 20),
+    nightly("reservations", "SCSI-2 and persistent reservations from four fabrics", 20),
+    nightly("changes", "paths, size, modes, medium and space changing under initiators", 12),
+    nightly("rearming", "faults armed, disarmed and reloaded under load", 12),
+    nightly("tools", "sg3_utils, mkfs and fstrim, EXTENDED COPY", 10),
     scenario("examples", "targetcli-examples as they stand", 8),
     scenario("removal", "LUNs removed, resized and reconfigured under load", 12),
     scenario("demo", "the main job, step by step", 8),
-    scenario("block", "block devices as media: loop, scsi_debug", 8),
+    nightly("block", "block devices as media: loop, scsi_debug", 8),
 ];
 
 /// What `cargo xtask bench` runs, with options of its own.
 pub(super) const BENCH: Scenario = scenario("bench", "how fast it is, beside others", 60);
 
 const fn scenario(name: &'static str, about: &'static str, minutes: u64) -> Scenario {
-    Scenario { name, about, timeout: Duration::from_secs(minutes * 60) }
+    Scenario { name, about, timeout: Duration::from_secs(minutes * 60), nightly: false }
+}
+
+const fn nightly(name: &'static str, about: &'static str, minutes: u64) -> Scenario {
+    Scenario { nightly: true, ..scenario(name, about, minutes) }
 }
 
 impl Scenario {
@@ -79,7 +88,7 @@ impl Scenario {
         arguments: &str,
         label: &str,
     ) -> Result<Tally> {
-        let Self { name, about, timeout } = self;
+        let Self { name, about, timeout, nightly: _ } = self;
         let program = format!("#!/bin/sh\nexec /host/bin/pulsefield-guest {arguments}\n");
         write_executable(&share.join("run"), &program)?;
         let results = share.join("results");
