@@ -104,7 +104,7 @@ the guest. *Clean* is a test that passed and left nothing out; the suite itself 
 passed. `cargo xtask conformance` wrote this page; `cargo xtask test` runs the suite again and fails on any difference
 from `tests/guest/expected.toml`, a better outcome included.
 
-Pulsefield is measured on five kinds of logical unit, since no single one can be both read-only and written to, or
+Pulsefield is measured on six kinds of logical unit, since no single one can be both read-only and written to, or
 both have blocks of 512 bytes and of 4096: a test that fails on any of them has failed. The others are measured as they
 come: tcmu-runner with its qcow handler on a raw file, LIO with fileio.
 
