@@ -8,22 +8,6 @@ use pulsefield_units::Cdb;
 
 use crate::{BitFlipSide, Family, Fault};
 
-/// Families whose commands bring the blocks they write.
-const BRING_BLOCKS: &[Family] = &[Family::Write, Family::CompareAndWrite];
-/// Families whose commands write over blocks.
-const WRITE: &[Family] = &[Family::Write, Family::CompareAndWrite, Family::WriteSame];
-/// Families whose commands move or change blocks.
-const TOUCH_BLOCKS: &[Family] = &[
-    Family::Read,
-    Family::Write,
-    Family::CompareAndWrite,
-    Family::Verify,
-    Family::WriteSame,
-    Family::Unmap,
-    Family::SynchronizeCache,
-];
-const COMPARE_AND_WRITE: &[Family] = &[Family::CompareAndWrite];
-
 /// A command that a unit is sent, with its operation code.
 pub(crate) type Served = (u8, Command);
 
@@ -104,49 +88,17 @@ impl Fault {
 
     /// The families of the commands that it can happen to; `None` if only what an initiator needs to find
     /// out about a condition is spared, or nothing. Commands of no family are not told of.
-    pub const fn families(&self) -> Option<&'static [Family]> {
-        match self {
-            Self::MiscompareSpurious
-            | Self::MiscompareFalseEqual
-            | Self::MiscompareWrongOffset { .. }
-            | Self::MiscompareNoInformation
-            | Self::MiscompareWrongSense { .. }
-            | Self::CawStatusLost { .. }
-            | Self::CawLateApply { .. }
-            | Self::CawSlow { .. }
-            | Self::CawNotAtomic { .. }
-            | Self::CawTorn { .. }
-            | Self::CawWriteFirst
-            | Self::CawTwice
-            | Self::CawPageRmw { .. }
-            | Self::CawGlobalMutex { .. }
-            | Self::CawUnsupported
-            | Self::CawFlap { .. }
-            | Self::StaleCompare { .. } => Some(COMPARE_AND_WRITE),
-            Self::LostWrite
-            | Self::TornWrite { .. }
-            | Self::BitFlip { side: BitFlipSide::Write, .. } => Some(BRING_BLOCKS),
-            Self::MisdirectedWrite { .. } => Some(&[Family::Write]),
-            Self::StaleRead { .. } | Self::WriteRevert { .. } | Self::ThinFull => Some(WRITE),
-            Self::BitFlip { side: BitFlipSide::Read, .. } | Self::ZeroLieRead => {
-                Some(&[Family::Read])
-            }
-            Self::ZeroLieStatus => Some(&[Family::GetLbaStatus]),
-            Self::ZeroKeepData => Some(&[Family::WriteSame, Family::Unmap]),
-            Self::UnmapLate { .. } => Some(&[Family::Unmap]),
-            Self::MediumError { .. } => Some(TOUCH_BLOCKS),
-            Self::Latency { .. }
-            | Self::Starve { .. }
-            | Self::Stall { .. }
-            | Self::Status { .. }
-            | Self::Drop { .. }
-            | Self::ThinThreshold
-            | Self::NotReady { .. }
-            | Self::AluaTransition
-            | Self::UnitAttention { .. }
-            | Self::ReservationConflict
-            | Self::ReservationStuck => None,
-        }
+    pub fn families(&self) -> Option<Vec<Family>> {
+        let can_happen_to = |family: &Family| {
+            served().iter().any(|(_, command)| {
+                Family::of(command) == Some(*family) && self.can_happen_to(command)
+            })
+        };
+        let families: Vec<_> = Family::ALL.into_iter().filter(can_happen_to).collect();
+        let all = Family::ALL
+            .iter()
+            .all(|family| families.contains(family) || *family == Family::Inquiry);
+        (!all).then_some(families)
     }
 }
 

@@ -32,7 +32,7 @@ impl Rule {
     /// What the rule will do.
     pub fn sentence(&self) -> String {
         let Self { name, place, when, fault, verdict } = self;
-        let commands = commands(place, fault.families());
+        let commands = commands(place, fault.families().as_deref());
         let happening = fault.happening();
         let subject = subject(when, &commands, &place_of(place));
         format!("{name}: {subject} {happening}.{} {}", conditions(when), verdict.sentence())
