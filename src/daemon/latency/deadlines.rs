@@ -20,6 +20,16 @@ const LINE_PERIOD: Duration = Duration::from_secs(10);
 const UNBOUNDED: [u8; 4] =
     [opcode::FORMAT_UNIT, opcode::SANITIZE, opcode::SEND_DIAGNOSTIC, opcode::THIRD_PARTY_COPY_OUT];
 
+/// Writes a line as bad as a command is late: the level of an event is fixed where it stands.
+macro_rules! line {
+    ($lateness:expr, $($fields:tt)+) => {
+        match $lateness {
+            Lateness::Warning => warn!($($fields)+),
+            Lateness::Error => error!($($fields)+),
+        }
+    };
+}
+
 /// When a command of a unit is late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deadlines {
@@ -107,14 +117,7 @@ impl Teller {
         let (command, cdb) = (opcode::name_of(&passage.cdb), &passage.cdb);
         let blocks = passage.served.and_then(|served| served.blocks).map(tracing::field::display);
         let (lane, went_into) = (passage.lane.map(Lane::name), WentInto(&parts));
-        match lateness {
-            Lateness::Warning => {
-                warn!(command, ?cdb, blocks, lane, took_ms, %went_into, withheld, "a late command");
-            }
-            Lateness::Error => {
-                error!(command, ?cdb, blocks, lane, took_ms, %went_into, withheld, "a late command");
-            }
-        }
+        line!(lateness, command, ?cdb, blocks, lane, took_ms, %went_into, withheld, "a late command");
     }
 
     /// Tells of a late command that is still waited for; `place` is where the device server has it.
@@ -131,32 +134,17 @@ impl Teller {
         let blocks = place.and_then(|place| place.blocks).map(tracing::field::display);
         let waits_for = place.map_or("a fault", |place| place.stage.name());
         let stage_ms = place.map(|place| now.since(place.since).as_millis());
-        match lateness {
-            Lateness::Warning => {
-                warn!(
-                    command,
-                    ?cdb,
-                    blocks,
-                    waiting_ms,
-                    waits_for,
-                    stage_ms,
-                    withheld,
-                    "no answer yet"
-                );
-            }
-            Lateness::Error => {
-                error!(
-                    command,
-                    ?cdb,
-                    blocks,
-                    waiting_ms,
-                    waits_for,
-                    stage_ms,
-                    withheld,
-                    "no answer yet"
-                );
-            }
-        }
+        line!(
+            lateness,
+            command,
+            ?cdb,
+            blocks,
+            waiting_ms,
+            waits_for,
+            stage_ms,
+            withheld,
+            "no answer yet"
+        );
     }
 }
 
