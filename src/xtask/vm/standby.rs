@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Child;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -24,7 +24,6 @@ use super::machine::{self, NO_QEMU, quoted};
 const BOOT_LIMIT: Duration = Duration::from_secs(300);
 /// Until the memory is written, which is some hundred megabytes.
 const WRITE_LIMIT: Duration = Duration::from_secs(120);
-const PAUSE: Duration = Duration::from_millis(50);
 /// The guest's first line begins like this, see `run-scenario` in the recipe.
 const STANDING_BY: &str = "standing by";
 
@@ -67,9 +66,10 @@ fn stand_by_and_save(qemu: &mut Child, socket: &Path, memory: &Path) -> Result<(
     println!("the guest is {}", line.trim_end());
 
     let mut monitor = Monitor::connect(socket)?;
+    let events = json!([{ "capability": "events", "state": true }]);
+    monitor.ask("migrate-set-capabilities", json!({ "capabilities": events }))?;
     monitor.ask("migrate-set-parameters", json!({ "max-bandwidth": 1_u64 << 40 }))?;
     monitor.ask("migrate", json!({ "uri": format!("exec:cat >{}", quoted(memory)) }))?;
-    let deadline = Instant::now() + WRITE_LIMIT;
     loop {
         let progress = monitor.ask("query-migrate", json!({}))?;
         match progress["status"].as_str() {
@@ -77,8 +77,7 @@ fn stand_by_and_save(qemu: &mut Child, socket: &Path, memory: &Path) -> Result<(
             Some("failed" | "cancelled") => {
                 bail!("qemu did not write {}: {progress}", memory.display())
             }
-            _ if Instant::now() > deadline => bail!("qemu is still writing {}", memory.display()),
-            _ => thread::sleep(PAUSE),
+            _ => monitor.wait_for("MIGRATION")?,
         }
     }
     monitor.ask("quit", json!({})).map(drop)
@@ -104,12 +103,7 @@ impl Monitor {
         writeln!(self.stream.get_mut(), "{line}")
             .with_context(|| format!("telling qemu {command}"))?;
         loop {
-            let mut line = String::new();
-            if self.stream.read_line(&mut line).with_context(|| format!("qemu on {command}"))? == 0
-            {
-                bail!("qemu ended at {command}");
-            }
-            let mut answer: Value = serde_json::from_str(&line).context("qemu's answer")?;
+            let mut answer = self.next().with_context(|| format!("qemu on {command}"))?;
             if let Some(error) = answer.get("error") {
                 bail!("qemu refused {command}: {error}");
             }
@@ -117,5 +111,19 @@ impl Monitor {
                 return Ok(result.take());
             }
         }
+    }
+
+    /// Waits for an event; others are passed over.
+    fn wait_for(&mut self, event: &str) -> Result<()> {
+        while self.next().with_context(|| format!("waiting for {event}"))?["event"] != event {}
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Value> {
+        let mut line = String::new();
+        if self.stream.read_line(&mut line)? == 0 {
+            bail!("qemu has ended");
+        }
+        serde_json::from_str(&line).context("qemu speaks no JSON")
     }
 }
