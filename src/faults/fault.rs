@@ -169,7 +169,7 @@ pub enum Fault {
     },
     /// `thin.full`: 07h/27h/07h, nothing written.
     ThinFull,
-    /// `thin.threshold`: 06h/38h/07h once, then as ever.
+    /// `thin.threshold`: 06h/38h/07h, nothing done.
     ThinThreshold,
     /// `not-ready`: 02h/04h and this qualifier.
     NotReady {

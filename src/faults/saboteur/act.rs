@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pulsefield_engine::{Outcome, UnitAttention};
+use pulsefield_engine::Outcome;
 use pulsefield_units::{Cdb, Instant, LbaRange};
 
 use crate::saboteur::alteration::Alteration;
@@ -45,8 +45,6 @@ pub(crate) enum Act {
     Answer,
     /// As [`Self::Answer`] if it was aborted; else it ends here.
     AnswerIfAborted,
-    /// Raise a unit attention condition.
-    Raise(UnitAttention),
 }
 
 /// A command of the saboteur's own.

@@ -113,7 +113,6 @@ impl<T: From<SceneId>> Saboteur<T> {
                     scene.script.clear();
                 }
             }
-            Act::Raise(condition) => self.deeds.push_back(Deed::Raise(condition)),
         }
     }
 

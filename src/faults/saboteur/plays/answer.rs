@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pulsefield_engine::{Outcome, UnitAttention};
+use pulsefield_engine::Outcome;
 use pulsefield_scsi::vpd::VpdPage;
 use pulsefield_scsi::{Asc, Command, Sense, SenseKey, Status};
 use pulsefield_units::Instant;
@@ -52,10 +52,10 @@ pub(super) fn full() -> Play {
     Play::answered(Sense::new(SenseKey::DataProtect, Asc::SPACE_ALLOCATION_FAILED_WRITE_PROTECT))
 }
 
-/// `thin.threshold`: the condition is raised, and the first command that it ends is this one.
+/// `thin.threshold`: 06h/38h/07h, to this command alone. The device server's own condition would be
+/// repeated for initiators that no rule is for.
 pub(super) fn threshold() -> Play {
-    let condition = UnitAttention::ThinProvisioningSoftThresholdReached;
-    Play::new(vec![Act::Raise(condition), Act::Original])
+    unit_attention(Asc::THIN_PROVISIONING_SOFT_THRESHOLD_REACHED)
 }
 
 /// `not-ready` and `alua-transition`: 02h/04h.

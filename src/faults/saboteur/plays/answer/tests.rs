@@ -58,13 +58,15 @@ fn a_full_pool_takes_no_writes_and_gives_reads() {
 }
 
 #[test]
-fn a_threshold_is_told_once() {
+fn a_threshold_is_told_to_the_command_that_was_hit_alone() {
     let mut once = rule(Fault::ThinThreshold);
     once.when.at_most = NonZeroU64::new(1);
     let mut world = World::default();
+    world.server.on_initiators(4);
     world.arm_rules(vec![once]);
     world.write(3, 1).codes(SenseKey::UnitAttention, 0x38, 0x07);
-    world.server.on_initiators(1);
+    assert_eq!(world.block(3), block(0));
+    world.pass(Duration::from_secs(2));
     world.write(3, 1).good();
     assert_eq!(world.block(3), block(1));
 }
