@@ -6,13 +6,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::tally::Tally;
-use crate::vm::{Abreast, Guest, Run, SCENARIOS, Scenario, build_optimised, optimised};
+use crate::vm::{Abreast, Guest, Image, Run, SCENARIOS, Scenario, build_optimised, optimised};
 use crate::workshop::{cargo, output, run as run_command};
 use crate::{deny, layers, packages};
 
@@ -64,18 +65,20 @@ const PREPARE: &str = "guest";
 /// When `--only` names no step, or what the steps need cannot be installed.
 pub(crate) fn run(options: &Options) -> Result<Tally> {
     let plan = Plan::of(options)?;
-    packages::install(packages::BUILD)?;
-    packages::install(packages::TEST)?;
+    install_packages(!plan.scenarios.is_empty())?;
     toolchain_components()?;
 
+    // Beside the first steps: it downloads, and boots on one processor.
+    let image = (!plan.scenarios.is_empty()).then(|| thread::spawn(Image::ready));
     let mut summary = Summary::default();
     for (name, step) in &plan.steps {
         summary.run(name, step);
     }
-    if !plan.scenarios.is_empty() {
+    if let Some(image) = image {
         let mut guest = None;
         summary.run(PREPARE, || {
-            guest = Some(Guest::ready()?);
+            let image = image.join().unwrap_or_else(|_| bail!("building the image panicked"))?;
+            guest = Some(Guest::on(image)?);
             Ok(Tally::one(true))
         });
         match &guest {
@@ -91,6 +94,15 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
         }
     }
     Ok(summary.print())
+}
+
+/// All that any step wants, at once: apt does not run twice at a time.
+fn install_packages(guest: bool) -> Result<()> {
+    let mut wanted = [packages::BUILD, packages::TEST, packages::DENY].concat();
+    if guest {
+        wanted.extend([packages::DIST, packages::GUEST].concat());
+    }
+    packages::install(&wanted)
 }
 
 /// What is to be run.

@@ -23,7 +23,7 @@ use crate::dist;
 use crate::packages;
 use crate::tally::Tally;
 use crate::workshop::{cargo, run as run_command, target};
-use image::Image;
+pub(crate) use image::Image;
 
 pub(crate) use abreast::Abreast;
 pub(crate) use scenario::{SCENARIOS, Scenario};
@@ -93,7 +93,12 @@ impl Guest {
     /// # Errors
     /// When one of them cannot be built.
     pub(crate) fn ready() -> Result<Self> {
-        Ok(Self { image: Image::ready()?, payload: Payload::for_scenarios()? })
+        Self::on(Image::ready()?)
+    }
+
+    /// As [`Self::ready`], with an image that is there.
+    pub(crate) fn on(image: Image) -> Result<Self> {
+        Ok(Self { image, payload: Payload::for_scenarios()? })
     }
 
     /// Does `runs`, `abreast` of them at a time and in this order, each in a fresh guest whose lines

@@ -22,7 +22,7 @@ const RELEASE: &str = "bookworm";
 const DISK_SIZE: &str = "6G";
 
 /// A guest that has booted and stands by. Never written to: each run has its own overlay.
-pub(super) struct Image {
+pub(crate) struct Image {
     folder: PathBuf,
 }
 
@@ -31,7 +31,7 @@ impl Image {
     ///
     /// # Errors
     /// When a package is missing here, or the build fails.
-    pub(super) fn ready() -> Result<Self> {
+    pub(crate) fn ready() -> Result<Self> {
         packages::install(packages::GUEST)?;
         let cache = cache()?;
         fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
