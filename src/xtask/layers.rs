@@ -63,6 +63,7 @@ const HOUSE: &[Room] = &[
     room("vmfs", &[], Only(&[])),
     room("settings", &["units"], Only(&["serde", "strsim", "toml"])),
     room("hostlog", &[], Only(&["flate2"])),
+    room("capture", &[], Only(&[])),
     // Floor 2: the device server.
     room("engine", &["units", "data", "scsi", "backstore", "vmfs"], Only(&[])),
     // Beside the house: handlers know only the trait and what it speaks in.
