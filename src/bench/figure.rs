@@ -72,6 +72,14 @@ impl Report {
         self.figures.push(figure);
     }
 
+    /// Adds how many times `first` `last` is, which should not be more than `growth_max`, if both were
+    /// measured.
+    pub(crate) fn add_growth(&mut self, name: String, first: &str, last: &str, growth_max: f64) {
+        if let (Some(first), Some(last)) = (self.value(first), self.value(last)) {
+            self.add(Figure::new(name, last / first, "times").at_most(growth_max));
+        }
+    }
+
     /// The figure of this name, if it was measured.
     pub(crate) fn value(&self, name: &str) -> Option<f64> {
         self.figures.iter().find(|figure| figure.name == name).map(|figure| figure.value)

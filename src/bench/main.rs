@@ -1,13 +1,12 @@
 //! `pulsefield-bench`: what a command costs from its entry in the ring to its answer there.
 //!
-//! Beside the house: the real ring, device server and media, behind a simulated kernel in the same
-//! process and thread, and between them a loop that mirrors the daemon's conductor (`conductor.rs`). The
-//! kernel's share is in no figure. There is time, for one core, which a busy machine disturbs, and there
-//! are instructions as callgrind counts them, which nothing disturbs; it counts each byte that `rep
-//! stosb` sets as one, so a READ of zeros counts 4096 more than it is worth.
+//! In front of the house: the daemon's conductor as it serves a device, with the real ring, device server
+//! and media, but behind a simulated kernel in the same process and thread. The kernel's share is in no
+//! figure. There is time, for one core, which a busy machine disturbs, and there are instructions as
+//! callgrind counts them, which nothing disturbs; it counts each byte that `rep stosb` sets as one, so a
+//! READ of zeros counts 4096 more than it is worth.
 
 mod callgrind;
-mod conductor;
 mod figure;
 mod holding;
 mod range_lock;
@@ -21,8 +20,8 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 
 use crate::figure::Report;
-use crate::stand::Stand;
-use crate::workload::{WORKLOADS, Workload};
+use crate::stand::{Parts, Stand};
+use crate::workload::{GROUPS, Group, Workload};
 
 /// Measures what a command costs between the ring and the medium, without a kernel.
 #[derive(Parser)]
@@ -53,16 +52,21 @@ fn main() -> Result<()> {
     let per_workload = Duration::try_from_secs_f64(options.seconds).context("--seconds")?;
     let wanted = |name: &str| name.contains(&options.only);
     let mut report = Report::new(options.json);
-    for group in workload::groups() {
-        let group: Vec<_> = group.iter().filter(|workload| wanted(workload.name)).collect();
-        stopwatch::measure(&group, per_workload, &mut report)?;
+    for group in GROUPS {
+        let workloads: Vec<_> =
+            group.workloads.iter().filter(|workload| wanted(workload.name)).collect();
+        stopwatch::measure(&workloads, per_workload, &mut report)?;
+        add_growth(group, "time", &mut report);
     }
     if wanted(range_lock::NAME) {
         range_lock::measure(&mut report);
     }
     if !options.no_instructions && callgrind::is_installed() {
-        for workload in WORKLOADS.iter().filter(|workload| wanted(workload.name)) {
-            callgrind::count(workload.name, callgrind::BATCHES * stand::DEPTH, &mut report)?;
+        for group in GROUPS {
+            for workload in group.workloads.iter().filter(|workload| wanted(workload.name)) {
+                callgrind::count(workload.name, callgrind::BATCHES * stand::DEPTH, &mut report)?;
+            }
+            add_growth(group, "instructions", &mut report);
         }
         if wanted(range_lock::NAME) {
             for held in range_lock::NUMBERS {
@@ -74,6 +78,15 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// Adds how much more the last of a group costs than the first, if that is bounded and both were
+/// measured.
+fn add_growth(group: &Group, what: &str, report: &mut Report) {
+    if let ([first, .., last], Some(growth_max)) = (group.workloads, group.growth_max) {
+        let [first, last] = [first, last].map(|workload| format!("{}.{what}", workload.name));
+        report.add_growth(format!("{}.{what}.growth", group.name), &first, &last, growth_max);
+    }
+}
+
 /// What callgrind looks on at.
 fn run_counted(name: &str) -> Result<()> {
     if let Some(number) = range_lock::number_in(name) {
@@ -81,7 +94,8 @@ fn run_counted(name: &str) -> Result<()> {
         return Ok(());
     }
     let workload = Workload::called(name).with_context(|| format!("no workload `{name}`"))?;
-    let mut stand = Stand::new(workload)?;
+    let mut parts = Parts::new(workload)?;
+    let mut stand = Stand::new(&mut parts)?;
     for _ in 0..callgrind::BATCHES {
         stand.batch()?;
     }

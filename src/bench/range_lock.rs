@@ -8,7 +8,8 @@ use pulsefield_engine::range_lock::{Access, Holder, RangeLock};
 use pulsefield_units::{BlockCount, Lba, LbaRange};
 
 use crate::figure::{Figure, Report};
-use crate::stopwatch::{GROWTH_MAX, median};
+use crate::stopwatch::median;
+use crate::workload::GROWTH_MAX;
 
 /// What the name of each figure starts with.
 pub(crate) const NAME: &str = "lock";

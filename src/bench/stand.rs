@@ -6,15 +6,17 @@ use std::time::{Duration, Instant as Clock};
 
 use anyhow::{Context as _, Result, ensure};
 use pulsefield_backstore::{Backstore, Cfgstring, Geometry, Handler, OpenSpec};
+use pulsefield_daemon::embedded::{EmbeddedConductor, EmbeddedError, EmbeddedUnit};
+use pulsefield_engine::LuConfig;
+use pulsefield_faults::Plan;
 use pulsefield_null::NullHandler;
 use pulsefield_ram::RamHandler;
 use pulsefield_ring::Ring;
 use pulsefield_ring::simulated_kernel::{Data, Options, SimulatedKernel};
-use pulsefield_units::{BlockCount, BlockLength};
+use pulsefield_units::{BlockCount, BlockLength, Instant};
 
-use crate::conductor::{Conductor, NOW};
 use crate::holding::HoldingMedium;
-use crate::workload::{Kind, Medium, Workload};
+use crate::workload::{Faults, Kind, Medium, Workload};
 
 /// Commands of a batch: as many as a host keeps in flight to a LUN.
 pub(crate) const DEPTH: u32 = 32;
@@ -35,6 +37,12 @@ const RING_BYTES: u32 = (256 << 10) - 128;
 const GEOMETRY: Geometry =
     Geometry { block_length: BlockLength::B512, blocks: BlockCount::new(STRIDE * (PLACES + 8192)) };
 
+/// For the simulated kernel no time passes, so that it gives up no command.
+const NOW: Instant = Instant::from_nanos(0);
+
+/// A rule for a block that no command goes to.
+const ELSEWHERE: &str = "seed = 1\n[[rule]]\nfault = \"drop\"\nwhere = { lba = 0x2_ffff }\n";
+
 fn open(medium: Medium) -> Result<Arc<dyn Backstore>> {
     let (handler, config): (&dyn Handler, &str) = match medium {
         Medium::Null => (&NullHandler, "null/"),
@@ -46,40 +54,62 @@ fn open(medium: Medium) -> Result<Arc<dyn Backstore>> {
     Ok(handler.open(&OpenSpec { name, config, geometry: GEOMETRY, claim: None })?)
 }
 
-/// Units that serve.
-pub(crate) struct Stand {
+/// What a stand is made of.
+pub(crate) struct Parts {
     kind: Kind,
-    served: Vec<Served>,
-    /// The unit whose turn it is.
-    turn: usize,
-    place: u64,
+    held: usize,
+    faults: Faults,
+    kernels: Vec<SimulatedKernel>,
+    units: Vec<EmbeddedUnit>,
 }
 
-struct Served {
-    kernel: SimulatedKernel,
-    conductor: Conductor,
-}
-
-/// Has a unit do what there is to do. No generic parameter, which would be part of names.
-type Turn = fn(&mut Conductor) -> Result<()>;
-
-impl Stand {
-    /// Makes the units, writes all places once, and fills the caches.
+impl Parts {
     pub(crate) fn new(workload: &Workload) -> Result<Self> {
-        let Workload { medium, kind, units, held, .. } = *workload;
+        let Workload { medium, kind, held, faults, .. } = *workload;
         let options = Options {
             ring_bytes: if held > 0 { Options::default().ring_bytes } else { RING_BYTES },
             data_blocks: u32::try_from(2 * held.max(DEPTH as usize)).context("a data area")?,
             ..Options::default()
         };
+        let (mut kernels, mut units) = (Vec::new(), Vec::new());
+        for _ in 0..workload.units {
+            kernels.push(SimulatedKernel::new(options.clone()).context("map a ring")?);
+            units.push(EmbeddedUnit::new(open(medium)?, LuConfig::default()).context("a unit")?);
+        }
+        Ok(Self { kind, held, faults, kernels, units })
+    }
+}
+
+/// Units that serve.
+pub(crate) struct Stand<'a> {
+    kind: Kind,
+    served: Vec<Served<'a>>,
+    /// The unit whose turn it is.
+    turn: usize,
+    place: u64,
+}
+
+struct Served<'a> {
+    kernel: &'a mut SimulatedKernel,
+    conductor: EmbeddedConductor<'a>,
+}
+
+/// Has a unit do what there is to do. No generic parameter, which would be part of names.
+type Turn = fn(&mut EmbeddedConductor<'_>) -> Result<(), EmbeddedError>;
+
+impl<'a> Stand<'a> {
+    /// Starts the units, arms what is to be armed, writes all places once, and fills the caches.
+    pub(crate) fn new(parts: &'a mut Parts) -> Result<Self> {
+        let Parts { kind, held, faults, kernels, units } = parts;
+        let (kind, held, count) = (*kind, *held, units.len());
         let mut served = Vec::new();
-        for _ in 0..units {
-            let kernel = SimulatedKernel::new(options.clone()).context("map a ring")?;
-            let ring = Ring::attach(kernel.mapping())?;
-            served.push(Served { kernel, conductor: Conductor::new(ring, open(medium)?) });
+        for (kernel, unit) in kernels.iter_mut().zip(units) {
+            let mut conductor = unit.serve(Ring::attach(kernel.mapping())?);
+            arm(&mut conductor, *faults)?;
+            served.push(Served { kernel, conductor });
         }
         let mut stand = Self { kind: Kind::Write, served, turn: 0, place: 0 };
-        let mut batches = 4 * units as u64;
+        let mut batches = 4 * count as u64;
         if held > 0 {
             stand.hold(held)?;
             stand.kind = kind;
@@ -87,11 +117,11 @@ impl Stand {
             batches = batches.max(PLACES / u64::from(DEPTH));
         }
         for _ in 0..batches {
-            stand.work(Conductor::turn)?;
+            stand.work(|conductor| conductor.turn())?;
         }
         stand.kind = kind;
-        for _ in 0..4 * units {
-            stand.work(Conductor::turn)?;
+        for _ in 0..4 * count {
+            stand.work(|conductor| conductor.turn())?;
         }
         Ok(stand)
     }
@@ -133,8 +163,22 @@ impl Stand {
 
 /// What callgrind counts, from its begin to its end; it knows it by the name ([`crate::callgrind`]).
 #[inline(never)]
-fn counted_turn(conductor: &mut Conductor) -> Result<()> {
+fn counted_turn(conductor: &mut EmbeddedConductor<'_>) -> Result<(), EmbeddedError> {
     conductor.turn()
+}
+
+/// Arms faults, and disarms them again, as whoever asks the daemon for it.
+fn arm(conductor: &mut EmbeddedConductor<'_>, faults: Faults) -> Result<()> {
+    if faults == Faults::Never {
+        return Ok(());
+    }
+    conductor.arm(Plan::parse("elsewhere", ELSEWHERE)?);
+    conductor.turn()?;
+    if faults == Faults::Disarmed {
+        conductor.disarm();
+        conductor.turn()?;
+    }
+    Ok(())
 }
 
 /// The command to the place with this number. All data are zeros.
@@ -161,12 +205,14 @@ fn command(kind: Kind, place: u64) -> ([u8; 16], Data) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::WORKLOADS;
+    use crate::workload::GROUPS;
 
     #[test]
     fn every_workload_runs() {
-        for workload in WORKLOADS.iter().filter(|workload| workload.units < 256) {
-            let mut stand = Stand::new(workload).expect(workload.name);
+        let workloads = GROUPS.iter().flat_map(|group| group.workloads);
+        for workload in workloads.filter(|workload| workload.units < 256) {
+            let mut parts = Parts::new(workload).expect(workload.name);
+            let mut stand = Stand::new(&mut parts).expect(workload.name);
             for _ in 0..2 * workload.units {
                 stand.batch().expect(workload.name);
             }

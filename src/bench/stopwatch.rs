@@ -6,17 +6,13 @@ use std::time::{Duration, Instant as Clock};
 use anyhow::Result;
 
 use crate::figure::{Figure, Report};
-use crate::stand::{DEPTH, Stand};
+use crate::stand::{DEPTH, Parts, Stand};
 use crate::workload::Workload;
 
 /// Batches of a round: a few milliseconds.
 const BATCHES: u32 = 256;
 
-/// How much more a command may cost at the end of a group that grows than at its start.
-pub(crate) const GROWTH_MAX: f64 = 1.3;
-
-/// Measures how long a command of each of these workloads takes. If they have no targets of their own, the
-/// last must not take much longer than the first.
+/// Measures how long a command of each of these workloads takes.
 ///
 /// # Errors
 /// If a unit cannot be made, or a command is not answered GOOD.
@@ -25,8 +21,9 @@ pub(crate) fn measure(
     per_workload: Duration,
     report: &mut Report,
 ) -> Result<()> {
-    let mut stands: Vec<_> =
-        workloads.iter().map(|workload| Stand::new(workload)).collect::<Result<_>>()?;
+    let mut parts: Vec<_> =
+        workloads.iter().map(|workload| Parts::new(workload)).collect::<Result<_>>()?;
+    let mut stands: Vec<_> = parts.iter_mut().map(Stand::new).collect::<Result<_>>()?;
     let mut rounds = vec![Vec::new(); stands.len()];
     let started = Clock::now();
     let patience = per_workload.saturating_mul(u32::try_from(stands.len()).unwrap_or(u32::MAX));
@@ -47,12 +44,6 @@ pub(crate) fn measure(
             Some(target) => speed.at_least(target),
             None => speed,
         });
-    }
-    if let ([first, ..], [from, .., to]) = (workloads, &nanos[..])
-        && first.target.is_none()
-    {
-        let name = format!("{}.growth", first.group());
-        report.add(Figure::new(name, to / from, "times").at_most(GROWTH_MAX));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The workloads: which commands go to how many units on which medium.
+//! The workloads: which commands go to how many units on which medium, and past which faults.
 
 /// What a unit serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,17 @@ pub(crate) enum Kind {
     CompareAndWrite,
 }
 
+/// What was armed for the units, none of which hits a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Faults {
+    /// Nothing, ever.
+    Never,
+    /// A rule for other blocks, which is disarmed.
+    Disarmed,
+    /// A rule for other blocks.
+    Elsewhere,
+}
+
 /// One workload.
 #[derive(Debug)]
 pub(crate) struct Workload {
@@ -32,47 +43,112 @@ pub(crate) struct Workload {
     pub(crate) units: usize,
     /// How many WRITEs hold their blocks all the while.
     pub(crate) held: usize,
+    pub(crate) faults: Faults,
     /// Commands a second that one core must manage.
     pub(crate) target: Option<f64>,
 }
 
+/// Workloads that are measured in turns.
+#[derive(Debug)]
+pub(crate) struct Group {
+    /// What their names begin with.
+    pub(crate) name: &'static str,
+    pub(crate) workloads: &'static [Workload],
+    /// How many times what a command of the first costs one of the last may cost.
+    pub(crate) growth_max: Option<f64>,
+}
+
+/// How much more a command may cost beside many than beside one.
+pub(crate) const GROWTH_MAX: f64 = 1.3;
+
+/// The same for what should cost nothing at all: less than what two runs differ by.
+const NOTHING_MAX: f64 = 1.03;
+
 const fn workload(name: &'static str, medium: Medium, kind: Kind) -> Workload {
-    Workload { name, medium, kind, units: 1, held: 0, target: None }
+    let (faults, target) = (Faults::Never, None);
+    Workload { name, medium, kind, units: 1, held: 0, faults, target }
 }
 
 const fn reaching(target: f64, workload: Workload) -> Workload {
     Workload { target: Some(target), ..workload }
 }
 
-/// All workloads; those of a group stand together.
-pub(crate) const WORKLOADS: &[Workload] = &[
-    reaching(3e6, workload("null.read", Medium::Null, Kind::Read)),
-    reaching(3e6, workload("null.write", Medium::Null, Kind::Write)),
-    reaching(1e6, workload("null.caw", Medium::Null, Kind::CompareAndWrite)),
-    reaching(1e6, workload("ram.read", Medium::Ram, Kind::Read)),
-    reaching(1e6, workload("ram.write", Medium::Ram, Kind::Write)),
-    reaching(1e6, workload("ram.caw", Medium::Ram, Kind::CompareAndWrite)),
-    Workload { held: 1, ..workload("held.1", Medium::Holding, Kind::CompareAndWrite) },
-    Workload { held: 100, ..workload("held.100", Medium::Holding, Kind::CompareAndWrite) },
-    Workload { held: 4000, ..workload("held.4000", Medium::Holding, Kind::CompareAndWrite) },
-    Workload { units: 1, ..workload("units.1", Medium::Null, Kind::Write) },
-    Workload { units: 16, ..workload("units.16", Medium::Null, Kind::Write) },
-    Workload { units: 256, ..workload("units.256", Medium::Null, Kind::Write) },
+const fn past(faults: Faults, name: &'static str) -> Workload {
+    Workload { faults, ..workload(name, Medium::Null, Kind::Write) }
+}
+
+/// All workloads.
+pub(crate) static GROUPS: &[Group] = &[
+    Group {
+        name: "null",
+        workloads: &[
+            reaching(3e6, workload("null.read", Medium::Null, Kind::Read)),
+            reaching(3e6, workload("null.write", Medium::Null, Kind::Write)),
+            reaching(1e6, workload("null.caw", Medium::Null, Kind::CompareAndWrite)),
+        ],
+        growth_max: None,
+    },
+    Group {
+        name: "ram",
+        workloads: &[
+            reaching(1e6, workload("ram.read", Medium::Ram, Kind::Read)),
+            reaching(1e6, workload("ram.write", Medium::Ram, Kind::Write)),
+            reaching(1e6, workload("ram.caw", Medium::Ram, Kind::CompareAndWrite)),
+        ],
+        growth_max: None,
+    },
+    Group {
+        name: "held",
+        workloads: &[
+            Workload { held: 1, ..workload("held.1", Medium::Holding, Kind::CompareAndWrite) },
+            Workload { held: 100, ..workload("held.100", Medium::Holding, Kind::CompareAndWrite) },
+            Workload {
+                held: 4000,
+                ..workload("held.4000", Medium::Holding, Kind::CompareAndWrite)
+            },
+        ],
+        growth_max: Some(GROWTH_MAX),
+    },
+    Group {
+        name: "units",
+        workloads: &[
+            Workload { units: 1, ..workload("units.1", Medium::Null, Kind::Write) },
+            Workload { units: 16, ..workload("units.16", Medium::Null, Kind::Write) },
+            Workload { units: 256, ..workload("units.256", Medium::Null, Kind::Write) },
+        ],
+        growth_max: Some(GROWTH_MAX),
+    },
+    Group {
+        name: "faults",
+        workloads: &[
+            past(Faults::Never, "faults.never"),
+            past(Faults::Elsewhere, "faults.elsewhere"),
+            past(Faults::Disarmed, "faults.disarmed"),
+        ],
+        growth_max: Some(NOTHING_MAX),
+    },
 ];
 
 impl Workload {
     /// The workload of this name.
     pub(crate) fn called(name: &str) -> Option<&'static Self> {
-        WORKLOADS.iter().find(|workload| workload.name == name)
-    }
-
-    /// The first part of its name. What is in one group is compared, and measured in turns.
-    pub(crate) fn group(&self) -> &'static str {
-        self.name.split('.').next().unwrap_or(self.name)
+        let mut all = GROUPS.iter().flat_map(|group| group.workloads);
+        all.find(|workload| workload.name == name)
     }
 }
 
-/// The groups of [`WORKLOADS`].
-pub(crate) fn groups() -> impl Iterator<Item = &'static [Workload]> {
-    WORKLOADS.chunk_by(|one, next| one.group() == next.group())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workloads_are_called_by_their_groups_and_one_each() {
+        for group in GROUPS {
+            for workload in group.workloads {
+                assert_eq!(workload.name.split('.').next(), Some(group.name));
+                let called = Workload::called(workload.name).unwrap();
+                assert!(std::ptr::eq(called, workload), "{}", workload.name);
+            }
+        }
+    }
 }

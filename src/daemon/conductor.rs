@@ -182,6 +182,17 @@ enum Interruption {
     Gone,
 }
 
+impl From<Interruption> for End {
+    fn from(interruption: Interruption) -> Self {
+        match interruption {
+            Interruption::Gone | Interruption::Uio(UioError::Gone(_)) => Self::Gone,
+            Interruption::Ring(error) => Self::Broken(error),
+            Interruption::Io(error) => Self::Failed(error),
+            Interruption::Uio(error) => Self::Failed(io::Error::other(error)),
+        }
+    }
+}
+
 impl From<RingError> for Interruption {
     fn from(error: RingError) -> Self {
         Self::Ring(error)
@@ -263,16 +274,37 @@ impl<'a> Conductor<'a> {
 
     /// Serves until there is a reason to end.
     pub(crate) fn run(mut self) -> End {
-        match self.serve() {
-            Ok(end) => end,
-            Err(Interruption::Gone | Interruption::Uio(UioError::Gone(_))) => End::Gone,
-            Err(Interruption::Ring(error)) => End::Broken(error),
-            Err(Interruption::Io(error)) => End::Failed(error),
-            Err(Interruption::Uio(error)) => End::Failed(io::Error::other(error)),
-        }
+        self.serve().unwrap_or_else(End::from)
     }
 
     fn serve(&mut self) -> Result<End, Interruption> {
+        loop {
+            match self.work()? {
+                Some(end) => return Ok(end),
+                None => self.rest()?,
+            }
+        }
+    }
+
+    /// Does what there is to do now, and announces it: for whoever has nothing to sleep on.
+    ///
+    /// # Errors
+    /// The reason why this conductor has ended.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn turn(&mut self) -> Result<(), End> {
+        loop {
+            if let Some(end) = self.work()? {
+                return Err(end);
+            }
+            // What the surroundings were asked for meanwhile they may have told already.
+            if self.station.is_quiet() {
+                return Ok(self.ring_doorbell()?);
+            }
+        }
+    }
+
+    /// Works until there is nothing to do, or a reason to end.
+    fn work(&mut self) -> Result<Option<End>, Interruption> {
         loop {
             self.read_messages()?;
             self.take_in()?;
@@ -280,7 +312,7 @@ impl<'a> Conductor<'a> {
             self.answer_resizes();
             self.go_on_changing();
             if let Some(end) = self.end_if_stopped()? {
-                return Ok(end);
+                return Ok(Some(end));
             }
             if self.unannounced.due.is_some_and(|due| due <= self.now) {
                 self.ring_doorbell()?;
@@ -293,7 +325,7 @@ impl<'a> Conductor<'a> {
             }
             match self.server.poll_action(self.now) {
                 Some(action) => self.perform(action)?,
-                None => self.rest()?,
+                None => return Ok(None),
             }
         }
     }

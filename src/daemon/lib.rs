@@ -19,6 +19,8 @@ mod completions;
 mod conductor;
 mod copying;
 mod counters;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod errand;
 mod faults;
 mod latencies;

@@ -100,7 +100,11 @@ const HOUSE: &[Room] = &[
     // Floor 5: the one binary.
     room("pulsefield", &["control", "daemon", "ctl"], Any),
     // In front of it: programs that look at the house from outside, and the project's own commands.
-    room("bench", &["units", "ring", "backstore", "engine", "null", "ram"], Any),
+    room(
+        "bench",
+        &["units", "ring", "backstore", "engine", "faults", "daemon", "null", "ram"],
+        Any,
+    ),
     room("fuzz", &["units", "data", "ring", "scsi", "backstore", "engine"], Any),
     room("guest", &[], Any),
     room("bare", &["units", "data", "ring", "kernel"], Any),

@@ -102,7 +102,12 @@ const TARGETS: &[Target] = &[
     target("commands/s on a core, `ram` write", AtLeast(1e6), Native("ram.write.speed")),
     target("commands/s on a core, CAW", AtLeast(1e6), Native("ram.caw.speed")),
     target("a command beside 10,000 range locks ÷ beside one", AtMost(1.3), Native("lock.growth")),
-    target("a command with 256 units ÷ with one", AtMost(1.3), Native("units.growth")),
+    target("a command with 256 units ÷ with one", AtMost(1.3), Native("units.time.growth")),
+    target(
+        "instructions after faults were armed and disarmed ÷ never armed",
+        AtMost(1.03),
+        Native("faults.instructions.growth"),
+    ),
     target(
         "256 idle LUNs: resident memory, touched pages of the rings included, KiB",
         AtMost(65_536.0),

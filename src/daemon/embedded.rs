@@ -1,0 +1,159 @@
+//! A logical unit without a device: the conductor at work on the caller's thread, over a ring whose
+//! other side is in the same process.
+//!
+//! Everything between the ring and the medium is what serves a device. What is missing is around it:
+//! nobody is woken or rung for, since the caller says when to look, and of configfs there is only
+//! that there is nothing in it.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use crossbeam_channel::bounded;
+use pulsefield_backstore::{Backstore, OpTag};
+use pulsefield_engine::{AccessStateChange, Identity, LuConfig, Query, SavedState};
+use pulsefield_faults::{Disarm, Plan};
+use pulsefield_kernel::UioError;
+use pulsefield_ring::{Mapping, Ring, RingError};
+
+use crate::conductor::{Conductor, End, Surroundings};
+use crate::counters::Counters;
+use crate::pool::{Pools, Share};
+use crate::station::{Mailbox, Message, Station};
+use crate::uio::{MapError, Uio};
+
+/// What plans of faults know the unit by.
+const NAME: &str = "embedded";
+
+/// A logical unit: its medium, its settings, and what a conductor needs.
+pub struct EmbeddedUnit {
+    station: Station,
+    surroundings: Solitude,
+    medium: Arc<dyn Backstore>,
+    counters: Arc<Counters>,
+    /// What the station would wait for.
+    _events: UnixStream,
+}
+
+/// A unit that serves a ring.
+pub struct EmbeddedConductor<'a> {
+    conductor: Conductor<'a>,
+    mailbox: Mailbox,
+}
+
+/// Why a unit serves its ring no longer.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// The ring holds something no kernel writes.
+    #[error(transparent)]
+    Ring(#[from] RingError),
+    /// The operating system refused something it never refuses.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl EmbeddedUnit {
+    /// A unit that serves `medium`.
+    ///
+    /// # Errors
+    /// If the operating system has no more descriptors.
+    pub fn new(medium: Arc<dyn Backstore>, config: LuConfig) -> io::Result<Self> {
+        let (device, events) = UnixStream::pair()?;
+        let station = Station::new(device.as_fd(), config)?;
+        let surroundings = Solitude { mailbox: station.mailbox(), pools: Pools::default() };
+        Ok(Self { station, surroundings, medium, counters: Arc::default(), _events: events })
+    }
+
+    /// Starts serving `ring`.
+    pub fn serve(&mut self, ring: Ring) -> EmbeddedConductor<'_> {
+        let Self { station, surroundings, medium, counters, _events } = self;
+        let mailbox = station.mailbox();
+        let counters = counters.clone();
+        let conductor = Conductor::new(station, &NoDevice, surroundings, ring, medium, counters);
+        EmbeddedConductor { conductor, mailbox }
+    }
+}
+
+impl EmbeddedConductor<'_> {
+    /// Takes in what is on the ring and what the medium has completed, and does all that follows from
+    /// it. When it returns, the answers so far are published.
+    ///
+    /// # Errors
+    /// [`EmbeddedError`]; the unit has ended.
+    pub fn turn(&mut self) -> Result<(), EmbeddedError> {
+        self.conductor.turn().map_err(|end| match end {
+            End::Broken(error) => error.into(),
+            End::Failed(error) => error.into(),
+            End::Stopped | End::StoppedBusy { .. } | End::Gone => {
+                unreachable!("nobody stops it or takes its device away")
+            }
+        })
+    }
+
+    /// Arms those rules of a plan that are for every unit, with the next turn.
+    pub fn arm(&self, plan: Plan) {
+        let (done, _) = bounded(1);
+        self.mailbox.send(Message::Arm { plan: Arc::new(plan), lun: NAME.to_owned(), done });
+    }
+
+    /// Disarms all rules, with the next turn.
+    pub fn disarm(&self) {
+        let (done, _) = bounded(1);
+        self.mailbox.send(Message::Disarm { which: Disarm::All, done });
+    }
+}
+
+/// No device, so neither events nor a doorbell.
+struct NoDevice;
+
+impl Uio for NoDevice {
+    fn map(&self) -> Result<Arc<Mapping>, MapError> {
+        unreachable!("only the thread of a unit maps a device")
+    }
+
+    fn take_events(&self) -> Result<(), UioError> {
+        Ok(())
+    }
+
+    fn ring_doorbell(&self) -> Result<(), UioError> {
+        Ok(())
+    }
+}
+
+/// No fabric, no other unit and nothing saved; what can be answered is answered at once.
+struct Solitude {
+    mailbox: Mailbox,
+    pools: Pools,
+}
+
+impl Surroundings for Solitude {
+    fn ask(&self, query: Query) {
+        self.mailbox.send(match query {
+            Query::Identity => Message::Identity(Identity::new("")),
+            Query::CopyPeers => Message::CopyPeers(Vec::new()),
+            Query::PortGroups => Message::PortGroups(Vec::new()),
+            Query::Initiators => Message::Initiators(1),
+        });
+    }
+
+    fn set_access_states(&self, request: OpTag, _changes: Vec<AccessStateChange>) {
+        self.mailbox.send(Message::AccessStatesSet { request, changed: false });
+    }
+
+    fn load(&self) {
+        self.mailbox.send(Message::Restored(SavedState::default()));
+    }
+
+    fn save(&self, number: u64, _state: SavedState) {
+        self.mailbox.send(Message::Saved { number, on_stable_storage: false });
+    }
+
+    fn join_pool(&self, name: &str) -> Share {
+        self.pools.join(name)
+    }
+
+    fn block(&self) {
+        self.mailbox.send(Message::Blocked);
+    }
+}
