@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use pulsefield_backstore::{Backstore, Completion, Geometry, OpTag, Request};
+use pulsefield_backstore::{Backstore, Completion, Geometry, Op, OpTag};
 use pulsefield_data::Buffer;
 use pulsefield_engine::{
     AccessStateChange, Action, Answer, CopyOp, CopyParty, DeviceServer, Incoming, Lane, Outcome,
@@ -501,11 +501,7 @@ impl<'a> Conductor<'a> {
         let mut any = false;
         while let Some(completion) = self.station.completions().take() {
             self.note_time(&mut any);
-            let Completion { tag, result, buffer } = completion;
-            match tag {
-                FLUSH_TAG => self.flushed(result),
-                _ => self.server.on_op_done(self.now, tag, result, buffer),
-            }
+            self.take_completion(completion);
         }
         while let Some(entry) = self.next_entry()? {
             self.note_time(&mut any);
@@ -524,6 +520,24 @@ impl<'a> Conductor<'a> {
             }
         }
         Ok(any)
+    }
+
+    /// Sends an op to the medium, whose answer may have come before this returns.
+    fn submit(&mut self, op: Op, tag: OpTag, buffer: Buffer, urgent: bool) {
+        let completions = self.station.completions();
+        let completed = completions.submit(&**self.backstore, op, tag, buffer, urgent);
+        if let Some(completion) = completed {
+            self.now = clock::now();
+            self.take_completion(completion);
+        }
+    }
+
+    fn take_completion(&mut self, completion: Completion) {
+        let Completion { tag, result, buffer } = completion;
+        match tag {
+            FLUSH_TAG => self.flushed(result),
+            _ => self.server.on_op_done(self.now, tag, result, buffer),
+        }
     }
 
     /// Looks at the clock for the first of several things that came in together.
@@ -564,12 +578,7 @@ impl<'a> Conductor<'a> {
     /// Does one thing that the device server asks for.
     fn perform(&mut self, action: Action<Origin>) -> Result<(), Interruption> {
         match action {
-            Action::Submit { op, tag, buffer, urgent } => {
-                let completions = self.station.completions();
-                completions.expect_one();
-                let sink = completions.clone();
-                self.backstore.submit(Request::new(op, tag, buffer, urgent, sink));
-            }
+            Action::Submit { op, tag, buffer, urgent } => self.submit(op, tag, buffer, urgent),
             Action::Answer(answer) => self.answer(answer)?,
             Action::CopyOp { party: CopyParty::This, op, tag, buffer } => {
                 self.server.on_copy_op(self.now, Origin::Part(tag), op, buffer);

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use pulsefield_backstore::{BackstoreError, Op, OpOutput, OpTag, Request};
+use pulsefield_backstore::{BackstoreError, Op, OpOutput, OpTag};
 use pulsefield_data::Buffer;
 use pulsefield_units::Instant;
 
@@ -55,10 +55,7 @@ impl Conductor<'_> {
             self.end_change(Err(ChangeError::Late));
         } else if self.server.in_flight() == 0 && !self.flushing {
             self.flushing = true;
-            let completions = self.station.completions();
-            completions.expect_one();
-            let sink = completions.clone();
-            self.backstore.submit(Request::new(Op::Flush, FLUSH_TAG, Buffer::empty(), true, sink));
+            self.submit(Op::Flush, FLUSH_TAG, Buffer::empty(), true);
         }
     }
 

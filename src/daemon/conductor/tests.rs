@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, unbounded};
-use pulsefield_backstore::{BackstoreError, Op, OpOutput, Workers};
+use pulsefield_backstore::{BackstoreError, Op, OpOutput, Request, Workers};
 use pulsefield_engine::{Identity, LuConfig, PortGroup};
 use pulsefield_ring::simulated_kernel::{Data, Finished, Options, Submitted};
 use pulsefield_ring::{Features, TmrKind};
