@@ -362,6 +362,9 @@ impl<'a> Conductor<'a> {
     }
 
     fn read_messages(&mut self) -> Result<(), Interruption> {
+        if !self.station.has_mail() {
+            return Ok(());
+        }
         if !self.station.removed().is_empty() {
             return Err(Interruption::Gone);
         }

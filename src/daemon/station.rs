@@ -84,9 +84,11 @@ pub(crate) struct Mailbox {
     pulse: Arc<Pulse>,
 }
 
-/// What a unit's thread shows of itself.
+/// What a unit's thread and those who reach it show each other.
 #[derive(Debug, Default)]
 struct Pulse {
+    /// Whether something was sent that was not looked for yet.
+    mail: AtomicBool,
     conducting: AtomicBool,
     probe_passed: AtomicU64,
 }
@@ -95,7 +97,7 @@ impl Mailbox {
     /// Leaves a message; a thread that has ended never reads it.
     pub(crate) fn send(&self, message: Message) {
         if self.sender.send(message).is_ok() {
-            self.completions.wake();
+            self.tell();
         }
     }
 
@@ -104,8 +106,15 @@ impl Mailbox {
     pub(crate) fn remove(&self) {
         // Full if it was said before.
         if self.removed.try_send(()).is_ok() {
-            self.completions.wake();
+            self.tell();
         }
+    }
+
+    /// Has the thread look for what was just sent.
+    fn tell(&self) {
+        // Release: whoever sees it finds what was sent before.
+        self.pulse.mail.store(true, Ordering::Release);
+        self.completions.wake();
     }
 
     /// Whether a conductor is at work, who alone answers probes. Otherwise the thread starts again
@@ -227,6 +236,14 @@ impl Station {
         &self.removed
     }
 
+    /// Whether anything may have been sent since this was last asked: a look at a flag between any two
+    /// actions, instead of one at each queue.
+    pub(crate) fn has_mail(&self) -> bool {
+        let mail = &self.mailbox.pulse.mail;
+        // Acquire: see `Mailbox::tell`.
+        mail.load(Ordering::Relaxed) && mail.swap(false, Ordering::Acquire)
+    }
+
     /// The next message, if there is one.
     pub(crate) fn message(&self) -> Option<Message> {
         self.inbox.try_recv().ok()
@@ -248,8 +265,10 @@ impl Station {
         LuConfig { product, transfer_bytes_max, ..config.clone() }
     }
 
-    /// The number of a new conductor: what its predecessors still wait for is not for it.
-    pub(crate) const fn number_conductor(&mut self) -> u64 {
+    /// The number of a new conductor: what its predecessors still wait for is not for it, but what they
+    /// have not read is.
+    pub(crate) fn number_conductor(&mut self) -> u64 {
+        self.mailbox.pulse.mail.store(true, Ordering::Relaxed);
         self.conductors += 1;
         self.conductors
     }
@@ -264,9 +283,9 @@ impl Station {
         self.mailbox.pulse.probe_passed.store(number, Ordering::Relaxed);
     }
 
-    /// Whether no message waits.
+    /// Whether nothing was sent since [`Self::has_mail`] was last asked.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.inbox.is_empty() && self.removed.is_empty()
+        !self.mailbox.pulse.mail.load(Ordering::Relaxed)
     }
 
     /// Sleeps until something may have come in, at most for `timeout`. The caller has announced it
