@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use pulsefield_engine::{Event, Lane, Observer};
 use pulsefield_scsi::{Sense, SenseKey, Status, opcode};
@@ -12,21 +11,24 @@ use pulsefield_units::Instant;
 
 use crate::latency::Lateness;
 
-/// One number.
+/// One number. Only its owner changes it, so that a load and a store do: an atomic addition would have
+/// the processor wait for both.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     fn increment(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.set(self.load().wrapping_add(1));
     }
 
     fn decrement(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.set(self.load().wrapping_sub(1));
     }
 
     fn raise_to(&self, value: u64) {
-        self.0.fetch_max(value, Ordering::Relaxed);
+        if value > self.load() {
+            self.set(value);
+        }
     }
 
     fn set(&self, value: u64) {
@@ -49,8 +51,8 @@ pub(crate) struct LaneCounters {
     pub(crate) waiting: Counter,
     /// Tasks started and not ended.
     pub(crate) running: Counter,
-    /// The longest that a task has waited before it was started, in microseconds.
-    pub(crate) wait_max_us: Counter,
+    /// The longest that a task has waited before it was started, in nanoseconds.
+    pub(crate) wait_max_ns: Counter,
 }
 
 /// One logical unit, since the daemon took it over.
@@ -149,6 +151,8 @@ impl Counters {
 pub(crate) struct CountingObserver(pub(crate) Arc<Counters>);
 
 impl Observer for CountingObserver {
+    // Inlined, of each event only what is counted of it is left.
+    #[inline]
     fn observe(&mut self, now: Instant, event: &Event<'_>) {
         let counters = &*self.0;
         match event {
@@ -165,8 +169,8 @@ impl Observer for CountingObserver {
                         Some(_) => lane.running.decrement(),
                         None => lane.waiting.decrement(),
                     }
-                    let waited = started.unwrap_or(now).since(*arrived);
-                    lane.wait_max_us.raise_to(micros(waited));
+                    let waited = started.unwrap_or(now).as_nanos();
+                    lane.wait_max_ns.raise_to(waited.saturating_sub(arrived.as_nanos()));
                 }
             }
             // Commands are counted where they come from: the daemon's own probes are none.
@@ -177,8 +181,4 @@ impl Observer for CountingObserver {
             | Event::OpDone { .. } => {}
         }
     }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

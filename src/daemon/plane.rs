@@ -178,7 +178,7 @@ fn lane_status(counters: &Counters, lane: Lane) -> LaneStatus {
         lane: lane.name().to_owned(),
         queued: counters.waiting.load(),
         in_flight: counters.running.load(),
-        wait_max_us: counters.wait_max_us.load(),
+        wait_max_us: counters.wait_max_ns.load() / 1000,
     }
 }
 
