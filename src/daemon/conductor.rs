@@ -125,6 +125,9 @@ pub(crate) struct Conductor<'a> {
     /// read once a turn and not once a step, since reading it is a system call wherever the clock
     /// is not the processor's own.
     now: Instant,
+    /// Whether that is when the doorbell was last rung, and nothing was done since: what is found on the
+    /// ring then came at that moment.
+    just_looked: bool,
     unannounced: Unannounced,
     /// Whether the unit is as it was saved. What it has saved is asked for when the first command
     /// comes, since LIO sets the serial number that it is kept under only after the unit is made;
@@ -247,6 +250,7 @@ impl<'a> Conductor<'a> {
             backstore,
             counters,
             now: clock::now(),
+            just_looked: false,
             unannounced: Unannounced::default(),
             restored: false,
             held: None,
@@ -353,7 +357,7 @@ impl<'a> Conductor<'a> {
             match self.station.sleep(timeouts.min())? {
                 Awake::Look => {}
                 // Nothing that came in says what time it is.
-                Awake::TimedOut => self.now = clock::now(),
+                Awake::TimedOut => self.look_at_clock(),
                 Awake::Gone => return Err(Interruption::Gone),
             }
         }
@@ -522,6 +526,7 @@ impl<'a> Conductor<'a> {
                 }
             }
         }
+        self.just_looked = false;
         Ok(any)
     }
 
@@ -530,7 +535,8 @@ impl<'a> Conductor<'a> {
         let completions = self.station.completions();
         let completed = completions.submit(&**self.backstore, op, tag, buffer, urgent);
         if let Some(completion) = completed {
-            self.now = clock::now();
+            self.just_looked = false;
+            self.server.observer_mut().commands.lose_sight_of_time();
             self.take_completion(completion);
         }
     }
@@ -546,7 +552,9 @@ impl<'a> Conductor<'a> {
     /// Looks at the clock for the first of several things that came in together.
     fn note_time(&mut self, any: &mut bool) {
         if !*any {
-            self.now = clock::now();
+            if !self.just_looked {
+                self.look_at_clock();
+            }
             *any = true;
         }
     }
@@ -672,6 +680,7 @@ impl<'a> Conductor<'a> {
     fn ring_doorbell(&mut self) -> Result<(), Interruption> {
         self.unannounced = Unannounced::default();
         if self.ring.publish() {
+            self.look_before_doorbell();
             self.uio.ring_doorbell()?;
             self.settle_latencies();
             self.watch_room();

@@ -5,7 +5,9 @@
 //! blocks and a slot of its lane; *service* is from then on, with the medium; and its *answer* is from
 //! when that is ready to the end of the doorbell, in which the kernel copies Data-In and answers the
 //! initiator. How long it had waited on the ring before nobody tells; the unit's thread looks there
-//! between any two things that it does.
+//! between any two things that it does. The clock is read once for what came in together and twice for
+//! a doorbell, before and after: what the medium did at once, on the unit's own thread, counts as over
+//! with the next look.
 //!
 //! All of it is plain data of the unit's own thread: nothing is shared or locked, and nothing is
 //! allocated for a command once there have been others like it. It outlives a breakdown of the device

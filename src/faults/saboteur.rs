@@ -398,6 +398,11 @@ impl<T: From<SceneId>> Saboteur<T> {
         self.deadlines.first().map(|(due, _)| *due).into_iter().chain(ends).min()
     }
 
+    /// Whether there is nothing for [`Self::poll`] to do before something else comes in, whatever the time.
+    pub fn is_waiting(&self) -> bool {
+        self.deeds.is_empty() && self.next_deadline().is_none()
+    }
+
     /// What to do next; `None` until something comes in or [`Self::next_deadline`] has passed.
     pub fn poll(&mut self, now: Instant) -> Option<Deed<T>> {
         if self.plans.iter().filter_map(ArmedPlan::end).any(|end| end <= now) {

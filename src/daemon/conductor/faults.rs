@@ -53,10 +53,10 @@ impl Conductor<'_> {
     /// Does what faults ask for. While a medium is flushed that is about to be changed for another, they
     /// wait: what they had written now would be lost.
     pub(super) fn perform_deeds(&mut self) -> Result<(), Interruption> {
-        if self.flushing || self.station.saboteur.as_ref().is_none_or(Saboteur::is_quiet) {
+        if self.flushing || self.station.saboteur.as_ref().is_none_or(Saboteur::is_waiting) {
             return Ok(());
         }
-        self.now = clock::now();
+        self.look_at_clock();
         while let Some(saboteur) = &mut self.station.saboteur
             && let Some(deed) = saboteur.poll(self.now)
         {

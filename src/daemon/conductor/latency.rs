@@ -20,6 +20,7 @@ pub(super) struct Watch {
 }
 
 impl Observer for Watch {
+    #[inline]
     fn observe(&mut self, now: Instant, event: &Event<'_>) {
         self.counting.observe(now, event);
         self.commands.observe(now, event);
@@ -27,12 +28,26 @@ impl Observer for Watch {
 }
 
 impl Conductor<'_> {
+    /// Looks at the clock.
+    pub(super) fn look_at_clock(&mut self) {
+        self.now = clock::now();
+        self.server.observer_mut().commands.see_time(self.now);
+    }
+
+    /// Looks at the clock before the doorbell rings, if nobody knows when the answers were ready.
+    pub(super) fn look_before_doorbell(&mut self) {
+        if self.server.observer().commands.is_out_of_time() {
+            self.look_at_clock();
+        }
+    }
+
     /// Counts the commands for which the doorbell has just rung.
     pub(super) fn settle_latencies(&mut self) {
-        let rung = clock::now();
+        self.look_at_clock();
+        self.just_looked = true;
         let faults = self.station.saboteur.is_some();
         let commands = &mut self.server.observer_mut().commands;
-        self.station.latency.settle(commands, rung, faults, &self.counters);
+        self.station.latency.settle(commands, self.now, faults, &self.counters);
     }
 
     /// How long until a command in flight may become late.

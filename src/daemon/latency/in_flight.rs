@@ -15,6 +15,8 @@ pub(crate) struct InFlight {
     commands: Vec<Option<Passage>>,
     /// Those whose answers the doorbell has not rung for.
     answered: Vec<u16>,
+    /// From which of those on the medium was at work between the last look at the clock and their answers.
+    unseen: Option<usize>,
 }
 
 impl InFlight {
@@ -32,6 +34,30 @@ impl InFlight {
         if let Some(passage) = self.command(tag) {
             (passage.answered, passage.lane) = (now, lane);
             self.answered.push(tag);
+        }
+    }
+
+    /// Takes note that the medium was at work on the unit's own thread since time was last looked at:
+    /// when whatever is answered from now on was over shows with the next look.
+    pub(crate) fn lose_sight_of_time(&mut self) {
+        self.unseen.get_or_insert(self.answered.len());
+    }
+
+    /// Whether somebody must look at the clock for what was answered.
+    pub(crate) const fn is_out_of_time(&self) -> bool {
+        self.unseen.is_some()
+    }
+
+    /// Takes a look at the clock.
+    pub(crate) fn see_time(&mut self, now: Instant) {
+        let Some(from) = self.unseen.take() else { return };
+        for tag in &self.answered[from..] {
+            if let Some(passage) = &mut self.commands[usize::from(*tag)] {
+                passage.answered = now;
+                if let Some(served) = &mut passage.served {
+                    served.ended = now;
+                }
+            }
         }
     }
 
@@ -60,6 +86,7 @@ impl InFlight {
 }
 
 impl Observer for InFlight {
+    #[inline]
     fn observe(&mut self, now: Instant, event: &Event<'_>) {
         if let Event::Retired { tag: Some(tag), arrived, started, waited, blocks, .. } = *event
             && let Some(passage) = self.command(tag)
@@ -91,5 +118,22 @@ mod tests {
         // Its id comes again.
         commands.take(Instant::from_nanos(11), 2, &cdb);
         assert_eq!((commands.answered().count(), commands.iter().count()), (0, 3));
+    }
+    #[test]
+    fn what_the_medium_took_on_our_own_thread_counts_as_service() {
+        let [arrived, seen] = [Instant::from_nanos(10), Instant::from_nanos(70)];
+        let mut commands = InFlight::default();
+        for tag in [1, 2] {
+            commands.take(arrived, tag, &Cdb::new(&[0x28]));
+        }
+        commands.answer(arrived, 1, None);
+        commands.lose_sight_of_time();
+        assert!(commands.is_out_of_time());
+        commands.answer(arrived, 2, Some(Lane::Bulk));
+        commands.see_time(seen);
+        assert!(!commands.is_out_of_time());
+        commands.see_time(Instant::from_nanos(99));
+        let answered: Vec<_> = commands.answered().map(|passage| passage.answered).collect();
+        assert_eq!(answered, [arrived, seen], "the first was answered before");
     }
 }
