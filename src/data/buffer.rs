@@ -48,25 +48,78 @@ impl Segment {
 pub type Keep = Arc<dyn Send + Sync>;
 
 enum Owner {
-    /// Somebody else's memory, kept mapped by the handle; `None` for a buffer without segments.
-    Shared { _keep: Option<Keep> },
-    /// The buffer's own allocation: the pointer of a leaked `Box<[u8]>`, given back on drop.
-    Own(NonNull<[u8]>),
+    /// Nobody: there are no bytes.
+    Nobody,
+    /// Somebody else, kept mapped by the handle.
+    Shared { _keep: Keep },
+    /// The buffer itself.
+    Own { _allocation: Allocation },
+}
+
+/// The pointer of a leaked `Box<[u8]>`, given back on drop.
+struct Allocation(NonNull<[u8]>);
+
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from `Box::leak` in `Buffer::heap` and is given back only here; no
+        // segment outlives the buffer.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
+/// Segments in order, and what keeps them mapped.
+struct Pieces {
+    segments: Vec<Segment>,
+    len: usize,
+    owner: Owner,
+}
+
+/// The segments of a buffer that is still to be made, in memory that outlasts it: what is left of one
+/// ([`Buffer::into_segments`]) serves for the next without an allocation.
+pub struct SegmentList(Box<Pieces>);
+
+impl Default for SegmentList {
+    fn default() -> Self {
+        Self(Box::new(Pieces { segments: Vec::new(), len: 0, owner: Owner::Nobody }))
+    }
+}
+
+impl SegmentList {
+    /// Adds a segment at the end.
+    pub fn push(&mut self, segment: Segment) {
+        self.0.segments.push(segment);
+        self.0.len += segment.len;
+    }
+
+    /// Whether there are no segments.
+    pub fn is_empty(&self) -> bool {
+        self.0.segments.is_empty()
+    }
+
+    /// Takes all segments out.
+    pub fn clear(&mut self) {
+        self.0.segments.clear();
+        self.0.len = 0;
+    }
+}
+
+impl FromIterator<Segment> for SegmentList {
+    fn from_iter<I: IntoIterator<Item = Segment>>(segments: I) -> Self {
+        let mut list = Self::default();
+        segments.into_iter().for_each(|segment| list.push(segment));
+        list
+    }
 }
 
 /// The most pieces one system call takes: a balance of stack space and calls (`IOV_MAX` is 1024).
 const VECTORS_PER_CALL: usize = 128;
 
-/// The data of one command, in one or more pieces.
+/// The data of one command, in one or more pieces: a word, since it is moved at every step of a command.
 ///
 /// Offsets and lengths are in bytes from the buffer's start. Reading or writing past the end is a
 /// bug of the caller and panics; sizes that come from an initiator are compared with
 /// [`Buffer::len`] first.
-pub struct Buffer {
-    segments: Vec<Segment>,
-    len: usize,
-    owner: Owner,
-}
+pub struct Buffer(Option<Box<Pieces>>);
 
 // SAFETY: invariant 2: a buffer is the sole user of its bytes, so moving it to another thread moves
 // the access with it; `Keep` is itself `Send + Sync`.
@@ -84,7 +137,7 @@ impl Default for Buffer {
 impl Buffer {
     /// A buffer of no bytes; allocates nothing.
     pub const fn empty() -> Self {
-        Self { segments: Vec::new(), len: 0, owner: Owner::Shared { _keep: None } }
+        Self(None)
     }
 
     /// `len` zeroed bytes of its own.
@@ -93,11 +146,11 @@ impl Buffer {
             return Self::empty();
         }
         let allocation = NonNull::from(Box::leak(vec![0u8; len].into_boxed_slice()));
-        Self {
+        Self(Some(Box::new(Pieces {
             segments: vec![Segment::new(allocation.cast(), len)],
             len,
-            owner: Owner::Own(allocation),
-        }
+            owner: Owner::Own { _allocation: Allocation(allocation) },
+        })))
     }
 
     /// A window on memory that `keep` keeps mapped.
@@ -105,33 +158,39 @@ impl Buffer {
     /// # Safety
     /// Until the buffer is dropped every segment must point at that many readable and writable
     /// bytes, and nothing else in this process may read or write them.
-    pub unsafe fn from_segments(segments: Vec<Segment>, keep: Keep) -> Self {
-        let len = segments.iter().map(|segment| segment.len).sum();
-        Self { segments, len, owner: Owner::Shared { _keep: Some(keep) } }
+    pub unsafe fn from_segments(segments: SegmentList, keep: Keep) -> Self {
+        let SegmentList(mut pieces) = segments;
+        pieces.owner = Owner::Shared { _keep: keep };
+        Self(Some(pieces))
     }
 
-    /// Gives up the bytes and returns the emptied list of segments, so that its allocation can
-    /// serve the next command.
-    pub fn into_segments(mut self) -> Vec<Segment> {
-        let mut segments = std::mem::take(&mut self.segments);
+    /// Gives up the bytes and returns the emptied list of segments, so that its memory can serve the
+    /// next command; `None` if there were no bytes.
+    pub fn into_segments(self) -> Option<SegmentList> {
+        let mut pieces = self.0?;
+        pieces.owner = Owner::Nobody;
+        let mut segments = SegmentList(pieces);
         segments.clear();
-        segments
+        Some(segments)
     }
 
     /// The number of bytes.
     pub const fn len(&self) -> usize {
-        self.len
+        match &self.0 {
+            Some(pieces) => pieces.len,
+            None => 0,
+        }
     }
 
     /// Whether there are no bytes at all.
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// The pieces, in order: for a submission that needs addresses (`io_uring`). The addresses may
     /// be used only while the buffer lives.
     pub fn segments(&self) -> &[Segment] {
-        &self.segments
+        self.0.as_ref().map_or(&[], |pieces| &pieces.segments)
     }
 
     /// Copies the bytes from `offset` on into `into`.
@@ -307,12 +366,12 @@ impl Buffer {
 
     /// Calls `each` for every piece of `offset..offset + len`, in order.
     fn for_each(&self, offset: usize, len: usize, mut each: impl FnMut(Segment)) {
-        let end = offset.checked_add(len).filter(|end| *end <= self.len);
+        let end = offset.checked_add(len).filter(|end| *end <= self.len());
         let Some(end) = end else {
-            panic!("bytes {offset}+{len} lie outside a buffer of {} bytes", self.len);
+            panic!("bytes {offset}+{len} lie outside a buffer of {} bytes", self.len());
         };
         let mut start = 0;
-        for segment in &self.segments {
+        for segment in self.segments() {
             let from = offset.max(start);
             let to = end.min(start + segment.len);
             if from < to {
@@ -372,20 +431,10 @@ fn count(vectors: &[libc::iovec]) -> libc::c_int {
     libc::c_int::try_from(vectors.len()).expect("at most 128 vectors")
 }
 
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        if let Owner::Own(allocation) = self.owner {
-            // SAFETY: the pointer came from `Box::leak` in `heap` and is given back only here; no
-            // segment outlives the buffer.
-            drop(unsafe { Box::from_raw(allocation.as_ptr()) });
-        }
-    }
-}
-
 impl fmt::Debug for Buffer {
     /// Shape only: the bytes of a medium never reach a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Buffer({} bytes in {})", self.len, self.segments.len())
+        write!(f, "Buffer({} bytes in {})", self.len(), self.segments().len())
     }
 }
 

@@ -11,4 +11,4 @@
 
 mod buffer;
 
-pub use buffer::{Buffer, Keep, Segment};
+pub use buffer::{Buffer, Keep, Segment, SegmentList};

@@ -9,7 +9,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use pulsefield_data::{Buffer, Segment};
+use pulsefield_data::{Buffer, SegmentList};
 
 use crate::abi::Iovec;
 use crate::token::Lease;
@@ -21,10 +21,10 @@ pub(crate) struct DataArea {
     /// In bytes from the start of the region.
     bytes: Range<usize>,
     /// Emptied lists of segments, for the next commands.
-    spare: Vec<Vec<Segment>>,
+    spare: Vec<SegmentList>,
 }
 
-// SAFETY: the pointers in a `Segment` are what makes the compiler doubt; the spare lists are empty
+// SAFETY: the pointers in a `SegmentList` are what makes the compiler doubt; the spare lists are empty
 // (`keep` gets none but cleared ones), so no pointer travels.
 unsafe impl Send for DataArea {}
 
@@ -74,8 +74,9 @@ impl DataArea {
 
     /// Takes a command's buffer back; nobody can reach its bytes afterwards.
     pub(crate) fn reclaim(&mut self, buffer: Buffer) {
-        let segments = buffer.into_segments();
-        self.keep(segments);
+        if let Some(segments) = buffer.into_segments() {
+            self.keep(segments);
+        }
     }
 
     /// How many emptied lists are kept now.
@@ -84,8 +85,8 @@ impl DataArea {
         self.spare.len()
     }
 
-    fn keep(&mut self, segments: Vec<Segment>) {
-        if segments.capacity() > 0 && self.spare.len() < Self::SPARE_MAX {
+    fn keep(&mut self, segments: SegmentList) {
+        if self.spare.len() < Self::SPARE_MAX {
             self.spare.push(segments);
         }
     }
@@ -93,7 +94,7 @@ impl DataArea {
     fn collect(
         &self,
         vectors: impl Iterator<Item = Iovec>,
-        segments: &mut Vec<Segment>,
+        segments: &mut SegmentList,
     ) -> Result<(), Malformed> {
         // A command's blocks are distinct, so its data cannot be longer than the area.
         let mut room = self.bytes.len();

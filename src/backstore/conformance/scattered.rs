@@ -28,5 +28,5 @@ pub(super) fn scattered(len: usize, fill: u8) -> Buffer {
     }
     // SAFETY: the pieces lie inside `memory` and do not overlap; the buffer keeps it alive; nothing
     // else holds a reference to it.
-    unsafe { Buffer::from_segments(segments, memory) }
+    unsafe { Buffer::from_segments(segments.into_iter().collect(), memory) }
 }

@@ -28,7 +28,9 @@ impl SharedMemory {
         // SAFETY: the pieces lie inside `memory`, which the buffer keeps alive, and do not overlap;
         // `overwrite`, which models what a hostile initiator does, never runs beside an access
         // through the buffer.
-        let buffer = unsafe { Buffer::from_segments(segments, Arc::clone(&memory) as _) };
+        let buffer = unsafe {
+            Buffer::from_segments(segments.into_iter().collect(), Arc::clone(&memory) as _)
+        };
         (Self(memory), buffer)
     }
 
