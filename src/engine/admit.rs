@@ -115,8 +115,8 @@ fn examine(
             let Some(range) = transfer_range(unit, or_write.extent)? else {
                 return Ok(Admission::End(Outcome::GOOD));
             };
-            let exec = Exec::OrWrite(OrWrite::new(range, or_write.fua, piece_blocks(unit)));
-            Ok(claiming(unit, &command, exec, range, Access::Exclusive, data))
+            let exec = Box::new(OrWrite::new(range, or_write.fua, piece_blocks(unit)));
+            Ok(claiming(unit, &command, Exec::OrWrite(exec), range, Access::Exclusive, data))
         }
         Command::PreFetch(pre_fetch) => {
             let range = unit.range_to_end(pre_fetch.extent)?;
@@ -179,7 +179,7 @@ fn examine(
         Command::GetLbaStatus(get_lba_status) => {
             let extent = Extent { lba: get_lba_status.start, blocks: BlockCount::ZERO };
             let range = unit.range_to_end(extent)?;
-            let exec = GetLbaStatus::new(range, get_lba_status.allocation_length);
+            let exec = Box::new(GetLbaStatus::new(range, get_lba_status.allocation_length));
             Ok(Admission::run(Exec::GetLbaStatus(exec)))
         }
         Command::LogSelect(command) => {

@@ -292,7 +292,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
         self.lanes.finish(Lane::Bulk);
         self.release_claim(now, HOLDER);
         for at in self.tasks.find(|task| matches!(task.exec, Exec::AwaitBackground(_))) {
-            if let Exec::AwaitBackground(good) = self.tasks.task(at).exec {
+            if let Exec::AwaitBackground(good) = &self.tasks.task(at).exec {
+                let good = **good;
                 let failed = failed.map(|operation| Outcome::check(operation.failed()));
                 self.retire(now, at, failed.unwrap_or(good));
             }

@@ -16,7 +16,7 @@ use pulsefield_units::{Instant, LbaRange};
 use crate::event::{Event, Observer};
 use crate::exec::Exec;
 use crate::exec::copy_op::{CopyOp, CopyPart};
-use crate::exec::extended_copy::{CopyPeer, ExtendedCopy, Input, Step};
+use crate::exec::extended_copy::{CopyPeer, Input, Step};
 use crate::lane::Lane;
 use crate::outcome::Outcome;
 use crate::range_lock::{Access, Holder};
@@ -127,15 +127,5 @@ impl<T, O: Observer> DeviceServer<T, O> {
             }
             Step::End(outcome) => self.retire(now, at, outcome),
         }
-    }
-
-    /// Notes the end of a copy that is being retired.
-    pub(crate) fn note_end_of_copy(
-        &mut self,
-        now: Instant,
-        copy: &ExtendedCopy,
-        outcome: &Outcome,
-    ) {
-        self.unit.copies.end(now, copy.id(), outcome);
     }
 }

@@ -14,7 +14,6 @@ use crate::outcome::{Outcome, Purpose, of_error};
 use crate::range_lock::Holder;
 use crate::server::{DeviceServer, SpaceNeeds};
 use crate::space::SpaceReport;
-use crate::task::Task;
 use crate::unit_attention::UnitAttention;
 
 /// A write that is being looked at.
@@ -60,8 +59,9 @@ impl<T, O: Observer> DeviceServer<T, O> {
     }
 
     /// Notes what a task that is being retired did to the space of a pool.
-    pub(crate) fn note_space(&mut self, task: &Task<T>) {
-        let space = &mut self.unit.space;
+    pub(crate) fn note_space(&mut self, at: Holder) {
+        let Self { unit, tasks, .. } = self;
+        let (space, task) = (&mut unit.space, tasks.task(at));
         space.settle(task.reserved);
         if space.pool().is_some() && task.exec.space_needs(&task.data) == SpaceNeeds::Relieves {
             space.relieve();

@@ -55,6 +55,9 @@ impl MarkedBlocks {
 /// command goes on as if the medium had failed there, and its sense data names the block.
 pub(crate) fn heed(exec: &mut Exec, cx: &mut Context<'_>, op: Op, buffer: Buffer) -> Step {
     let marked = &mut cx.unit.marked;
+    if marked.0.is_empty() {
+        return Step::Op(op, buffer);
+    }
     match op.reads() {
         Some(range) if let Some(lba) = marked.first_in(range) => {
             match exec.step(cx, Input::Done(Err(BackstoreError::Medium), buffer)) {

@@ -16,24 +16,25 @@ impl<T, O: Observer> DeviceServer<T, O> {
     pub(crate) fn retire(&mut self, now: Instant, at: Holder, outcome: Outcome) {
         let claimed = self.tasks.task(at).claim.map(|(range, _)| range);
         self.release(now, at);
-        let mut task = self.tasks.remove(at);
+        self.count(now, at, claimed, outcome.status);
+        self.note_space(at);
+        let Self { unit, tasks, lanes, observer, answers, .. } = self;
+        let task = tasks.task(at);
         task.enter(task.phase, now);
-        self.count(now, &task, claimed, outcome.status);
         match task.phase {
-            Phase::Running => self.lanes.finish(task.lane),
-            Phase::Ready => self.lanes.withdraw(task.lane, at),
+            Phase::Running => lanes.finish(task.lane),
+            Phase::Ready => lanes.withdraw(task.lane, at),
             Phase::Parked | Phase::Asking | Phase::Copying => {}
         }
         let lane = match task.phase {
             Phase::Parked | Phase::Ready | Phase::Running => Some(task.lane),
             Phase::Asking | Phase::Copying => None,
         };
-        self.note_space(&task);
         if let Exec::ExtendedCopy(copy) = &task.exec {
-            self.note_end_of_copy(now, copy, &outcome);
+            unit.copies.end(now, copy.id(), &outcome);
         }
         let Outcome { status, sense, data_in } = outcome;
-        self.observer.observe(
+        observer.observe(
             now,
             &Event::Retired {
                 task: task.id,
@@ -48,8 +49,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 blocks: claimed,
             },
         );
-        let (token, data) = (task.token, task.data);
-        self.answers.push_back(Answer { token, lane, status, sense, data_in, data });
+        let (token, data) = tasks.remove(at);
+        answers.push_back(Answer { token, lane, status, sense, data_in, data });
     }
 
     /// Ends a command that never became a task.

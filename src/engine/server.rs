@@ -233,7 +233,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
             }
             Admission::Await(outcome) => {
                 self.claim_for_background();
-                (Exec::AwaitBackground(outcome), Phase::Asking, None, Lane::Bulk)
+                (Exec::AwaitBackground(Box::new(outcome)), Phase::Asking, None, Lane::Bulk)
             }
             Admission::StartAndEnd(outcome) => {
                 self.claim_for_background();

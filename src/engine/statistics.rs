@@ -5,8 +5,8 @@ use pulsefield_units::{Instant, LbaRange};
 
 use crate::event::Observer;
 use crate::exec::Exec;
+use crate::range_lock::Holder;
 use crate::server::DeviceServer;
-use crate::task::Task;
 
 impl<T, O: Observer> DeviceServer<T, O> {
     /// Counts the time without commands that ends now, when one comes in.
@@ -23,12 +23,13 @@ impl<T, O: Observer> DeviceServer<T, O> {
     pub(crate) fn count(
         &mut self,
         now: Instant,
-        task: &Task<T>,
+        at: Holder,
         claimed: Option<LbaRange>,
         status: Status,
     ) {
         self.idle_since = Some(now);
         let Some(range) = claimed.filter(|_| status == Status::Good) else { return };
+        let task = self.tasks.task(at);
         let (blocks, took) = (range.blocks().as_u64(), micros(task.arrived, now));
         let statistics = &mut self.unit.statistics;
         if matches!(task.exec, Exec::Read(_)) {

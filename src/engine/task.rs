@@ -97,14 +97,14 @@ impl<T> Tasks<T> {
         self.slots[index(at)].as_mut().expect("a live task")
     }
 
-    /// Takes the task at `at` out of the table.
+    /// Takes the task at `at` out of the table; what was brought with it is given back.
     ///
     /// # Panics
     /// As [`Self::task`].
-    pub(crate) fn remove(&mut self, at: Holder) -> Task<T> {
-        let task = self.slots[index(at)].take().expect("a live task");
+    pub(crate) fn remove(&mut self, at: Holder) -> (T, Buffer) {
+        let Task { token, data, .. } = self.slots[index(at)].take().expect("a live task");
         self.free.push(at);
-        task
+        (token, data)
     }
 
     /// Where the tasks are for which `matches` says yes.

@@ -76,13 +76,14 @@ impl Step {
     }
 }
 
-/// A command in execution.
+/// A command in execution. What is large and rare is boxed: every task is as long as the longest of
+/// them, and is moved several times.
 #[derive(Debug)]
 pub(crate) enum Exec {
     Read(read::Read),
     Write(write::Write),
     CompareAndWrite(compare_and_write::CompareAndWrite),
-    OrWrite(or_write::OrWrite),
+    OrWrite(Box<or_write::OrWrite>),
     /// VERIFY and PRE-FETCH.
     Verify(verify::Verify),
     WriteSame(write_same::WriteSame),
@@ -90,16 +91,16 @@ pub(crate) enum Exec {
     WriteLong(Lba),
     Unmap(unmap::Unmap),
     SynchronizeCache,
-    GetLbaStatus(get_lba_status::GetLbaStatus),
+    GetLbaStatus(Box<get_lba_status::GetLbaStatus>),
     ModeSelect(mode_select::ModeSelect),
     SetIdentifyingInformation(Vec<u8>),
     ExitSanitizeFailureMode,
     SelfTest(LbaRange),
     StartStopUnit(UnitChange),
     /// A SANITIZE or FORMAT UNIT with IMMED = 0, answered so if the background operation ends well.
-    AwaitBackground(Outcome),
+    AwaitBackground(Box<Outcome>),
     CopyPart(copy_op::CopyPart),
-    /// Holds no slot and is carried on by `copy.rs`. Boxed, or every READ would be as large.
+    /// Holds no slot and is carried on by `copy.rs`.
     ExtendedCopy(Box<extended_copy::ExtendedCopy>),
     /// A command without a medium that waits for an answer from the world outside.
     Ask(Query, Command),

@@ -14,8 +14,9 @@ pub(crate) struct Write {
     fua: bool,
     /// WRITE ATOMIC: the medium itself sees to it that the write is never torn.
     atomic: bool,
-    /// What follows once the data is written, for WRITE AND VERIFY.
-    verify: Option<Verify>,
+    /// What follows once the data is written, for WRITE AND VERIFY. Boxed, or every task would be longer
+    /// by it, and a task is moved several times.
+    verify: Option<Box<Verify>>,
     phase: Phase,
 }
 
@@ -39,8 +40,9 @@ impl Write {
     }
 
     /// A WRITE AND VERIFY: the data goes to the medium itself before it is verified there.
-    pub(crate) const fn then_verify(range: LbaRange, verify: Verify) -> Self {
-        Self { range, fua: true, atomic: false, verify: Some(verify), phase: Phase::New }
+    pub(crate) fn then_verify(range: LbaRange, verify: Verify) -> Self {
+        let verify = Some(Box::new(verify));
+        Self { range, fua: true, atomic: false, verify, phase: Phase::New }
     }
 
     pub(crate) const fn range(&self) -> LbaRange {
