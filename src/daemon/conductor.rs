@@ -82,8 +82,8 @@ pub(crate) enum Origin {
     Probe(u64),
     /// A part of a copy of this unit.
     Part(OpTag),
-    /// A part of another unit's copy.
-    PeerPart(CopyReply),
+    /// A part of another unit's copy. Boxed, or whatever comes from the ring would be as long.
+    PeerPart(Box<CopyReply>),
     /// A fault.
     Scene(SceneId),
 }
@@ -465,7 +465,7 @@ impl<'a> Conductor<'a> {
             return;
         }
         let CopyRequest { op, buffer, reply } = request;
-        self.server.on_copy_op(clock::now(), Origin::PeerPart(reply), op, buffer);
+        self.server.on_copy_op(clock::now(), Origin::PeerPart(Box::new(reply)), op, buffer);
     }
 
     /// Gives the unit what it has saved; what was ordered since it was opened holds on.

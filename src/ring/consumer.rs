@@ -268,11 +268,8 @@ impl Ring {
         if within < vectors_end || within >= slot.len() {
             return Err(outside);
         }
-        let mut bytes = [0; Cdb::CAPACITY];
-        let len = slot.len().saturating_sub(within).min(Cdb::CAPACITY);
-        let bytes = bytes.get_mut(..len).expect("no longer than the capacity");
-        self.mapping.copy_out(start, bytes);
-        Ok(Cdb::new(bytes))
+        let len = slot.len().saturating_sub(within);
+        Ok(Cdb::filled(len, |bytes| self.mapping.copy_out(start, bytes)))
     }
 
     /// Data of the only direction or Data-Out, and Data-In of a bidirectional command.

@@ -25,6 +25,14 @@ impl Cdb {
         cdb
     }
 
+    /// A CDB of `len` bytes, the first [`Cdb::CAPACITY`] of which `fill` writes where they are kept: for
+    /// whoever has them where there are no slices.
+    pub fn filled(len: usize, fill: impl FnOnce(&mut [u8])) -> Self {
+        let mut cdb = Self { bytes: [0; Self::CAPACITY], len: len.min(Self::CAPACITY) };
+        fill(&mut cdb.bytes[..cdb.len]);
+        cdb
+    }
+
     /// The bytes that are there.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
@@ -55,6 +63,8 @@ mod tests {
         assert_eq!(Cdb::new(&[]).opcode(), None);
         assert_eq!(Cdb::new(&[0x89, 1]).as_bytes(), [0x89, 1]);
         assert_eq!(Cdb::new(&[0x7f; 260]).as_bytes().len(), Cdb::CAPACITY);
+        assert_eq!(Cdb::filled(260, |bytes| bytes.fill(0x7f)), Cdb::new(&[0x7f; 32]));
+        assert_eq!(Cdb::filled(2, |bytes| bytes.copy_from_slice(&[0x89, 1])), Cdb::new(&[0x89, 1]));
         assert_eq!(format!("{:?}", Cdb::new(&[0x89, 0, 1])), "Cdb(89 00 01)");
     }
 }
