@@ -488,10 +488,10 @@ impl<'a> Conductor<'a> {
             return Ok(None);
         }
         if self.restored {
-            return match self.held.take() {
-                Some(entry) => Ok(Some(entry)),
-                None => self.ring.next_entry(),
-            };
+            if self.held.is_some() {
+                return Ok(self.held.take());
+            }
+            return self.ring.next_entry();
         }
         if self.held.is_none() {
             self.held = self.ring.next_entry()?;

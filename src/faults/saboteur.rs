@@ -175,12 +175,8 @@ impl<T: From<SceneId>> Saboteur<T> {
         }
     }
 
-    /// Whether nothing is armed and nothing left to be done.
-    pub fn is_quiet(&self) -> bool {
-        self.plans.is_empty() && self.is_idle()
-    }
-
     /// Whether every command is answered, and nothing is to be applied later.
+    #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.scenes.is_empty() && self.deeds.is_empty()
     }
