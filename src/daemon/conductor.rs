@@ -20,7 +20,9 @@ use pulsefield_engine::{
 };
 use pulsefield_faults::SceneId;
 use pulsefield_kernel::UioError;
-use pulsefield_ring::{self as ring, CommandToken, DataIn, Entry, Ring, RingCommand, RingError};
+use pulsefield_ring::{
+    self as ring, CommandToken, DataIn, Entry, Ring, RingCommand, RingError, Tmr,
+};
 use pulsefield_scsi::{Asc, Sense, SenseKey, Status, opcode};
 use pulsefield_units::{BlockCount, Cdb, Instant, LuId};
 use tracing::{debug, error, info, trace};
@@ -510,24 +512,34 @@ impl<'a> Conductor<'a> {
             self.note_time(&mut any);
             self.take_completion(completion);
         }
-        while let Some(entry) = self.next_entry()? {
-            self.note_time(&mut any);
-            match entry {
-                Entry::Command(command) => self.take_command(command),
-                Entry::Tmr(tmr) => {
-                    debug!(kind = ?tmr.kind, commands = ?tmr.command_ids, "task management");
-                    if let Some(saboteur) = &mut self.station.saboteur {
-                        saboteur.on_abort(self.now, &tmr.command_ids);
-                    }
-                    self.server.on_abort(self.now, &tmr.command_ids);
-                    if tmr.kind.is_reset() {
-                        self.server.on_reset();
-                    }
+        loop {
+            // Matched where it is: with `?` each command would be moved once more.
+            match self.next_entry() {
+                Ok(Some(Entry::Command(command))) => {
+                    self.note_time(&mut any);
+                    self.take_command(command);
                 }
+                Ok(Some(Entry::Tmr(tmr))) => {
+                    self.note_time(&mut any);
+                    self.take_tmr(&tmr);
+                }
+                Ok(None) => break,
+                Err(error) => return Err(error),
             }
         }
         self.just_looked = false;
         Ok(any)
+    }
+
+    fn take_tmr(&mut self, tmr: &Tmr) {
+        debug!(kind = ?tmr.kind, commands = ?tmr.command_ids, "task management");
+        if let Some(saboteur) = &mut self.station.saboteur {
+            saboteur.on_abort(self.now, &tmr.command_ids);
+        }
+        self.server.on_abort(self.now, &tmr.command_ids);
+        if tmr.kind.is_reset() {
+            self.server.on_reset();
+        }
     }
 
     /// Sends an op to the medium, whose answer may have come before this returns.
@@ -703,6 +715,9 @@ impl<'a> Conductor<'a> {
 
     /// Tells those who asked for a new size that nothing is in flight beyond it any more.
     fn answer_resizes(&mut self) {
+        if self.resizes.is_empty() {
+            return;
+        }
         let server = &self.server;
         self.resizes.retain(|(blocks, done)| {
             let pending = server.touches_beyond(*blocks);

@@ -151,8 +151,8 @@ impl Counters {
 pub(crate) struct CountingObserver(pub(crate) Arc<Counters>);
 
 impl Observer for CountingObserver {
-    // Inlined, of each event only what is counted of it is left.
-    #[inline]
+    // Inlined, of each event only what is counted of it is left: most are not even made.
+    #[inline(always)]
     fn observe(&mut self, now: Instant, event: &Event<'_>) {
         let counters = &*self.0;
         match event {

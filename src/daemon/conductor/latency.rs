@@ -20,7 +20,7 @@ pub(super) struct Watch {
 }
 
 impl Observer for Watch {
-    #[inline]
+    #[inline(always)]
     fn observe(&mut self, now: Instant, event: &Event<'_>) {
         self.counting.observe(now, event);
         self.commands.observe(now, event);

@@ -86,7 +86,7 @@ impl InFlight {
 }
 
 impl Observer for InFlight {
-    #[inline]
+    #[inline(always)]
     fn observe(&mut self, now: Instant, event: &Event<'_>) {
         if let Event::Retired { tag: Some(tag), arrived, started, waited, blocks, .. } = *event
             && let Some(passage) = self.command(tag)
