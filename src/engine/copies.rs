@@ -93,7 +93,11 @@ impl Copies {
     }
 
     /// Forgets what ended too long ago.
+    #[inline]
     pub(crate) fn forget_old(&mut self, now: Instant) {
+        if self.records.is_empty() {
+            return;
+        }
         self.records.retain(|record| {
             record.ended.is_none_or(|(ended, _)| now.since(ended) < limits::COPY_RECORD_HELD)
         });

@@ -41,7 +41,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
         self.observer.observe(now, &Event::Admitted { task: id, lane, range: Some(range) });
         let at = self.tasks.insert(Task {
             id,
-            token,
+            token: Some(token),
             // No task management function names it: whoever copies is told, and asks for no more.
             tag: None,
             opcode,

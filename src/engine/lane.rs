@@ -85,6 +85,7 @@ impl Lanes {
     }
 
     /// Puts a task that holds its range at the end of its lane.
+    #[inline]
     pub(crate) fn enqueue(&mut self, lane: Lane, task: Holder) {
         self.queue(lane).ready.push_back(task);
     }
@@ -95,6 +96,7 @@ impl Lanes {
     }
 
     /// The next task to start, which now occupies a slot of its lane.
+    #[inline]
     pub(crate) fn start_next(&mut self) -> Option<Holder> {
         let startable =
             |queue: &Queue, lane: Lane| !queue.ready.is_empty() && queue.running < lane.slots();

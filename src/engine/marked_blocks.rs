@@ -53,6 +53,7 @@ impl MarkedBlocks {
 
 /// Lets `op` of the command `exec` go to the medium, unless it would read a marked block: then the
 /// command goes on as if the medium had failed there, and its sense data names the block.
+#[inline]
 pub(crate) fn heed(exec: &mut Exec, cx: &mut Context<'_>, op: Op, buffer: Buffer) -> Step {
     let marked = &mut cx.unit.marked;
     if marked.0.is_empty() {

@@ -36,7 +36,8 @@ impl Scratch {
     /// is decided on is what was looked at.
     pub(crate) fn image(&mut self, data: &Buffer, offset: usize, len: usize) -> Vec<u8> {
         let mut image = self.images.pop().unwrap_or_default();
-        image.clear();
+        // What a former user left is overwritten anyway.
+        image.truncate(len);
         image.resize(len, 0);
         data.read_at(offset, &mut image);
         image

@@ -248,7 +248,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
         };
         let task = Task {
             id,
-            token,
+            token: Some(token),
             tag,
             opcode,
             lane,

@@ -31,8 +31,8 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Task<T> {
     pub(crate) id: TaskId,
-    /// What the transport knows the command by, given back with the answer.
-    pub(crate) token: T,
+    /// What the transport knows the command by, given back with the answer; there until then.
+    pub(crate) token: Option<T>,
     /// What a task management function names the command by, if it is one.
     pub(crate) tag: Option<u16>,
     pub(crate) opcode: u8,
@@ -79,6 +79,8 @@ impl<T> Tasks<T> {
     ///
     /// # Panics
     /// If the table is full; the caller asks [`Self::is_full`] first.
+    // Inlined, it is made where it is filed.
+    #[inline(always)]
     pub(crate) fn insert(&mut self, task: Task<T>) -> Holder {
         if let Some(at) = self.free.pop() {
             self.slots[index(at)] = Some(task);
@@ -102,7 +104,11 @@ impl<T> Tasks<T> {
     /// # Panics
     /// As [`Self::task`].
     pub(crate) fn remove(&mut self, at: Holder) -> (T, Buffer) {
-        let Task { token, data, .. } = self.slots[index(at)].take().expect("a live task");
+        // Taken out one by one: to take the whole task would be to move it once more.
+        let task = self.task(at);
+        let token = task.token.take().expect("a task is retired once");
+        let data = std::mem::take(&mut task.data);
+        self.slots[index(at)] = None;
         self.free.push(at);
         (token, data)
     }
@@ -142,6 +148,7 @@ fn op_tag(id: TaskId, at: Holder) -> OpTag {
     OpTag((id.as_u64() << 32) | u64::from(at))
 }
 
+#[inline]
 fn index(at: Holder) -> usize {
     usize::try_from(at).expect("a table index")
 }
