@@ -310,6 +310,7 @@ impl std::fmt::Debug for SinkHandle {
 impl Request {
     /// A request that answers to `sink` under `tag`; an `urgent` one (the heartbeat lane's) must
     /// not wait behind any that is not.
+    #[inline]
     pub fn new(
         op: Op,
         tag: OpTag,
@@ -346,10 +347,12 @@ impl Request {
     }
 
     /// Answers the request.
+    #[inline]
     pub fn complete(mut self, result: Result<OpOutput, BackstoreError>) {
         self.answer(result);
     }
 
+    #[inline]
     fn answer(&mut self, result: Result<OpOutput, BackstoreError>) {
         if let Some(SinkHandle(sink)) = self.sink.take() {
             let buffer = std::mem::take(&mut self.buffer);

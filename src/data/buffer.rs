@@ -86,6 +86,7 @@ impl Default for SegmentList {
 
 impl SegmentList {
     /// Adds a segment at the end.
+    #[inline]
     pub fn push(&mut self, segment: Segment) {
         self.0.segments.push(segment);
         self.0.len += segment.len;
@@ -158,6 +159,7 @@ impl Buffer {
     /// # Safety
     /// Until the buffer is dropped every segment must point at that many readable and writable
     /// bytes, and nothing else in this process may read or write them.
+    #[inline]
     pub unsafe fn from_segments(segments: SegmentList, keep: Keep) -> Self {
         let SegmentList(mut pieces) = segments;
         pieces.owner = Owner::Shared { _keep: keep };
@@ -166,6 +168,7 @@ impl Buffer {
 
     /// Gives up the bytes and returns the emptied list of segments, so that its memory can serve the
     /// next command; `None` if there were no bytes.
+    #[inline]
     pub fn into_segments(self) -> Option<SegmentList> {
         let mut pieces = self.0?;
         pieces.owner = Owner::Nobody;

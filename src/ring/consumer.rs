@@ -170,20 +170,29 @@ impl Ring {
                 return Ok(None);
             }
             let slot = self.slot_at_cursor()?;
-            let entry = match slot.header.opcode() {
-                OP_PAD => None,
-                OP_CMD => Some(Entry::Command(self.command(slot)?)),
-                OP_TMR => Some(Entry::Tmr(self.tmr(slot)?)),
+            match slot.header.opcode() {
+                OP_CMD => {
+                    let command = self.command(slot)?;
+                    self.pass(slot);
+                    return Ok(Some(Entry::Command(command)));
+                }
+                OP_TMR => {
+                    let tmr = self.tmr(slot)?;
+                    self.pass(slot);
+                    return Ok(Some(Entry::Tmr(tmr)));
+                }
+                OP_PAD => self.pass(slot),
                 _ => {
                     self.mark_unknown(slot);
-                    None
+                    self.pass(slot);
                 }
-            };
-            self.cursor = self.circle.advance(self.cursor, slot.header.len());
-            if entry.is_some() {
-                return Ok(entry);
             }
         }
+    }
+
+    /// Goes on behind an entry.
+    fn pass(&mut self, slot: Slot) {
+        self.cursor = self.circle.advance(self.cursor, slot.header.len());
     }
 
     /// Asks the kernel for its head; `false` if it has not moved.

@@ -132,11 +132,12 @@ pub fn parse_supported(
     supported: impl Fn(u8, Option<u16>) -> bool,
 ) -> Result<Command, Sense> {
     let rows = cdb.opcode().map(rows).unwrap_or_default();
-    if !rows.iter().any(|row| supported(row.opcode, row.service_action)) {
+    let has = |row: &OperationCode| supported(row.opcode, row.service_action);
+    if !rows.iter().any(has) {
         return Err(Sense::invalid_opcode());
     }
     let row = find(rows, cdb)?;
-    if !supported(row.opcode, row.service_action) {
+    if rows.len() > 1 && !has(row) {
         return Err(invalid_service_action(row.opcode));
     }
     let Executor::Engine(parser) = row.executor else {

@@ -27,6 +27,7 @@ impl Cdb {
 
     /// A CDB of `len` bytes, the first [`Cdb::CAPACITY`] of which `fill` writes where they are kept: for
     /// whoever has them where there are no slices.
+    #[inline]
     pub fn filled(len: usize, fill: impl FnOnce(&mut [u8])) -> Self {
         let mut cdb = Self { bytes: [0; Self::CAPACITY], len: len.min(Self::CAPACITY) };
         fill(&mut cdb.bytes[..cdb.len]);
@@ -34,13 +35,15 @@ impl Cdb {
     }
 
     /// The bytes that are there.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
     /// The operation code, byte 0; `None` for an empty CDB.
+    #[inline]
     pub fn opcode(&self) -> Option<u8> {
-        self.as_bytes().first().copied()
+        (self.len > 0).then_some(self.bytes[0])
     }
 }
 
