@@ -305,6 +305,9 @@ pub struct LunDetail {
     pub lanes: Vec<LaneStatus>,
     /// What the kernel was told about it.
     pub kernel: KernelSettings,
+    /// For how long its thread has been waiting for its medium, and for nothing else; 0 if it does not.
+    #[serde(default)]
+    pub in_medium_ms: u64,
 }
 
 /// What a logical unit has done since the daemon took it over.
@@ -431,6 +434,7 @@ mod tests {
                 wait_max_us: 3,
             }],
             kernel: KernelSettings { qfull_time_out_s: -1, ..KernelSettings::default() },
+            in_medium_ms: 4,
         };
         let status = Status {
             daemon_version: "0.1.0".into(),

@@ -68,6 +68,7 @@ impl ControlPlane for FakePlane {
             counters: LunCounters::default(),
             lanes: Vec::new(),
             kernel: KernelSettings::default(),
+            in_medium_ms: 0,
         })
     }
 

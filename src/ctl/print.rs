@@ -47,13 +47,13 @@ pub(crate) fn luns(luns: &[LunSummary], out: &mut dyn Write) -> io::Result<()> {
 
 /// One logical unit.
 pub(crate) fn lun(lun: &LunDetail, out: &mut dyn Write) -> io::Result<()> {
-    let LunDetail { summary, counters, lanes, kernel } = lun;
+    let LunDetail { summary, counters, lanes, kernel, in_medium_ms } = lun;
     fields(
         out,
         &[
             ("name", summary.name.clone()),
             ("device", format!("/dev/uio{}", summary.id)),
-            ("state", summary.state.to_string()),
+            ("state", format!("{}{}", summary.state, waiting(*in_medium_ms))),
             ("faults", armed(summary.faults_armed)),
             ("handler", summary.handler.clone()),
             ("configuration", summary.cfgstring.clone()),
@@ -118,6 +118,14 @@ fn armed(rules: u64) -> String {
         0 => "none armed".to_owned(),
         1 => "1 rule ARMED".to_owned(),
         rules => format!("{rules} rules ARMED"),
+    }
+}
+
+/// Whether the unit's thread waits for its medium. Less than a second is a command in passing.
+fn waiting(in_medium_ms: u64) -> String {
+    match in_medium_ms / 1000 {
+        0 => String::new(),
+        seconds => format!(", waits for its medium since {seconds} s"),
     }
 }
 

@@ -5,12 +5,22 @@ use pulsefield_units::Instant;
 
 /// Now, in nanoseconds of CLOCK_MONOTONIC: the clock the kernel's own traces use.
 pub(crate) fn now() -> Instant {
-    match clock_gettime(ClockId::CLOCK_MONOTONIC) {
+    read(ClockId::CLOCK_MONOTONIC)
+}
+
+/// The same clock as of the kernel's last tick, a few milliseconds ago at most. To read it is a matter of
+/// nanoseconds, whatever the clock source.
+pub(crate) fn coarse() -> Instant {
+    read(ClockId::CLOCK_MONOTONIC_COARSE)
+}
+
+fn read(clock: ClockId) -> Instant {
+    match clock_gettime(clock) {
         Ok(time) => {
             let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
             let nanos = u64::try_from(time.tv_nsec()).unwrap_or_default();
             Instant::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
         }
-        Err(error) => unreachable!("every Linux has CLOCK_MONOTONIC: {error}"),
+        Err(error) => unreachable!("every Linux has {clock}: {error}"),
     }
 }

@@ -542,10 +542,13 @@ impl<'a> Conductor<'a> {
         }
     }
 
-    /// Sends an op to the medium, whose answer may have come before this returns.
+    /// Sends an op to the medium, whose answer may have come before this returns, and that may take as
+    /// long as the medium wants.
     fn submit(&mut self, op: Op, tag: OpTag, buffer: Buffer, urgent: bool) {
         let completions = self.station.completions();
+        self.station.enter_medium();
         let completed = completions.submit(&**self.backstore, op, tag, buffer, urgent);
+        self.station.leave_medium();
         if let Some(completion) = completed {
             self.just_looked = false;
             self.server.observer_mut().commands.lose_sight_of_time();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pulsefield_control::config::{Config, ConfigError};
 use pulsefield_control::dbus::Presence;
@@ -16,6 +16,7 @@ use pulsefield_kernel::{Device, Roots};
 use pulsefield_units::LuId;
 use tracing::{info, warn};
 
+use crate::clock;
 use crate::counters::{Counter, Counters};
 use crate::logging::Logging;
 use crate::media::Media;
@@ -66,6 +67,8 @@ impl ControlPlane for Plane {
         let (id, unit) = table.units.iter().find(|(_, unit)| unit.name.device() == name)?;
         let (summary, counters) = (summary(*id, unit), unit.counters.clone());
         let device = Device::new(&self.roots, &unit.name);
+        let since = unit.service.as_ref().and_then(|service| service.mailbox.in_medium_since());
+        let waited = since.map_or(Duration::ZERO, |since| clock::coarse().since(since));
         // Reading configfs may wait for whoever removes the unit, and that waits for the table.
         drop(table);
         Some(LunDetail {
@@ -73,6 +76,7 @@ impl ControlPlane for Plane {
             counters: counts(&counters),
             lanes: Lane::ALL.map(|lane| lane_status(&counters, lane)).into(),
             kernel: kernel_settings(&device),
+            in_medium_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
         })
     }
 

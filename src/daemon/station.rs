@@ -14,9 +14,10 @@ use pulsefield_backstore::OpTag;
 use pulsefield_engine::{Identity, LuConfig, PortGroup, SavedState, limits};
 use pulsefield_faults::{Disarm, FaultReport, Plan, PlanId, Saboteur};
 use pulsefield_scsi::parameter::Ascii;
-use pulsefield_units::BlockCount;
+use pulsefield_units::{BlockCount, Instant};
 
 use crate::change_medium::MediumChange;
+use crate::clock;
 use crate::completions::Completions;
 use crate::conductor::Origin;
 use crate::copying::{CopyEnd, CopyRequest, Reachable};
@@ -91,6 +92,8 @@ struct Pulse {
     mail: AtomicBool,
     conducting: AtomicBool,
     probe_passed: AtomicU64,
+    /// Since when the thread is inside its medium, in nanoseconds of the clock; 0 while it is not.
+    in_medium_since: AtomicU64,
 }
 
 impl Mailbox {
@@ -126,6 +129,15 @@ impl Mailbox {
     /// The last probe that went through.
     pub(crate) fn probe_passed(&self) -> u64 {
         self.pulse.probe_passed.load(Ordering::Relaxed)
+    }
+
+    /// Since when the thread has been waiting for its medium, if it does that itself: a medium that expects
+    /// not to wait does what it is asked for at once, and may be wrong.
+    pub(crate) fn in_medium_since(&self) -> Option<Instant> {
+        match self.pulse.in_medium_since.load(Ordering::Relaxed) {
+            0 => None,
+            since => Some(Instant::from_nanos(since)),
+        }
     }
 }
 
@@ -275,12 +287,25 @@ impl Station {
 
     /// Says whether a conductor is at work.
     pub(crate) fn set_conducting(&self, conducting: bool) {
+        // One that has panicked inside the medium is there no longer.
+        self.leave_medium();
         self.mailbox.pulse.conducting.store(conducting, Ordering::Relaxed);
     }
 
     /// Notes that a probe went through.
     pub(crate) fn pass_probe(&self, number: u64) {
         self.mailbox.pulse.probe_passed.store(number, Ordering::Relaxed);
+    }
+
+    /// Shows that the thread is inside its medium from now on.
+    pub(crate) fn enter_medium(&self) {
+        let since = clock::coarse().as_nanos();
+        self.mailbox.pulse.in_medium_since.store(since, Ordering::Relaxed);
+    }
+
+    /// Shows that it has come back.
+    pub(crate) fn leave_medium(&self) {
+        self.mailbox.pulse.in_medium_since.store(0, Ordering::Relaxed);
     }
 
     /// Whether nothing was sent since [`Self::has_mail`] was last asked.

@@ -2,14 +2,15 @@
 //!
 //! Each round a probe is sent through every unit that serves: a command through its thread and its
 //! device server. systemd hears from us only if the probes of the round before came through. A
-//! probe does not touch the medium, and a unit that waits for its medium to start again or to close
-//! is not asked: restarting the daemon would not cure a medium that hangs, and would hurt the
-//! others.
+//! probe does not touch the medium; a unit that waits for its medium to start again or to close is not
+//! asked, and one whose thread is inside its medium is excused: restarting the daemon would not cure a
+//! medium that hangs (a file system that a backup has frozen), and would hurt the others.
 
 use std::time::{Duration, Instant};
 
 use tracing::{error, warn};
 
+use crate::clock;
 use crate::station::Message;
 use crate::table::SharedTable;
 
@@ -59,8 +60,13 @@ impl Watchdog {
             let Some(service) = &mut unit.service else { continue };
             if service.mailbox.is_conducting() && service.probed != service.mailbox.probe_passed() {
                 let name = unit.name.device();
-                warn!(lu = %id, name, "the logical unit does not answer its probe");
-                alive = false;
+                if let Some(since) = service.mailbox.in_medium_since() {
+                    let waited_s = clock::coarse().since(since).as_secs();
+                    warn!(lu = %id, name, waited_s, "the logical unit waits for its medium");
+                } else {
+                    warn!(lu = %id, name, "the logical unit does not answer its probe");
+                    alive = false;
+                }
             }
             // Each round anew: one may have been lost in a breakdown.
             service.probed = self.round;

@@ -74,6 +74,7 @@ impl ControlPlane for OneLun {
                 qfull_time_out_s: -1,
                 max_data_area_bytes: 1 << 30,
             },
+            in_medium_ms: 12_345,
         })
     }
 
@@ -230,6 +231,7 @@ fn people_get_words() {
     );
     let lun = daemon.prints("lun show ds1").unwrap();
     for line in [
+        "state              serving, waits for its medium since 12 s\n",
         "size               64 GiB (68719476736 bytes)\n",
         "compare and write  5 good, 1 miscompared\n",
         "qfull_time_out     as cmd_time_out\n",

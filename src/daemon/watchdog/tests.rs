@@ -1,12 +1,20 @@
 use std::sync::Arc;
+use std::thread;
 
-use pulsefield_backstore::Backstore;
+use crossbeam_channel::unbounded;
+use pulsefield_backstore::{Backstore, OpOutput, Request};
 use pulsefield_control::config::Config;
+use pulsefield_engine::LuConfig;
+use pulsefield_ring::simulated_kernel::{Data, Options};
 use pulsefield_units::LuId;
 
 use super::*;
+use crate::conductor::{Conductor, End};
 use crate::plans::Plans;
-use crate::testing::{held_medium, serving_unit, station};
+use crate::station::Station;
+use crate::testing::{
+    FnMedium, Listening, PATIENCE, SimulatedUio, block, held_medium, serving_unit, station,
+};
 
 #[test]
 fn a_unit_at_work_must_pass_its_probe_and_any_other_need_not() {
@@ -37,4 +45,54 @@ fn a_unit_at_work_must_pass_its_probe_and_any_other_need_not() {
     // So it is asked anew.
     station.pass_probe(last_probe().unwrap());
     assert!(watchdog.end_round(&table));
+}
+
+const WRITE: [u8; 10] = [0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0];
+
+#[test]
+fn a_unit_inside_a_medium_that_hangs_is_excused() {
+    let (thaw, thawed) = unbounded::<()>();
+    let frozen = move |request: Request| {
+        thawed.recv().unwrap();
+        request.complete(Ok(OpOutput::Done));
+    };
+    let mut medium: Arc<dyn Backstore> = Arc::new(FnMedium(frozen));
+    let uio = SimulatedUio::new(Options::default());
+    let ring = uio.attach();
+    let mut station = Station::new(uio.events(), LuConfig::default()).unwrap();
+    let mailbox = station.mailbox();
+    let table = SharedTable::new(Config::default(), Plans::default());
+    table.lock().units.insert(LuId::new(0), serving_unit("ds1", &station, &medium));
+    station.set_conducting(true);
+    let thread = thread::spawn({
+        let (uio, mailbox) = (uio.clone(), mailbox.clone());
+        move || {
+            let surroundings = Listening::new(unbounded().0, mailbox);
+            let (medium, counters) = (&mut medium, Arc::default());
+            Conductor::new(&mut station, &uio, &surroundings, ring, medium, counters).run()
+        }
+    });
+    let wait_until = |condition: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < deadline, "waited in vain");
+            thread::yield_now();
+        }
+    };
+
+    let write = uio.submit(&WRITE, Data::Out(block(b'A')));
+    wait_until(&|| mailbox.in_medium_since().is_some());
+    let mut watchdog = Watchdog::new();
+    for _ in 0..3 {
+        assert!(watchdog.end_round(&table), "to start the daemon again would not cure it");
+    }
+    assert_eq!(mailbox.probe_passed(), 0, "nothing gets through");
+    thaw.send(()).unwrap();
+    assert_eq!(uio.answer(write).status, 0);
+    wait_until(&|| mailbox.probe_passed() == watchdog.round);
+    assert_eq!(mailbox.in_medium_since(), None);
+    assert!(watchdog.end_round(&table));
+
+    mailbox.remove();
+    assert!(matches!(thread.join().unwrap(), End::Gone));
 }
