@@ -18,6 +18,7 @@ mod handler;
 mod medium;
 mod registry;
 mod request;
+mod shortcut;
 mod worked_medium;
 mod workers;
 

@@ -6,6 +6,7 @@
 mod copying;
 mod direct;
 mod failure;
+mod page_cache;
 mod provisioning;
 mod zeroing;
 
@@ -21,15 +22,21 @@ use pulsefield_units::{BlockCount, BlockLength, LbaRange};
 
 use self::direct::Direct;
 use self::failure::FailureLog;
+use self::page_cache::PageCache;
 use self::zeroing::Space;
 use crate::{
     BackstoreError, Capabilities, Claim, Extent, Geometry, Mapping, Op, OpOutput, OpenError,
     Request, Topology,
 };
 
-/// The longest read that [`FileMedium::execute_if_cached`] answers: what a command of ordinary size
-/// asks for. Copying more would hold up the caller's other commands longer than a thread's hop.
+/// The longest read that [`FileMedium::execute_if_cached`] answers, and the longest write of a heartbeat
+/// that only copies: what a command of ordinary size moves. Copying more would hold up the caller's other
+/// commands longer than a thread's hop.
 pub const CACHED_BYTES_MAX: usize = 64 << 10;
+
+/// The longest other write that only copies. The cache has to find pages for what it is given: four cost
+/// about as much as the hop that is spared.
+const COPIED_BULK_BYTES_MAX: usize = 16 << 10;
 
 /// How a medium is to be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +76,8 @@ pub struct FileMedium {
     topology: Topology,
     is_device: bool,
     direct: Option<Direct>,
+    /// There if it tells what it holds.
+    page_cache: Option<PageCache>,
     /// Set once the kernel could not write back what was answered as written. It reports such a
     /// loss once and then forgets it (`mm/filemap.c`, `file_check_and_advance_wb_err`), so the next
     /// flush would succeed and promise what is not true. Hence it stays set until the medium is
@@ -134,6 +143,7 @@ impl FileMedium {
         let file = Arc::new(file);
         Self {
             claim: Claim::new(file.clone()),
+            page_cache: PageCache::of(&file),
             file,
             name,
             block_length: geometry.block_length,
@@ -246,13 +256,13 @@ impl FileMedium {
 
     /// Answers a read of up to [`CACHED_BYTES_MAX`] bytes if the page cache holds all of them, and
     /// gives any other request back. Never waits, so it may be called where nobody may wait: it
-    /// spares what is in memory anyhow the way to another thread and back. With direct I/O nothing
-    /// is.
+    /// spares what is in memory anyhow the way to another thread and back. Where nobody can tell,
+    /// nothing is.
     pub fn execute_if_cached(&self, mut request: Request) -> Option<Request> {
         let Op::Read { range } = request.op() else { return Some(request) };
         let span = self.span(range);
         let len = span.len_in_memory();
-        if len > CACHED_BYTES_MAX || self.direct.is_some() {
+        if len > CACHED_BYTES_MAX || !self.tells_what_is_cached() {
             return Some(request);
         }
         match request.buffer_mut().pread_cached(0, len, self.file.as_fd(), span.start) {
@@ -263,6 +273,28 @@ impl FileMedium {
             // What is wrong, if anything is, the way through `execute` finds out and reports.
             Ok(_) | Err(_) => Some(request),
         }
+    }
+
+    /// Whether the page cache can be asked what it holds.
+    pub(crate) const fn tells_what_is_cached(&self) -> bool {
+        self.page_cache.is_some()
+    }
+
+    /// Whether `request` is a write that copies a little into the page cache, and nothing that one can tell
+    /// beforehand makes it wait: it need not be durable when answered, and the cache holds what it leaves
+    /// of the pages that it writes to. [`Self::execute`] may wait all the same, for whatever the file system
+    /// waits for.
+    pub(crate) fn only_copies(&self, request: &Request) -> bool {
+        let (Op::Write { range, durable: false }, Some(page_cache)) =
+            (request.op(), &self.page_cache)
+        else {
+            return false;
+        };
+        let bytes_max = if request.is_urgent() { CACHED_BYTES_MAX } else { COPIED_BULK_BYTES_MAX };
+        let span = self.span(range);
+        self.access.write_cache
+            && span.len_in_memory() <= bytes_max
+            && page_cache.holds_edges(&self.file, span)
     }
 
     /// Does what the request asks for and answers it.

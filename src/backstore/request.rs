@@ -19,8 +19,9 @@ pub trait Backstore: Send + Sync {
     /// What this medium can do; constant while it is open.
     fn capabilities(&self) -> Capabilities;
 
-    /// Starts one request. A handler that cannot block may complete it before it returns; any other
-    /// returns at once and completes it from a thread of its own. Never waits for the medium.
+    /// Starts one request. A handler may complete it before it returns if it expects not to wait for the
+    /// medium; otherwise it returns at once and completes it from a thread of its own. The caller's other
+    /// requests wait as long as this takes: whoever was wrong takes note of it.
     fn submit(&self, request: Request);
 
     /// How many bytes of space the medium takes now, data that is still to be written back included;
