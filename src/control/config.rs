@@ -7,6 +7,7 @@
 //! [daemon]
 //! log = "info"                      # error, warn, info, debug or trace
 //! dbus = true                       # offer user:pulsefield to targetcli
+//! polling = "auto"                  # "off": units never look for work before they sleep
 //!
 //! [defaults]                        # of every logical unit …
 //! compare_and_write_max_blocks = 1  # 1 to 255; 1 is what arrays report
@@ -58,7 +59,7 @@ use serde::Serialize;
 pub use error::ConfigError;
 pub use names::{InquiryText, Naa};
 pub use pool::PoolConfig;
-pub use value::{LogLevel, PhysicalBlock, Provisioning, RotationRate};
+pub use value::{LogLevel, PhysicalBlock, Polling, Provisioning, RotationRate};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -80,11 +81,13 @@ pub struct DaemonConfig {
     pub log: LogLevel,
     /// Whether to offer `user:pulsefield` to targetcli on the system bus.
     pub dbus: bool,
+    /// Whether units look for work a moment longer before they sleep.
+    pub polling: Polling,
 }
 
 impl Default for DaemonConfig {
     fn default() -> Self {
-        Self { log: LogLevel::Info, dbus: true }
+        Self { log: LogLevel::Info, dbus: true, polling: Polling::Auto }
     }
 }
 
@@ -254,8 +257,9 @@ impl DaemonConfig {
         let default = Self::default();
         let log = section.value("log", LogLevel::read)?.unwrap_or(default.log);
         let dbus = section.value("dbus", boolean)?.unwrap_or(default.dbus);
+        let polling = section.value("polling", Polling::read)?.unwrap_or(default.polling);
         section.finish()?;
-        Ok(Self { log, dbus })
+        Ok(Self { log, dbus, polling })
     }
 }
 

@@ -7,6 +7,7 @@
 //! after it has announced that and looked for work once more.
 
 use std::collections::BTreeMap;
+use std::hint;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -343,6 +344,9 @@ impl<'a> Conductor<'a> {
             // The device server has something to tell.
             return Ok(());
         }
+        if self.station.polling.is_wanted() && self.look_for_work()? {
+            return Ok(());
+        }
         self.station.completions().announce_sleep();
         if !self.take_in()? && self.station.is_quiet() {
             // Whatever else must happen happens with an event.
@@ -365,6 +369,22 @@ impl<'a> Conductor<'a> {
         }
         self.station.completions().announce_awake();
         Ok(())
+    }
+
+    /// Looks for something that comes in, as long as that pays; says whether something did.
+    fn look_for_work(&mut self) -> Result<bool, Interruption> {
+        let Some(until) = self.station.polling.rest(clock::now()) else { return Ok(false) };
+        loop {
+            if self.take_in()? || !self.station.is_quiet() {
+                return Ok(true);
+            }
+            let now = clock::now();
+            if now >= until {
+                self.station.polling.look_in_vain(now);
+                return Ok(false);
+            }
+            hint::spin_loop();
+        }
     }
 
     fn read_messages(&mut self) -> Result<(), Interruption> {
@@ -440,6 +460,7 @@ impl<'a> Conductor<'a> {
                     }
                 }
                 Message::SetDeadlines(deadlines) => self.station.latency.set_deadlines(deadlines),
+                Message::SetPolling(spare) => self.station.polling.set(spare),
                 Message::ReportLatency { clear, reply } => self.report_latency(clear, &reply),
                 Message::ConfigureFaults(orders) => self.configure_faults(orders),
                 // Whoever gave up waiting does not need to know.
@@ -570,6 +591,7 @@ impl<'a> Conductor<'a> {
             if !self.just_looked {
                 self.look_at_clock();
             }
+            self.station.polling.end_rest(self.now);
             *any = true;
         }
     }

@@ -31,6 +31,7 @@ mod media;
 mod notice;
 mod plane;
 mod plans;
+mod polling;
 mod pool;
 mod port_groups;
 mod rate;

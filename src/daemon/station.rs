@@ -22,6 +22,7 @@ use crate::completions::Completions;
 use crate::conductor::Origin;
 use crate::copying::{CopyEnd, CopyRequest, Reachable};
 use crate::latency::{Book, Deadlines, Latency};
+use crate::polling::{Polling, SpareProcessors};
 
 const UIO: Token = Token(0);
 const WAKE: Token = Token(1);
@@ -64,6 +65,8 @@ pub(crate) enum Message {
     Arm { plan: Arc<Plan>, lun: String, done: Sender<PlanId> },
     /// These are the deadlines of commands.
     SetDeadlines(Deadlines),
+    /// Look for work before sleeping, while there are spare processors, or never.
+    SetPolling(Option<SpareProcessors>),
     /// Tell what is known of latencies, and forget it if `clear` says so.
     ReportLatency { clear: bool, reply: Sender<Book> },
     /// Do about faults as the configuration says, instead of what it said before.
@@ -182,6 +185,8 @@ pub(crate) struct Station {
     pub(crate) saves: u64,
     /// How long commands take; goes on when a conductor breaks down.
     pub(crate) latency: Latency,
+    /// Whether to look for work before sleeping; goes on too.
+    pub(crate) polling: Polling,
     /// The length of the data area, as long as it is known.
     pub(crate) data_area_bytes: u64,
 }
@@ -231,6 +236,7 @@ impl Station {
             configured,
             saves,
             latency: Latency::default(),
+            polling: Polling::default(),
             data_area_bytes: u64::MAX,
         })
     }

@@ -236,6 +236,7 @@ impl Supervisor {
         let Some(name) = table.units.get(&id).map(|unit| unit.name.device()) else { return };
         service.mailbox.send(Message::Reconfigure(table.settings(name)));
         service.mailbox.send(Message::SetDeadlines(table.deadlines(name)));
+        service.mailbox.send(Message::SetPolling(table.polling()));
         service.mailbox.send(Message::ConfigureFaults(table.fault_orders(name)));
         if self.stopping {
             service.mailbox.send(Message::Stop);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use pulsefield_backstore::{Backstore, Geometry};
-use pulsefield_control::config::{Config, LunConfig, Provisioning};
+use pulsefield_control::config::{Config, LunConfig, Polling, Provisioning};
 use pulsefield_control::protocol::LunState;
 use pulsefield_engine::{LuConfig, PoolLimits, limits};
 use pulsefield_kernel::UioName;
@@ -19,6 +19,7 @@ use crate::latency::Deadlines;
 use crate::lun::Arrival;
 use crate::notice::Notice;
 use crate::plans::Plans;
+use crate::polling::SpareProcessors;
 use crate::station::{FaultOrders, Mailbox, Message};
 
 /// A logical unit as everybody but its own thread sees it.
@@ -75,9 +76,14 @@ pub(crate) struct Table {
     pub(crate) config: Config,
     /// The plans of faults that it names.
     pub(crate) plans: Plans,
+    spare: Option<SpareProcessors>,
 }
 
 impl Table {
+    fn new(config: Config, plans: Plans) -> Self {
+        Self { units: BTreeMap::new(), config, plans, spare: SpareProcessors::of_machine() }
+    }
+
     /// What the configuration says about the faults of the unit `name`.
     pub(crate) fn fault_orders(&self, name: &str) -> FaultOrders {
         let product = self.config.for_lun(name).faulty_product.as_str();
@@ -93,6 +99,14 @@ impl Table {
         let LunConfig { deadline_warning, deadline_error, .. } = self.config.for_lun(name);
         let unless_zero = |time: &Time| Some(time.duration()).filter(|time| !time.is_zero());
         Deadlines { warning: unless_zero(deadline_warning), error: unless_zero(deadline_error) }
+    }
+
+    /// The processors that units may keep busy by looking for work, if they may.
+    pub(crate) fn polling(&self) -> Option<SpareProcessors> {
+        match self.config.daemon.polling {
+            Polling::Auto => self.spare.clone(),
+            Polling::Off => None,
+        }
     }
 
     /// The settings of the unit `name` as the device server wants them.
@@ -155,6 +169,7 @@ impl Table {
                 let name = unit.name.device();
                 service.mailbox.send(Message::Reconfigure(self.settings(name)));
                 service.mailbox.send(Message::SetDeadlines(self.deadlines(name)));
+                service.mailbox.send(Message::SetPolling(self.polling()));
                 service.mailbox.send(Message::ConfigureFaults(self.fault_orders(name)));
             }
         }
@@ -188,7 +203,7 @@ pub(crate) struct SharedTable(Arc<Mutex<Table>>);
 
 impl SharedTable {
     pub(crate) fn new(config: Config, plans: Plans) -> Self {
-        Self(Arc::new(Mutex::new(Table { units: BTreeMap::new(), config, plans })))
+        Self(Arc::new(Mutex::new(Table::new(config, plans))))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Table> {
@@ -204,7 +219,7 @@ mod tests {
     #[test]
     fn both_rooms_mean_the_same_by_default() {
         let (config, plans) = (Config::default(), Plans::default());
-        let table = Table { units: BTreeMap::new(), config, plans };
+        let table = Table::new(config, plans);
         assert_eq!(table.settings("any"), LuConfig::default());
         assert_eq!(table.deadlines("any"), Deadlines::default());
     }
@@ -214,7 +229,7 @@ mod tests {
         let config = "[lun.x]\nvendor = \"ACME\"\nnaa = \"5001405abcdef012\"\n";
         let config = Config::parse("p.toml", config).unwrap();
         let plans = Plans::default();
-        let settings = Table { units: BTreeMap::new(), config, plans }.settings("x");
+        let settings = Table::new(config, plans).settings("x");
         assert_eq!(settings.vendor, Ascii::new("ACME"));
         assert_eq!(settings.naa.unwrap(), [0x50, 0x01, 0x40, 0x5a, 0xbc, 0xde, 0xf0, 0x12]);
     }

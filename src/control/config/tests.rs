@@ -20,6 +20,7 @@ copy_group = "cluster"
 [daemon]
 log = "debug"
 dbus = false
+polling = "off"
 
 [lun."a.b"]
 compare_and_write_max_blocks = 255
@@ -41,7 +42,8 @@ fn refuses(text: &str, wanted: &str) {
 fn an_empty_file_is_the_default() {
     let config = parse("").unwrap();
     assert_eq!(config, Config::default());
-    assert_eq!(config.daemon, DaemonConfig { log: LogLevel::Info, dbus: true });
+    let daemon = DaemonConfig { log: LogLevel::Info, dbus: true, polling: Polling::Auto };
+    assert_eq!(config.daemon, daemon);
     assert_eq!(config.for_lun("any").compare_and_write_max_blocks.get(), 1);
     assert_eq!(config.for_lun("any").medium_rotation_rate.as_u16(), 1);
     assert!(!config.for_lun("any").removable && !config.for_lun("any").read_only);
@@ -54,7 +56,8 @@ fn an_empty_file_is_the_default() {
 #[test]
 fn a_lun_overrides_the_defaults_wherever_they_stand() {
     let config = parse(FULL).unwrap();
-    assert_eq!(config.daemon, DaemonConfig { log: LogLevel::Debug, dbus: false });
+    let daemon = DaemonConfig { log: LogLevel::Debug, dbus: false, polling: Polling::Off };
+    assert_eq!(config.daemon, daemon);
     let ds1 = config.for_lun("ds1");
     assert_eq!(ds1.compare_and_write_max_blocks.get(), 8);
     assert_eq!(ds1.deadline_warning.duration().as_millis(), 250);
@@ -101,7 +104,7 @@ fn the_effective_configuration_reads_back_as_itself() {
     }
     assert_eq!(
         Config::default().to_toml_effective(),
-        "[daemon]\nlog = \"info\"\ndbus = true\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
+        "[daemon]\nlog = \"info\"\ndbus = true\npolling = \"auto\"\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
          medium_rotation_rate = 1\nphysical_block_bytes = 512\nremovable = false\n\
          read_only = false\nlong_cdbs = false\ntell_others = false\nprovisioning = \"thin\"\nmetadata = []\n\
          deadline_warning = \"1s\"\ndeadline_error = \"8s\"\n\

@@ -32,6 +32,25 @@ impl LogLevel {
     }
 }
 
+/// Whether the threads of units look for work a moment longer before they sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Polling {
+    /// Where commands come close together and processors are to spare.
+    Auto,
+    /// Never.
+    Off,
+}
+
+impl Polling {
+    const ALL: [Self; 2] = [Self::Auto, Self::Off];
+    const NAMES: &[&str] = &["auto", "off"];
+
+    pub(super) fn read(key: &'static str, value: &DeValue<'_>) -> Result<Self, Problem> {
+        word(key, value, Self::NAMES, Self::ALL)
+    }
+}
+
 /// MEDIUM ROTATION RATE: not reported, non-rotating, or rotations per minute.
 ///
 /// Spec: SBC-4, Block Device Characteristics VPD page.

@@ -31,6 +31,7 @@ mod faults;
 mod hostile;
 mod idle;
 mod latency;
+mod polling;
 mod pools;
 mod room;
 

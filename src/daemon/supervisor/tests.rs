@@ -97,6 +97,7 @@ impl Bench {
         let thread = Thread { station, medium };
         assert!(matches!(thread.message(), Some(Message::Reconfigure(_))), "what is in force now");
         assert!(matches!(thread.message(), Some(Message::SetDeadlines(_))), "of deadlines, too");
+        assert!(matches!(thread.message(), Some(Message::SetPolling(_))), "and of polling");
         assert!(matches!(thread.message(), Some(Message::ConfigureFaults(_))), "and of faults");
         thread
     }
