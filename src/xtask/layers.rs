@@ -72,8 +72,9 @@ const HOUSE: &[Room] = &[
     room("file", HANDLER, Only(&["nix", "tracing"])),
     room("null", HANDLER, Only(&[])),
     room("template", HANDLER, Only(&[])),
-    // Floor 3: what breaks on purpose, and what an operator's tools speak.
+    // Floor 3: what breaks on purpose, what is kept of what happened, and what an operator's tools speak.
     room("faults", &["units", "data", "scsi", "backstore", "vmfs", "settings", "engine"], Any),
+    room("record", &["units", "data", "scsi", "engine"], Any),
     room("control", &["units", "settings"], Any),
     // Floor 4: the process, and the command line.
     room(
@@ -88,6 +89,7 @@ const HOUSE: &[Room] = &[
             "settings",
             "engine",
             "faults",
+            "record",
             "control",
             "ram",
             "block",
@@ -96,7 +98,11 @@ const HOUSE: &[Room] = &[
         ],
         Any,
     ),
-    room("ctl", &["units", "settings", "faults", "control"], Any),
+    room(
+        "ctl",
+        &["units", "data", "scsi", "vmfs", "settings", "engine", "faults", "record", "control"],
+        Any,
+    ),
     // Floor 5: the one binary.
     room("pulsefield", &["control", "daemon", "ctl"], Any),
     // In front of it: programs that look at the house from outside, and the project's own commands.
