@@ -178,7 +178,8 @@ impl Observer for CountingObserver {
             | Event::Parked { .. }
             | Event::Granted { .. }
             | Event::OpSubmitted { .. }
-            | Event::OpDone { .. } => {}
+            | Event::OpDone { .. }
+            | Event::Miscompared { .. } => {}
         }
     }
 }

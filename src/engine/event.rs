@@ -1,6 +1,8 @@
-//! What happens in a device server, as one enum: for counters today, for the recorder tomorrow.
+//! What happens in a device server, as one enum: for counters, for latency accounting and for the
+//! recorder.
 
 use pulsefield_backstore::{BackstoreError, Op, OpOutput};
+use pulsefield_data::Buffer;
 use pulsefield_scsi::{Sense, Status};
 use pulsefield_units::{Cdb, Instant, LbaRange, TaskId};
 
@@ -66,6 +68,19 @@ pub enum Event<'a> {
         /// Whether its write had been sent to the medium: then it runs to its end first.
         applied: bool,
     },
+    /// A COMPARE AND WRITE has found something else than it expected, and is about to be retired.
+    Miscompared {
+        /// Which task.
+        task: TaskId,
+        /// What task management functions name it by, if they do.
+        tag: Option<u16>,
+        /// The blocks it compares.
+        blocks: LbaRange,
+        /// The first byte that differs, counted from the start of these blocks.
+        offset: usize,
+        /// What lies there: the bytes of these blocks, and then others.
+        found: &'a Buffer,
+    },
     /// It is over; the answer is on its way.
     Retired {
         /// Which task.
@@ -88,6 +103,10 @@ pub enum Event<'a> {
         waited: Waited,
         /// The blocks that it claimed last, if any.
         blocks: Option<LbaRange>,
+        /// Whether it is a part of a copy, of this unit or of another.
+        copies: bool,
+        /// Its data.
+        data: &'a Buffer,
     },
 }
 

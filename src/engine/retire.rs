@@ -1,12 +1,13 @@
 //! The only exit: every command leaves the device server through here, once.
 
 use pulsefield_data::Buffer;
-use pulsefield_units::{Instant, TaskId};
+use pulsefield_units::{Instant, LbaRange, TaskId};
 
 use crate::event::{Event, Observer};
 use crate::exec::Exec;
 use crate::outcome::Outcome;
 use crate::range_lock::Holder;
+use crate::scratch::Found;
 use crate::server::{Answer, DeviceServer};
 use crate::task::Phase;
 use crate::waiting::Waited;
@@ -15,6 +16,9 @@ impl<T, O: Observer> DeviceServer<T, O> {
     /// Ends a task: its answer goes out, its slot and its range go to those who wait.
     pub(crate) fn retire(&mut self, now: Instant, at: Holder, outcome: Outcome) {
         let claimed = self.tasks.task(at).claim.map(|(range, _)| range);
+        if let Some(found) = self.scratch.take_up() {
+            self.tell_found(now, at, claimed, found);
+        }
         self.release(now, at);
         self.count(now, at, claimed, outcome.status);
         self.note_space(at);
@@ -47,10 +51,25 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 tag: task.tag,
                 waited: task.waited,
                 blocks: claimed,
+                copies: matches!(task.exec, Exec::CopyPart(_)),
+                data: &task.data,
             },
         );
         let (token, data) = tasks.remove(at);
         answers.push_back(Answer { token, lane, status, sense, data_in, data });
+    }
+
+    /// Tells what the task that is being retired has found instead of what it expected.
+    #[cold]
+    fn tell_found(&mut self, now: Instant, at: Holder, blocks: Option<LbaRange>, found: Found) {
+        let Found { offset, buffer } = found;
+        let task = self.tasks.task(at);
+        let (task, tag) = (task.id, task.tag);
+        if let Some(blocks) = blocks {
+            let event = Event::Miscompared { task, tag, blocks, offset, found: &buffer };
+            self.observer.observe(now, &event);
+        }
+        self.scratch.give_buffer(buffer);
     }
 
     /// Ends a command that never became a task.
@@ -77,6 +96,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 tag: None,
                 waited: Waited::default(),
                 blocks: None,
+                copies: false,
+                data: &data,
             },
         );
         self.answers.push_back(Answer { token, lane: None, status, sense, data_in, data });

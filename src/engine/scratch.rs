@@ -14,6 +14,16 @@ const KEPT: usize = crate::limits::HEARTBEAT_SLOTS;
 pub(crate) struct Scratch {
     buffers: Vec<Buffer>,
     images: Vec<Vec<u8>>,
+    found: Option<Found>,
+}
+
+/// What a COMPARE AND WRITE has read that differs from what it expects.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The first byte that differs.
+    pub(crate) offset: usize,
+    /// It comes from this stock, and goes back there.
+    pub(crate) buffer: Buffer,
 }
 
 impl Scratch {
@@ -30,6 +40,16 @@ impl Scratch {
         if buffer.len() == SMALL_BYTES && self.buffers.len() < KEPT {
             self.buffers.push(buffer);
         }
+    }
+
+    /// Lays down what a task has found, for when it is retired: at once.
+    pub(crate) fn lay_down(&mut self, found: Found) {
+        self.found = Some(found);
+    }
+
+    /// Takes up what the task that is retired has found, if it has.
+    pub(crate) const fn take_up(&mut self) -> Option<Found> {
+        self.found.take()
     }
 
     /// A copy of `data[offset..offset + len]` that nobody else can change: made once, so that what

@@ -153,7 +153,7 @@ pub struct DeviceServer<T, O> {
     pub(crate) saving: VecDeque<(Holder, SavedState)>,
     /// Queries answered since the last poll: whoever asked goes on then.
     pub(crate) answered: Vec<Query>,
-    scratch: Scratch,
+    pub(crate) scratch: Scratch,
     next_task: TaskId,
 }
 

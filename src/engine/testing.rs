@@ -129,6 +129,8 @@ pub(crate) struct Reply {
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     live: HashSet<u64>,
+    /// What was found instead of what was expected, of the block or blocks, and where it differs first.
+    pub(crate) found: Vec<(LbaRange, usize, Vec<u8>)>,
 }
 
 impl Observer for Watch {
@@ -136,6 +138,11 @@ impl Observer for Watch {
         match event {
             Event::Arrived { task, .. } => assert!(self.live.insert(task.as_u64())),
             Event::Retired { task, .. } => assert!(self.live.remove(&task.as_u64())),
+            Event::Miscompared { blocks, offset, found, .. } => {
+                let mut bytes = vec![0; usize::try_from(512 * blocks.blocks().as_u64()).unwrap()];
+                found.read_at(0, &mut bytes);
+                self.found.push((*blocks, *offset, bytes));
+            }
             Event::Admitted { task, .. }
             | Event::Parked { task, .. }
             | Event::Granted { task }

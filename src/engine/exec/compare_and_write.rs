@@ -11,6 +11,7 @@ use pulsefield_units::LbaRange;
 
 use super::{Context, Input, Step};
 use crate::outcome::{Outcome, Purpose};
+use crate::scratch::Found;
 
 #[derive(Debug)]
 pub(crate) struct CompareAndWrite {
@@ -77,7 +78,7 @@ impl CompareAndWrite {
         let (test, set) = image.split_at(image.len() / 2);
         if let Some(offset) = buffer.first_difference(0, test) {
             cx.scratch.give_image(image);
-            cx.scratch.give_buffer(buffer);
+            cx.scratch.lay_down(Found { offset, buffer });
             return Step::End(miscompare(offset));
         }
         buffer.write_at(0, set);

@@ -65,6 +65,21 @@ fn information_is_the_offset_of_the_first_difference() {
 }
 
 #[test]
+fn whoever_watches_hears_what_lay_there() {
+    let mut world = world(2);
+    world.put(4, &filled(b'A', 2));
+    let test = [filled(b'A', 1), filled(b'x', 1)].concat();
+    let data = halves(&test, &filled(b'B', 2));
+    world.execute(&cdb::compare_and_write(4, 2), out(&data)).miscompare(512);
+    assert_eq!(world.server.observer.found, [(range(4, 2), 512, filled(b'A', 2))]);
+    // Of what matches there is nothing to tell.
+    world
+        .execute(&cdb::compare_and_write(4, 1), out(&halves(&filled(b'A', 1), &test[..512])))
+        .good();
+    assert_eq!(world.server.observer.found.len(), 1);
+}
+
+#[test]
 fn blocks_of_4096_bytes_are_compared_to_their_end() {
     let mut world = World::with(|setup| setup.geometry.block_length = BlockLength::B4096);
     let (zeros, set) = ([0; 4096], [b'B'; 4096]);
