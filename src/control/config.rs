@@ -28,6 +28,13 @@
 //!
 //! pool = ""                         # the pool of space its medium takes part in; "": none
 //! faulty_product = ""               # PRODUCT IDENTIFICATION while faults are armed; "": the same
+//! record = "whole"                  # every ATS with its data; "brief": without; "off": nothing
+//! record_size = "64MiB"             # the length of the record, 1MiB to 1GiB
+//!
+//! [record]                          # of what goes through logical units
+//! directory = "/run/pulsefield/record"      # in memory, so that no disk holds up a heartbeat
+//! dumps = "/var/lib/pulsefield/record"      # copies taken when something goes wrong
+//! dumps_kept = 8                    # of each unit
 //!
 //! [pool.gold]                       # what the media of several units may take together
 //! limit = "200GiB"                  # beyond it only blocks with space are written
@@ -43,6 +50,7 @@ mod changes;
 mod error;
 mod names;
 mod pool;
+mod record;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,13 +60,14 @@ use std::time::Duration;
 use std::{fs, io};
 
 use pulsefield_settings::value::{boolean, name as user_name, range};
-use pulsefield_settings::{DeValue, Diagnostic, Problem, Section, Time};
+use pulsefield_settings::{ByteSize, DeValue, Diagnostic, Problem, Section, Time};
 use pulsefield_units::LbaRange;
 use serde::Serialize;
 
 pub use error::ConfigError;
 pub use names::{InquiryText, Naa};
 pub use pool::PoolConfig;
+pub use record::{RecordConfig, RecordDetail};
 pub use value::{LogLevel, PhysicalBlock, Polling, Provisioning, RotationRate};
 
 /// The whole configuration.
@@ -66,6 +75,8 @@ pub use value::{LogLevel, PhysicalBlock, Polling, Provisioning, RotationRate};
 pub struct Config {
     /// What concerns the daemon as a whole.
     pub daemon: DaemonConfig,
+    /// Where records are kept.
+    pub record: RecordConfig,
     defaults: LunConfig,
     /// The pools of space, by name.
     #[serde(rename = "pool", skip_serializing_if = "BTreeMap::is_empty")]
@@ -139,6 +150,10 @@ pub struct LunConfig {
     /// PRODUCT IDENTIFICATION while faults are armed, so that whoever looks at the disk can see it;
     /// empty: the same as ever.
     pub faulty_product: InquiryText<16>,
+    /// How much of what goes through it is recorded.
+    pub record: RecordDetail,
+    /// The length of its record.
+    pub record_size: ByteSize,
     /// The file with the plan of faults that is armed for it from its start on, as a path from the
     /// folder of the configuration. Of one logical unit only: nobody breaks all of them by a slip.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -166,6 +181,8 @@ impl Default for LunConfig {
             copy_group: None,
             pool: None,
             faulty_product: InquiryText::of(""),
+            record: RecordDetail::Whole,
+            record_size: ByteSize::from(64 << 20),
             faults: None,
         }
     }
@@ -204,6 +221,7 @@ impl Config {
     pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
         let mut root = Section::parse(file, text)?;
         let daemon = DaemonConfig::read(root.section("daemon")?)?;
+        let record = RecordConfig::read(root.section("record")?)?;
         let mut pools = BTreeMap::new();
         for (name, section) in root.section("pool")?.into_sections()? {
             pools.insert(name, PoolConfig::read(section)?);
@@ -224,7 +242,7 @@ impl Config {
             luns.insert(name, LunConfig::read(section, &defaults, &pools, own)?);
         }
         root.finish()?;
-        Ok(Self { daemon, defaults, pools, luns })
+        Ok(Self { daemon, record, defaults, pools, luns })
     }
 
     /// How the logical unit `name` behaves: its own table over the defaults.
@@ -319,6 +337,9 @@ impl LunConfig {
         let product = section.value("product", InquiryText::read)?;
         let revision = section.value("revision", InquiryText::read)?;
         let faulty_product = section.value("faulty_product", InquiryText::read)?;
+        let record = section.value("record", RecordDetail::read)?.unwrap_or(default.record);
+        let record_size =
+            section.value("record_size", record::size)?.unwrap_or(default.record_size);
         let OfOneLun { naa, faults } = own(&mut section)?;
         let copy_group =
             section.value("copy_group", user_name)?.unwrap_or_else(|| default.copy_group.clone());
@@ -345,6 +366,8 @@ impl LunConfig {
             copy_group,
             pool,
             faulty_product: faulty_product.unwrap_or_else(|| default.faulty_product.clone()),
+            record,
+            record_size,
             faults,
         })
     }

@@ -27,3 +27,11 @@ pub const CONFIG_FILE: &str = "/etc/pulsefield/pulsefield.toml";
 
 /// Where the daemon keeps what must outlive it, unless it is told otherwise.
 pub const STATE_FOLDER: &str = "/var/lib/pulsefield";
+
+/// Where logical units are recorded, unless the configuration says otherwise: in memory, and there for as
+/// long as the machine runs.
+pub const RECORD_FOLDER: &str = "/run/pulsefield/record";
+
+/// Where copies of records are kept that are taken when something goes wrong, unless the configuration says
+/// otherwise.
+pub const RECORD_DUMPS_FOLDER: &str = "/var/lib/pulsefield/record";

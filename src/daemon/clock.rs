@@ -1,25 +1,32 @@
-//! The one place where the daemon reads a clock for the device server.
+//! The one place where the daemon reads clocks for the device server and the recorder.
 
 use nix::time::{ClockId, clock_gettime};
+use pulsefield_record::WallTime;
 use pulsefield_units::Instant;
 
 /// Now, in nanoseconds of CLOCK_MONOTONIC: the clock the kernel's own traces use.
 pub(crate) fn now() -> Instant {
-    read(ClockId::CLOCK_MONOTONIC)
+    Instant::from_nanos(read(ClockId::CLOCK_MONOTONIC))
 }
 
 /// The same clock as of the kernel's last tick, a few milliseconds ago at most. To read it is a matter of
 /// nanoseconds, whatever the clock source.
 pub(crate) fn coarse() -> Instant {
-    read(ClockId::CLOCK_MONOTONIC_COARSE)
+    Instant::from_nanos(read(ClockId::CLOCK_MONOTONIC_COARSE))
 }
 
-fn read(clock: ClockId) -> Instant {
+/// Now, on the wall clock, which somebody may set.
+pub(crate) fn wall() -> WallTime {
+    WallTime::from_nanos(read(ClockId::CLOCK_REALTIME))
+}
+
+/// Nanoseconds.
+fn read(clock: ClockId) -> u64 {
     match clock_gettime(clock) {
         Ok(time) => {
             let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
             let nanos = u64::try_from(time.tv_nsec()).unwrap_or_default();
-            Instant::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+            seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
         }
         Err(error) => unreachable!("every Linux has {clock}: {error}"),
     }

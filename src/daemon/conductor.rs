@@ -21,6 +21,7 @@ use pulsefield_engine::{
 };
 use pulsefield_faults::SceneId;
 use pulsefield_kernel::UioError;
+use pulsefield_record::Reason;
 use pulsefield_ring::{
     self as ring, CommandToken, DataIn, Entry, Ring, RingCommand, RingError, Tmr,
 };
@@ -36,6 +37,7 @@ use crate::counters::{Counters, CountingObserver};
 use crate::latency::InFlight;
 use crate::pool::Share;
 use crate::rate::Rate;
+use crate::recording::RecordOrders;
 use crate::station::{Awake, Mailbox, Message, Station};
 use crate::uio::Uio;
 
@@ -43,6 +45,7 @@ mod changing;
 mod fault_orders;
 mod faults;
 mod latency;
+mod recording;
 mod room;
 
 /// Answers collected before the doorbell is rung for bulk.
@@ -112,6 +115,10 @@ pub(crate) trait Surroundings {
     fn join_pool(&self, name: &str) -> Share;
     /// Keeps new commands off the ring from now on; [`Message::Blocked`] says when that is so.
     fn block(&self);
+    /// Goes on with the record of a unit of this shape; [`Message::Recorder`] brings it, if it can be had.
+    fn open_record(&self, orders: RecordOrders, shape: Geometry);
+    /// Copies the record to where it stays.
+    fn dump_record(&self, orders: RecordOrders, reason: Reason);
 }
 
 /// A logical unit at work.
@@ -163,6 +170,10 @@ pub(crate) struct Conductor<'a> {
     fullest: (usize, usize),
     /// How often a lack of room is told of.
     room_rate: Rate,
+    /// What is to be recorded, if anybody has said so.
+    record_orders: Option<RecordOrders>,
+    /// How often the record is copied.
+    dump_rate: Rate,
 }
 
 /// Answers written since the doorbell was last rung.
@@ -232,7 +243,7 @@ impl<'a> Conductor<'a> {
         let blocks = station.orders.blocks.unwrap_or(opened.blocks);
         let geometry = Geometry { blocks, ..opened };
         let counting = CountingObserver(counters.clone());
-        let observer = Watch { counting, commands: InFlight::default() };
+        let observer = Watch { counting, commands: InFlight::default(), recorder: None };
         station.data_area_bytes = ring.data_area_bytes() as u64;
         counters.set_data_area(station.data_area_bytes);
         let config = station.config();
@@ -270,6 +281,8 @@ impl<'a> Conductor<'a> {
             late_due: None,
             fullest: (0, 0),
             room_rate: Rate::new(room::LINE_PERIOD),
+            record_orders: None,
+            dump_rate: Rate::new(recording::DUMP_PERIOD),
         }
     }
 
@@ -281,7 +294,9 @@ impl<'a> Conductor<'a> {
 
     /// Serves until there is a reason to end.
     pub(crate) fn run(mut self) -> End {
-        self.serve().unwrap_or_else(End::from)
+        let end = self.serve().unwrap_or_else(End::from);
+        self.record_end(&end);
+        end
     }
 
     fn serve(&mut self) -> Result<End, Interruption> {
@@ -462,6 +477,8 @@ impl<'a> Conductor<'a> {
                 Message::SetDeadlines(deadlines) => self.station.latency.set_deadlines(deadlines),
                 Message::SetPolling(spare) => self.station.polling.set(spare),
                 Message::ReportLatency { clear, reply } => self.report_latency(clear, &reply),
+                Message::Record(orders) => self.order_recording(orders),
+                Message::Recorder { orders, recorder } => self.take_recorder(&orders, recorder),
                 Message::ConfigureFaults(orders) => self.configure_faults(orders),
                 // Whoever gave up waiting does not need to know.
                 Message::Arm { plan, lun, done } => drop(done.send(self.arm(plan, &lun))),
@@ -554,6 +571,7 @@ impl<'a> Conductor<'a> {
 
     fn take_tmr(&mut self, tmr: &Tmr) {
         debug!(kind = ?tmr.kind, commands = ?tmr.command_ids, "task management");
+        self.record_task_management(tmr);
         if let Some(saboteur) = &mut self.station.saboteur {
             saboteur.on_abort(self.now, &tmr.command_ids);
         }
@@ -616,7 +634,12 @@ impl<'a> Conductor<'a> {
         let incoming = Incoming { token: Origin::Ring(token), tag: Some(tag), cdb, data };
         let incoming = match &mut self.station.saboteur {
             None => Some(incoming),
-            Some(saboteur) => saboteur.on_command(self.now, incoming, self.ring.in_flight()),
+            Some(saboteur) => {
+                let hits = saboteur.next_hit();
+                let incoming = saboteur.on_command(self.now, incoming, self.ring.in_flight());
+                self.record_hits(hits, tag);
+                incoming
+            }
         };
         if let Some(incoming) = incoming {
             self.server.on_command(self.now, incoming);
@@ -696,7 +719,9 @@ impl<'a> Conductor<'a> {
         outcome: Outcome,
         data: Buffer,
     ) {
-        self.server.observer_mut().commands.answer(self.now, token.cmd_id(), lane);
+        let command_id = token.cmd_id();
+        self.server.observer_mut().commands.answer(self.now, command_id, lane);
+        self.record_answer(command_id, &outcome, &data);
         let Outcome { status, sense, .. } = outcome;
         let mut bytes = [0; 96];
         if let Some(sense) = &sense {
@@ -717,9 +742,10 @@ impl<'a> Conductor<'a> {
     fn ring_doorbell(&mut self) -> Result<(), Interruption> {
         self.unannounced = Unannounced::default();
         if self.ring.publish() {
-            self.look_before_doorbell();
+            self.look_if_out_of_time();
             self.uio.ring_doorbell()?;
             self.settle_latencies();
+            self.tend_record();
             self.watch_room();
         }
         Ok(())

@@ -11,15 +11,18 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use crossbeam_channel::bounded;
-use pulsefield_backstore::{Backstore, OpTag};
+use pulsefield_backstore::{Backstore, Geometry, OpTag};
+use pulsefield_control::config::Config;
 use pulsefield_engine::{AccessStateChange, Identity, LuConfig, Query, SavedState};
 use pulsefield_faults::{Disarm, Plan};
 use pulsefield_kernel::UioError;
+use pulsefield_record::Reason;
 use pulsefield_ring::{Mapping, Ring, RingError};
 
 use crate::conductor::{Conductor, End, Surroundings};
 use crate::counters::Counters;
 use crate::pool::{Pools, Share};
+use crate::recording::RecordOrders;
 use crate::station::{Mailbox, Message, Station};
 use crate::uio::{MapError, Uio};
 
@@ -29,6 +32,7 @@ const NAME: &str = "embedded";
 /// A logical unit: its medium, its settings, and what a conductor needs.
 pub struct EmbeddedUnit {
     station: Station,
+    record: Option<RecordOrders>,
     surroundings: Solitude,
     medium: Arc<dyn Backstore>,
     counters: Arc<Counters>,
@@ -62,15 +66,25 @@ impl EmbeddedUnit {
         let (device, events) = UnixStream::pair()?;
         let station = Station::new(device.as_fd(), config)?;
         let surroundings = Solitude { mailbox: station.mailbox(), pools: Pools::default() };
-        Ok(Self { station, surroundings, medium, counters: Arc::default(), _events: events })
+        let (counters, record) = (Arc::default(), None);
+        Ok(Self { station, record, surroundings, medium, counters, _events: events })
+    }
+
+    /// Has it recorded as `config` says about the unit `lun`.
+    pub fn record(&mut self, config: &Config, lun: &str) {
+        self.record = Some(RecordOrders::of(config, lun));
     }
 
     /// Starts serving `ring`.
     pub fn serve(&mut self, ring: Ring) -> EmbeddedConductor<'_> {
-        let Self { station, surroundings, medium, counters, _events } = self;
+        let Self { station, record, surroundings, medium, counters, _events } = self;
         let mailbox = station.mailbox();
-        let counters = counters.clone();
-        let conductor = Conductor::new(station, &NoDevice, surroundings, ring, medium, counters);
+        let (counters, shape) = (counters.clone(), medium.geometry());
+        let mut conductor =
+            Conductor::new(station, &NoDevice, surroundings, ring, medium, counters);
+        if let Some(orders) = record {
+            conductor = conductor.recorded(orders.clone(), orders.open(shape, false));
+        }
         EmbeddedConductor { conductor, mailbox }
     }
 }
@@ -155,5 +169,15 @@ impl Surroundings for Solitude {
 
     fn block(&self) {
         self.mailbox.send(Message::Blocked);
+    }
+
+    fn open_record(&self, orders: RecordOrders, shape: Geometry) {
+        if let Some(recorder) = orders.open(shape, false) {
+            self.mailbox.send(Message::Recorder { orders, recorder });
+        }
+    }
+
+    fn dump_record(&self, orders: RecordOrders, reason: Reason) {
+        orders.dump(reason);
     }
 }

@@ -20,7 +20,7 @@ mod in_flight;
 mod passage;
 mod slowest;
 
-use pulsefield_engine::Whereabouts;
+use pulsefield_engine::{Lane, Whereabouts};
 use pulsefield_units::Instant;
 
 pub(crate) use book::{Book, Row};
@@ -44,6 +44,8 @@ pub(crate) struct Latency {
     /// [`Deadlines::first_ns`].
     first_deadline_ns: u64,
     teller: Teller,
+    /// Whether a heartbeat was too late when commands were counted last.
+    late_heartbeat: bool,
 }
 
 impl Default for Latency {
@@ -54,6 +56,7 @@ impl Default for Latency {
             deadlines,
             first_deadline_ns: deadlines.first_ns(),
             teller: Teller::default(),
+            late_heartbeat: false,
         }
     }
 }
@@ -84,6 +87,7 @@ impl Latency {
         faults: bool,
         counters: &Counters,
     ) {
+        self.late_heartbeat = false;
         let mut run: Option<(&Passage, u64)> = None;
         for passage in commands.answered() {
             run = match run {
@@ -115,8 +119,15 @@ impl Latency {
     fn note_late(&mut self, passage: &Passage, rung: Instant, faults: bool, counters: &Counters) {
         if let Some(lateness) = self.deadlines.missed(&passage.cdb, passage.took(rung)) {
             counters.count_late(lateness);
+            self.late_heartbeat |=
+                lateness == Lateness::Error && passage.lane == Some(Lane::Heartbeat);
             self.teller.ended(lateness, passage, rung, faults);
         }
+    }
+
+    /// Whether one of the commands that were counted last was a heartbeat, and later than an error is.
+    pub(crate) const fn has_late_heartbeat(&self) -> bool {
+        self.late_heartbeat
     }
 
     /// When a command that arrives now becomes late, if one ever does.

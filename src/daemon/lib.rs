@@ -35,6 +35,7 @@ mod polling;
 mod pool;
 mod port_groups;
 mod rate;
+mod recording;
 mod resize;
 mod saved_state;
 mod serve;

@@ -19,6 +19,7 @@ use pulsefield_kernel::{
     AdoptError, AttributeError, Blocked, Device, OpenUioError, RingReset, Roots, UioFile, UioName,
     adopt,
 };
+use pulsefield_record::Reason;
 use pulsefield_ring::{AttachError, Ring};
 use pulsefield_units::LuId;
 use tracing::{error, info, warn};
@@ -30,6 +31,7 @@ use crate::counters::Counters;
 use crate::errand::Errands;
 use crate::media::{self, Media, MediumError};
 use crate::pool::Pools;
+use crate::recording::RecordOrders;
 use crate::saved_state::StateFolder;
 use crate::station::Station;
 use crate::surroundings::Configfs;
@@ -282,9 +284,13 @@ impl Lun {
         loop {
             let started = Instant::now();
             station.set_conducting(true);
+            let orders = RecordOrders::of(&self.commons.table.lock().config, self.name.device());
+            let recorder = orders.open(medium.geometry(), breakdowns > 0);
+            let record = orders.clone();
             let conduct = || {
                 let counters = self.counters.clone();
-                let conductor = Conductor::new(station, uio, surroundings, ring, medium, counters);
+                let conductor = Conductor::new(station, uio, surroundings, ring, medium, counters)
+                    .recorded(orders, recorder);
                 match breakdowns {
                     0 => conductor.run(),
                     _ => conductor.after_breakdown().run(),
@@ -302,6 +308,7 @@ impl Lun {
                 Err(panic) => describe(&*panic),
             };
             error!(breakdown, "the device server broke down");
+            record.dump(Reason::Breakdown);
             self.counters.count_restart();
             if started.elapsed() >= RELIABLE_AFTER {
                 breakdowns = 0;

@@ -13,6 +13,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use pulsefield_backstore::OpTag;
 use pulsefield_engine::{Identity, LuConfig, PortGroup, SavedState, limits};
 use pulsefield_faults::{Disarm, FaultReport, Plan, PlanId, Saboteur};
+use pulsefield_record::Recorder;
 use pulsefield_scsi::parameter::Ascii;
 use pulsefield_units::{BlockCount, Instant};
 
@@ -23,6 +24,7 @@ use crate::conductor::Origin;
 use crate::copying::{CopyEnd, CopyRequest, Reachable};
 use crate::latency::{Book, Deadlines, Latency};
 use crate::polling::{Polling, SpareProcessors};
+use crate::recording::RecordOrders;
 
 const UIO: Token = Token(0);
 const WAKE: Token = Token(1);
@@ -69,6 +71,10 @@ pub(crate) enum Message {
     SetPolling(Option<SpareProcessors>),
     /// Tell what is known of latencies, and forget it if `clear` says so.
     ReportLatency { clear: bool, reply: Sender<Book> },
+    /// Record as these say.
+    Record(RecordOrders),
+    /// The record as it was asked for by [`Surroundings::open_record`](crate::conductor::Surroundings).
+    Recorder { orders: RecordOrders, recorder: Box<Recorder> },
     /// Do about faults as the configuration says, instead of what it said before.
     ConfigureFaults(FaultOrders),
     /// Disarm rules; `done` hears how many there were.

@@ -22,6 +22,7 @@ use crate::closing;
 use crate::counters::Counters;
 use crate::lun::{Arrival, Commons, Lun, LunError, Report};
 use crate::notice::Notice;
+use crate::recording::RecordOrders;
 use crate::resize;
 use crate::station::Message;
 use crate::table::{Service, SharedTable, Unit};
@@ -237,6 +238,7 @@ impl Supervisor {
         service.mailbox.send(Message::Reconfigure(table.settings(name)));
         service.mailbox.send(Message::SetDeadlines(table.deadlines(name)));
         service.mailbox.send(Message::SetPolling(table.polling()));
+        service.mailbox.send(Message::Record(RecordOrders::of(&table.config, name)));
         service.mailbox.send(Message::ConfigureFaults(table.fault_orders(name)));
         if self.stopping {
             service.mailbox.send(Message::Stop);

@@ -6,15 +6,17 @@
 use std::error::Error;
 use std::sync::{Arc, OnceLock};
 
-use pulsefield_backstore::OpTag;
+use pulsefield_backstore::{Geometry, OpTag};
 use pulsefield_engine::{AccessStateChange, Identity, Query, SavedState};
 use pulsefield_kernel::{Blocked, Device};
+use pulsefield_record::Reason;
 use pulsefield_units::LuId;
 use tracing::{error, warn};
 
 use crate::conductor::Surroundings;
 use crate::lun::Commons;
 use crate::pool::Share;
+use crate::recording::RecordOrders;
 use crate::saved_state::StateError;
 use crate::station::{Mailbox, Message};
 use crate::{copying, port_groups};
@@ -108,6 +110,19 @@ impl Surroundings for Configfs {
             }
             mailbox.send(Message::Blocked);
         });
+    }
+
+    fn open_record(&self, orders: RecordOrders, shape: Geometry) {
+        let mailbox = self.mailbox.clone();
+        self.commons.errands.run(move || {
+            if let Some(recorder) = orders.open(shape, false) {
+                mailbox.send(Message::Recorder { orders, recorder });
+            }
+        });
+    }
+
+    fn dump_record(&self, orders: RecordOrders, reason: Reason) {
+        orders.dump(reason);
     }
 }
 

@@ -20,6 +20,7 @@ use crate::lun::Arrival;
 use crate::notice::Notice;
 use crate::plans::Plans;
 use crate::polling::SpareProcessors;
+use crate::recording::RecordOrders;
 use crate::station::{FaultOrders, Mailbox, Message};
 
 /// A logical unit as everybody but its own thread sees it.
@@ -134,6 +135,9 @@ impl Table {
             // Nor is when a command is late.
             deadline_warning: _,
             deadline_error: _,
+            // Nor what is recorded.
+            record: _,
+            record_size: _,
         } = self.config.for_lun(name);
         let pool = self.config.pool_of(name).map(|(name, pool)| PoolLimits {
             name: name.to_owned(),
@@ -170,6 +174,7 @@ impl Table {
                 service.mailbox.send(Message::Reconfigure(self.settings(name)));
                 service.mailbox.send(Message::SetDeadlines(self.deadlines(name)));
                 service.mailbox.send(Message::SetPolling(self.polling()));
+                service.mailbox.send(Message::Record(RecordOrders::of(&self.config, name)));
                 service.mailbox.send(Message::ConfigureFaults(self.fault_orders(name)));
             }
         }

@@ -18,6 +18,7 @@ use pulsefield_backstore::{
 use pulsefield_control::protocol::LunState;
 use pulsefield_engine::{AccessStateChange, LuConfig, Query, SavedState};
 use pulsefield_kernel::UioError;
+use pulsefield_record::Reason;
 use pulsefield_ring::simulated_kernel::{
     Data, Finished, Options, Reset, SimulatedKernel, Submitted,
 };
@@ -28,6 +29,7 @@ use crate::clock;
 use crate::conductor::Surroundings;
 use crate::lun::Arrival;
 use crate::pool::{Pools, Share};
+use crate::recording::RecordOrders;
 use crate::station::{Mailbox, Message, Station};
 use crate::table::{Service, Unit};
 use crate::uio::{MapError, Uio};
@@ -207,6 +209,7 @@ pub(crate) enum Asked {
     SetAccessStates(OpTag, Vec<AccessStateChange>),
     Save(u64, SavedState),
     Block,
+    Dump(Reason),
 }
 
 /// Surroundings that leave every answer to the test, but for what a unit has saved: that is nothing.
@@ -244,6 +247,16 @@ impl Surroundings for Listening {
 
     fn block(&self) {
         let _ = self.asked.send(Asked::Block);
+    }
+
+    fn open_record(&self, orders: RecordOrders, shape: Geometry) {
+        if let Some(recorder) = orders.open(shape, false) {
+            self.mailbox.send(Message::Recorder { orders, recorder });
+        }
+    }
+
+    fn dump_record(&self, _orders: RecordOrders, reason: Reason) {
+        let _ = self.asked.send(Asked::Dump(reason));
     }
 }
 

@@ -175,6 +175,16 @@ impl<T: From<SceneId>> Saboteur<T> {
         }
     }
 
+    /// The number of the next hit.
+    pub const fn next_hit(&self) -> u64 {
+        self.log.hits()
+    }
+
+    /// The hits from number `since` on that are not forgotten, oldest first.
+    pub fn hits(&self, since: u64) -> impl Iterator<Item = &Hit> {
+        self.log.since(since)
+    }
+
     /// Whether every command is answered, and nothing is to be applied later.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {

@@ -104,13 +104,14 @@ fn the_effective_configuration_reads_back_as_itself() {
     }
     assert_eq!(
         Config::default().to_toml_effective(),
-        "[daemon]\nlog = \"info\"\ndbus = true\npolling = \"auto\"\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
+        "[daemon]\nlog = \"info\"\ndbus = true\npolling = \"auto\"\n\n[record]\ndirectory = \"/run/pulsefield/record\"\n\
+         dumps = \"/var/lib/pulsefield/record\"\ndumps_kept = 8\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
          medium_rotation_rate = 1\nphysical_block_bytes = 512\nremovable = false\n\
          read_only = false\nlong_cdbs = false\ntell_others = false\nprovisioning = \"thin\"\nmetadata = []\n\
          deadline_warning = \"1s\"\ndeadline_error = \"8s\"\n\
          vendor = \"PULSEFLD\"\nproduct = \"PULSEFIELD LUN\"\nrevision = \"0001\"\n\
          copy_group = \"\"\npool = \"\"\n\
-         faulty_product = \"\"\n"
+         faulty_product = \"\"\nrecord = \"whole\"\nrecord_size = \"64MiB\"\n"
     );
 }
 
@@ -126,7 +127,7 @@ fn a_mistyped_key_is_shown_with_the_one_that_was_meant() {
     );
     refuses(
         "zzz = 1\n",
-        "p.toml:1:1: unknown key \"zzz\" at the top level; valid are daemon, pool, defaults, lun\n  \
+        "p.toml:1:1: unknown key \"zzz\" at the top level; valid are daemon, record, pool, defaults, lun\n  \
          |\n\
          1 | zzz = 1\n  \
          | ^^^",

@@ -161,7 +161,7 @@ pub(super) fn write_name<S: Serializer>(
 }
 
 /// The one of `meanings` that the word at `key` stands for; `names` are the words, in the same order.
-fn word<T, const N: usize>(
+pub(super) fn word<T, const N: usize>(
     key: &'static str,
     value: &DeValue<'_>,
     names: &'static [&'static str],

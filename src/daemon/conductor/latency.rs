@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pulsefield_engine::{Event, Observer};
+use pulsefield_record::Recorder;
 use pulsefield_units::Instant;
 
 use super::Conductor;
+use super::recording::record_event;
 use crate::clock;
 use crate::counters::CountingObserver;
 use crate::latency::{Book, InFlight};
@@ -17,6 +19,7 @@ use crate::latency::{Book, InFlight};
 pub(super) struct Watch {
     pub(super) counting: CountingObserver,
     pub(super) commands: InFlight,
+    pub(super) recorder: Option<Box<Recorder>>,
 }
 
 impl Observer for Watch {
@@ -24,6 +27,11 @@ impl Observer for Watch {
     fn observe(&mut self, now: Instant, event: &Event<'_>) {
         self.counting.observe(now, event);
         self.commands.observe(now, event);
+        // Asked before anything is done about it, so that most events never ask for the recorder.
+        let wanted = matches!(event, Event::Miscompared { .. } | Event::Retired { tag: None, .. });
+        if wanted && let Some(recorder) = &mut self.recorder {
+            record_event(recorder, now, event);
+        }
     }
 }
 
@@ -34,8 +42,9 @@ impl Conductor<'_> {
         self.server.observer_mut().commands.see_time(self.now);
     }
 
-    /// Looks at the clock before the doorbell rings, if nobody knows when the answers were ready.
-    pub(super) fn look_before_doorbell(&mut self) {
+    /// Looks at the clock if nobody knows when the answers were ready: before the doorbell rings for them,
+    /// or before they are recorded.
+    pub(super) fn look_if_out_of_time(&mut self) {
         if self.server.observer().commands.is_out_of_time() {
             self.look_at_clock();
         }

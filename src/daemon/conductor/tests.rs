@@ -33,6 +33,7 @@ mod idle;
 mod latency;
 mod polling;
 mod pools;
+mod recording;
 mod room;
 
 const GOOD: u8 = 0x00;
@@ -186,6 +187,8 @@ fn no_command_is_carried_out_before_the_unit_is_as_it_was_saved() {
             Pools::default().join(name)
         }
         fn block(&self) {}
+        fn open_record(&self, _orders: RecordOrders, _shape: Geometry) {}
+        fn dump_record(&self, _orders: RecordOrders, _reason: Reason) {}
     }
     let uio = SimulatedUio::new(Options::default());
     let ring = uio.attach();

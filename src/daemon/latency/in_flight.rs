@@ -37,6 +37,16 @@ impl InFlight {
         }
     }
 
+    /// The command with this id, until the doorbell has rung for its answer.
+    pub(crate) fn passage(&self, tag: u16) -> Option<&Passage> {
+        self.commands.get(usize::from(tag))?.as_ref()
+    }
+
+    /// Whether a command with this id is there and not answered.
+    pub(crate) fn awaits_answer(&self, tag: u16) -> bool {
+        self.passage(tag).is_some() && !self.answered.contains(&tag)
+    }
+
     /// Takes note that the medium was at work on the unit's own thread since time was last looked at:
     /// when whatever is answered from now on was over shows with the next look.
     pub(crate) fn lose_sight_of_time(&mut self) {

@@ -10,6 +10,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, unbounded};
 use pulsefield_backstore::{OpOutput, Request};
 use pulsefield_control::config::Config;
+use pulsefield_record::{Event, Reader, Record, is_record};
 use pulsefield_ring::simulated_kernel::{Data, Options};
 use tempfile::TempDir;
 
@@ -55,6 +56,13 @@ impl Machine {
         self.directory.path().join(device).join(attribute)
     }
 
+    /// Units are recorded on this machine, and nowhere else.
+    fn config(&self) -> Config {
+        let folder = self.directory.path().display();
+        let record = format!("directory = \"{folder}/record\"\ndumps = \"{folder}/dumps\"\n");
+        Config::parse("p", &format!("[record]\n{record}")).unwrap()
+    }
+
     fn text(&self, attribute: &str) -> String {
         fs::read_to_string(self.device(attribute)).unwrap()
     }
@@ -71,7 +79,7 @@ impl Machine {
                 media: Arc::new(Media::new()),
                 errands: Errands::start().unwrap(),
                 states: StateFolder::new(self.directory.path().join("units")),
-                table: SharedTable::new(Config::default(), Plans::default()),
+                table: SharedTable::new(self.config(), Plans::default()),
                 pools: Pools::default(),
             },
         }
@@ -143,6 +151,36 @@ fn a_breakdown_costs_the_commands_in_flight_a_busy_and_nothing_else() {
     assert_eq!(unit.uio.execute(&WRITE, Data::Out(block(1))).status, GOOD);
     assert_eq!(unit.counters.restarts.load(), 1);
     assert_eq!(machine.text("action/block_dev"), "0", "blocked meanwhile, and unblocked");
+    unit.mailbox.remove();
+    unit.end().unwrap();
+}
+
+#[test]
+fn a_breakdown_is_recorded_and_the_record_copied() {
+    let machine = Machine::new();
+    let unit = Serving::new(&machine, panicking(1));
+    assert_eq!(unit.uio.execute(&WRITE, Data::Out(block(1))).status, BUSY);
+    unit.uio.execute(&[0; 6], Data::None);
+    let reader = Reader::open(&machine.directory.path().join("record/ds1.pulserec")).unwrap();
+    let again =
+        |record: &Record| matches!(record.event, Event::Start(start) if start.after_breakdown);
+    let starts: Vec<_> =
+        reader.records().filter(again).map(|record| (record.sequence > 1, record.epoch)).collect();
+    assert_eq!(starts, [(true, 2)]);
+    let copied = || -> Option<PathBuf> {
+        let mut files = fs::read_dir(machine.directory.path().join("dumps")).ok()?;
+        files.find_map(|file| Some(file.ok()?.path()).filter(|path| is_record(path)))
+    };
+    let deadline = Instant::now() + PATIENCE;
+    let copy = loop {
+        assert!(Instant::now() < deadline, "the record is not copied");
+        match copied() {
+            Some(copy) => break copy,
+            None => thread::yield_now(),
+        }
+    };
+    assert!(copy.to_str().unwrap().ends_with(".breakdown.pulserec"), "{}", copy.display());
+    assert_eq!(Reader::open(&copy).unwrap().lun(), "ds1");
     unit.mailbox.remove();
     unit.end().unwrap();
 }

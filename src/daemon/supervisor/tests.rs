@@ -98,6 +98,7 @@ impl Bench {
         assert!(matches!(thread.message(), Some(Message::Reconfigure(_))), "what is in force now");
         assert!(matches!(thread.message(), Some(Message::SetDeadlines(_))), "of deadlines, too");
         assert!(matches!(thread.message(), Some(Message::SetPolling(_))), "and of polling");
+        assert!(matches!(thread.message(), Some(Message::Record(_))), "of what is recorded");
         assert!(matches!(thread.message(), Some(Message::ConfigureFaults(_))), "and of faults");
         thread
     }
