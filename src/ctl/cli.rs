@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use pulsefield_control::{CONFIG_FILE, CONTROL_SOCKET, STATE_FOLDER};
+use pulsefield_control::{CONFIG_FILE, CONTROL_SOCKET, RECORD_FOLDER, STATE_FOLDER};
 use pulsefield_settings::Time;
+use pulsefield_vmfs::HostUuid;
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -61,6 +62,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         ask: AskArgs,
     },
+    /// Show what went through logical units, from their records
+    ///
+    /// Reads the files in which the daemon records, and copies of them; no daemon need run. Every line is a
+    /// command, when its answer was ready: its id in the kernel, its blocks, its lane, how long it took and
+    /// what it waited for, how it ended, and what it meant to VMFS. Besides there are the unit's begin and
+    /// end, task management functions and hits of faults; once something is asked for, only commands are
+    /// shown.
+    #[command(after_help = EXIT_STATUS)]
+    Trace(TraceArgs),
     /// Break logical units on purpose
     #[command(subcommand, after_help = EXIT_STATUS)]
     Fault(FaultCommand),
@@ -178,6 +188,66 @@ fn setting(text: &str) -> Result<(String, String), &'static str> {
 fn time(text: &str) -> Result<Duration, &'static str> {
     let time = Time::parse(text).map(Time::duration).filter(|time| time.as_millis() > 0);
     time.ok_or("a time of at least 1ms is written as 60s or 5min")
+}
+
+/// What to show of which records.
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// Logical units, or files if there is a slash in the name; all units without one
+    #[arg(value_name = "LUN|FILE")]
+    pub(crate) of: Vec<String>,
+    /// Go on with what comes
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only commands of this lane
+    #[arg(long)]
+    pub(crate) lane: Option<LaneArg>,
+    /// Only this command, by name or operation code: compare-and-write, write, 0x89
+    #[arg(long, value_name = "NAME")]
+    pub(crate) command: Vec<String>,
+    /// Only commands that read, write or found what this host owns
+    #[arg(long, value_name = "UUID")]
+    pub(crate) host: Vec<HostUuid>,
+    /// Only commands about such an object of VMFS
+    #[arg(long)]
+    pub(crate) object: Option<ObjectArg>,
+    /// Only commands that ended so, as status or sense key: busy, miscompare, unit-attention
+    #[arg(long, value_name = "NAME")]
+    pub(crate) status: Vec<String>,
+    /// Only commands that touch this block
+    #[arg(long)]
+    pub(crate) lba: Option<u64>,
+    /// Only commands that took at least so long, as 100ms or 3s
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) slower_than: Option<Duration>,
+    /// Show the bytes too that are kept
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) bytes: bool,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Copy the record of the one logical unit to this file instead
+    #[arg(long, value_name = "FILE", requires = "of", conflicts_with_all = ["follow", "json"])]
+    pub(crate) save: Option<PathBuf>,
+    /// The folder in which logical units are recorded
+    #[arg(long, value_name = "FOLDER", default_value = RECORD_FOLDER)]
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LaneArg {
+    /// COMPARE AND WRITE, and reads and writes of VMFS metadata
+    Heartbeat,
+    /// Everything else that touches the medium
+    Bulk,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ObjectArg {
+    /// A host's slot of the heartbeat region
+    Heartbeat,
+    /// The lock of a piece of metadata
+    Lock,
 }
 
 /// `pulsefield serve`: what the daemon is told on the command line.

@@ -15,7 +15,8 @@ use thiserror::Error;
 
 use crate::cli::{AskArgs, Cli, Command, LunCommand, ServeArgs, cli};
 use crate::fault::UnknownFault;
-use crate::{fault, latency, print};
+use crate::trace::TraceError;
+use crate::{fault, latency, print, trace};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -32,8 +33,23 @@ pub(crate) enum CommandError {
     Plan(#[from] Box<Diagnostic>),
     #[error(transparent)]
     UnknownFault(#[from] UnknownFault),
+    #[error(transparent)]
+    Trace(TraceError),
     #[error("cannot print")]
     Print(#[from] io::Error),
+}
+
+impl From<TraceError> for CommandError {
+    fn from(error: TraceError) -> Self {
+        match error {
+            TraceError::Print(error) => Self::Print(error),
+            error @ (TraceError::Read(_)
+            | TraceError::NoRecord(_)
+            | TraceError::SeveralToSave
+            | TraceError::Save(_)
+            | TraceError::Folder(..)) => Self::Trace(error),
+        }
+    }
 }
 
 impl CommandError {
@@ -49,6 +65,7 @@ impl CommandError {
             | Self::Unreadable { .. }
             | Self::Plan(_)
             | Self::UnknownFault(_)
+            | Self::Trace(_)
             | Self::Print(_) => ExitCode::FAILURE,
         }
     }
@@ -98,6 +115,7 @@ fn execute(
             let luns = client(&ask).latency(lun.as_deref(), reset)?;
             answer(&ask, luns.as_slice(), latency::latency, out)?;
         }
+        Command::Trace(args) => trace::trace(&args, out)?,
         Command::Fault(command) => fault::execute(command, out)?,
         Command::Reload(ask) => {
             let changes = client(&ask).reload()?;

@@ -25,6 +25,23 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them, in ascending order.
+    const ALL: [Self; 8] = [
+        Self::Good,
+        Self::CheckCondition,
+        Self::ConditionMet,
+        Self::Busy,
+        Self::ReservationConflict,
+        Self::TaskSetFull,
+        Self::AcaActive,
+        Self::TaskAborted,
+    ];
+
+    /// The status of this byte; `None` if it is reserved or obsolete.
+    pub fn from_u8(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_u8() == byte)
+    }
+
     /// The byte on the wire.
     pub const fn as_u8(self) -> u8 {
         self as u8
@@ -44,5 +61,16 @@ impl fmt::Display for Status {
             Self::AcaActive => "ACA ACTIVE",
             Self::TaskAborted => "TASK ABORTED",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_back() {
+        let known = (0..=u8::MAX).filter_map(Status::from_u8);
+        assert!(known.eq(Status::ALL));
     }
 }

@@ -1,0 +1,135 @@
+//! `pulsefield trace`: what went through logical units, from their records.
+//!
+//! No daemon is asked: the records are files, and tell as much after its death.
+
+mod filter;
+mod json;
+mod source;
+mod text;
+
+use std::io::{self, Write};
+use std::thread;
+use std::time::Duration;
+
+use pulsefield_record::{DumpError, Event, Found, Joiner, ReadError, Record};
+use thiserror::Error;
+
+use crate::cli::TraceArgs;
+use filter::Filter;
+use source::Source;
+
+/// How often whoever follows looks for more: as often as somebody who watches can tell.
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
+
+/// Why there is nothing to show.
+#[derive(Debug, Error)]
+pub(crate) enum TraceError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("there is no record in {0}")]
+    NoRecord(String),
+    #[error("one record is saved at a time")]
+    SeveralToSave,
+    #[error("cannot save the record")]
+    Save(#[from] DumpError),
+    #[error("cannot look into {0}")]
+    Folder(String, #[source] io::Error),
+    #[error("cannot print")]
+    Print(#[from] io::Error),
+}
+
+/// Something that is shown: a record, and what a command of it found.
+struct Happening<'a> {
+    lun: &'a str,
+    record: &'a Record,
+    found: Option<&'a Found>,
+}
+
+/// Shows records as `args` say.
+pub(crate) fn trace(args: &TraceArgs, out: &mut dyn Write) -> Result<(), TraceError> {
+    let places = source::places(&args.of, &args.directory)?;
+    if let Some(to) = &args.save {
+        let [place] = &places[..] else { return Err(TraceError::SeveralToSave) };
+        return Ok(pulsefield_record::save(&place.path, to)?);
+    }
+    let filter = Filter::new(args);
+    let mut sources = Vec::new();
+    let mut first = Vec::new();
+    for place in &places {
+        let (source, records) = Source::open(place, args.follow)?;
+        first.push(records);
+        sources.push(source);
+    }
+    let mut joiners = vec![Joiner::default(); sources.len()];
+    let mut printer = Printer { json: args.json, several: sources.len() > 1, bytes: args.bytes };
+    let mut batch = first;
+    loop {
+        show(&sources, &mut joiners, batch, &filter, &mut printer, out)?;
+        out.flush()?;
+        if !args.follow {
+            tell_damage(&sources);
+            return Ok(());
+        }
+        thread::sleep(LOOK_PERIOD);
+        batch = sources.iter_mut().map(Source::poll).collect::<Result<_, _>>()?;
+    }
+}
+
+/// Shows what has come from each source, in the order in which it happened.
+fn show(
+    sources: &[Source],
+    joiners: &mut [Joiner],
+    batch: Vec<Vec<Record>>,
+    filter: &Filter,
+    printer: &mut Printer,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut all = Vec::new();
+    for (nth, records) in batch.into_iter().enumerate() {
+        for record in records {
+            let found = joiners[nth].take(&record);
+            // What was found is shown with its command; looks at the clock are nobody's business.
+            if !matches!(record.event, Event::Found(_) | Event::Anchor(_)) {
+                all.push((nth, record, found));
+            }
+        }
+    }
+    all.sort_by_key(|(_, record, _)| (record.wall, record.at));
+    for (nth, record, found) in &all {
+        let happening = Happening { lun: sources[*nth].lun(), record, found: found.as_ref() };
+        if filter.wants(&happening) {
+            printer.print(&happening, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// How things are shown.
+struct Printer {
+    json: bool,
+    /// Whether each line says of which unit it is.
+    several: bool,
+    bytes: bool,
+}
+
+impl Printer {
+    fn print(&mut self, happening: &Happening<'_>, out: &mut dyn Write) -> io::Result<()> {
+        if self.json {
+            serde_json::to_writer(&mut *out, &json::line(happening))?;
+            return writeln!(out);
+        }
+        text::line(happening, self.several, out)?;
+        if self.bytes { text::images(happening, out) } else { Ok(()) }
+    }
+}
+
+/// Says on standard error where records are missing that ought to be there.
+fn tell_damage(sources: &[Source]) {
+    for source in sources.iter().filter(|source| source.missing() > 0) {
+        let (lun, places) = (source.lun(), source.missing());
+        eprintln!("pulsefield: the record of {lun} is damaged: at {places} places some is missing");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! What is shown of a record that was written here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser as _;
+use pulsefield_data::Buffer;
+use pulsefield_engine::{Lane, Waited};
+use pulsefield_record::{Detail, Finished, Origin, Recorder, Stop, Unit, WallTime};
+use pulsefield_scsi::{Sense, Status};
+use pulsefield_units::{BlockCount, BlockLength, Cdb, Instant, Lba, LbaRange};
+use tempfile::TempDir;
+
+use super::*;
+use crate::cli::{Cli, Command};
+
+const HOST: &str = "685eb8eb-7f3e3890-4544-bc2411b17e28";
+const OTHER: &str = "685eb8ec-7f3e3890-4544-bc2411b17e28";
+
+fn at(millis: u64) -> Instant {
+    Instant::from_nanos(millis * 1_000_000)
+}
+
+fn wall(millis: u64) -> WallTime {
+    WallTime::from_nanos(1_700_000_000_000_000_000 + millis * 1_000_000)
+}
+
+fn range(lba: u64, blocks: u64) -> LbaRange {
+    LbaRange::new(Lba::new(lba), BlockCount::new(blocks)).unwrap()
+}
+
+/// A heartbeat slot of VMFS 6 in use: slot 64, of the host whose UUID begins with these bytes.
+fn pulse(first: u8, stamp_us: u64) -> Vec<u8> {
+    let mut sector = vec![0; 512];
+    sector[..4].copy_from_slice(&0xabcd_ef02_u32.to_le_bytes());
+    sector[4..12].copy_from_slice(&0x34_0000_u64.to_le_bytes());
+    sector[12..20].copy_from_slice(&5_u64.to_le_bytes());
+    sector[20..28].copy_from_slice(&stamp_us.to_le_bytes());
+    sector[28..44].copy_from_slice(&[
+        first, 0xb8, 0x5e, 0x68, 0x90, 0x38, 0x3e, 0x7f, 0x44, 0x45, 0xbc, 0x24, 0x11, 0xb1, 0x7e,
+        0x28,
+    ]);
+    sector[48] = 24;
+    sector
+}
+
+fn buffer(bytes: &[u8]) -> Buffer {
+    let mut buffer = Buffer::heap(bytes.len());
+    buffer.write_at(0, bytes);
+    buffer
+}
+
+/// A machine with the records of two units.
+struct Machine(TempDir);
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Self(tempfile::tempdir().unwrap());
+        let mut ds1 = machine.recorder("ds1");
+        ds1.fault_hit(at(10), 3, "slow", 7, 0x89, Duration::from_secs(1));
+        ds1.task_management(at(15), 1, &[7], |_| true);
+        ds1.found(at(18), Some(7), range(8704, 1), 20, &buffer(&pulse(0xec, 9)));
+        let data = buffer(&[pulse(0xeb, 1_000_000), pulse(0xeb, 4_000_000)].concat());
+        let sense = Sense::miscompare(20);
+        let ats = Finished {
+            origin: Origin::Initiator { command_id: 7 },
+            cdb: &Cdb::new(&[0x89; 16]),
+            arrived: at(10),
+            started: Some(at(14)),
+            ended: Some(at(18)),
+            waited: Waited { blocks: Duration::from_millis(4), ..Waited::default() },
+            lane: Some(Lane::Heartbeat),
+            blocks: Some(range(8704, 1)),
+            status: Status::CheckCondition,
+            sense: Some(&sense),
+            data: &data,
+        };
+        ds1.command(at(20), &ats);
+        let read = Finished {
+            origin: Origin::Initiator { command_id: 9 },
+            cdb: &Cdb::new(&[0x28; 10]),
+            arrived: at(30),
+            waited: Waited::default(),
+            lane: Some(Lane::Bulk),
+            blocks: Some(range(100, 8)),
+            status: Status::Good,
+            sense: None,
+            data: &Buffer::heap(4096),
+            ..ats
+        };
+        ds1.command(at(31), &read);
+        ds1.stop(at(50), Stop::Told);
+        let mut ds2 = machine.recorder("ds2");
+        ds2.command(at(25), &Finished { cdb: &Cdb::new(&[0x8a; 16]), arrived: at(24), ..read });
+        machine
+    }
+
+    fn recorder(&self, lun: &str) -> Recorder {
+        let unit = Unit {
+            folder: self.0.path(),
+            lun,
+            bytes: 1 << 20,
+            detail: Detail::Whole,
+            block_length: BlockLength::B512,
+            blocks: BlockCount::new(1 << 21),
+            after_breakdown: false,
+        };
+        Recorder::open(&unit, at(1), wall(1)).unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// What `pulsefield trace` with these arguments prints.
+    fn trace(&self, arguments: &str) -> Result<String, TraceError> {
+        let folder = self.0.path().to_str().unwrap();
+        let line = format!("pulsefield trace --directory {folder} {arguments}");
+        let Command::Trace(args) = Cli::parse_from(line.split_whitespace()).command else {
+            panic!()
+        };
+        let mut out = Vec::new();
+        trace(&args, &mut out).map(|()| String::from_utf8(out).unwrap())
+    }
+
+    /// The lines, without their process id.
+    fn lines(&self, arguments: &str) -> Vec<String> {
+        let process = format!("process {}", std::process::id());
+        let text = self.trace(arguments).unwrap();
+        text.lines().map(|line| line.replace(&process, "process 42")).collect()
+    }
+}
+
+#[test]
+fn a_record_is_shown_line_by_line() {
+    let machine = Machine::new();
+    let expected = format!(
+        "2023-11-14T22:13:20.001000Z the unit serves: 2097152 blocks of 512 bytes, process 42, epoch 1\n\
+         2023-11-14T22:13:20.010000Z FAULT: rule \"slow\" hits #7 (89h), hit 3, held up for 1.00 s\n\
+         2023-11-14T22:13:20.015000Z ABORT TASK of #7\n\
+         2023-11-14T22:13:20.020000Z #7 COMPARE AND WRITE 8704+1 heartbeat 10.0 ms, 4.00 ms for blocks \
+         CHECK CONDITION, MISCOMPARE, MISCOMPARE DURING VERIFY OPERATION, INFORMATION 20, \
+         abort asked for after 5.00 ms, FAULT hit 3; \
+         expects heartbeat slot 64 generation 5 stamp 1.000000 s of {HOST}; \
+         writes heartbeat slot 64 generation 5 stamp 4.000000 s of {HOST}; \
+         found heartbeat slot 64 generation 5 stamp 0.000009 s of {OTHER}\n\
+         2023-11-14T22:13:20.031000Z #9 READ(10) 100+8 bulk 1.00 ms GOOD\n\
+         2023-11-14T22:13:20.050000Z the unit stops"
+    );
+    assert_eq!(machine.lines("ds1").join("\n"), expected);
+}
+
+#[test]
+fn several_are_shown_in_the_order_of_time() {
+    let machine = Machine::new();
+    let lines = machine.lines("");
+    let units: Vec<_> = lines.iter().map(|line| line.split(' ').nth(1).unwrap()).collect();
+    assert_eq!(units, ["ds1", "ds2", "ds1", "ds1", "ds1", "ds2", "ds1", "ds1"]);
+}
+
+#[test]
+fn only_what_is_asked_for_is_shown() {
+    let machine = Machine::new();
+    for (arguments, ids) in [
+        ("--lane heartbeat", vec!["#7"]),
+        ("--lane bulk", vec!["#9", "#9"]),
+        ("--command compare-and-write", vec!["#7"]),
+        ("--command READ --command 0x8A", vec!["#9", "#9"]),
+        ("--command read(16)", vec![]),
+        ("--status miscompare", vec!["#7"]),
+        ("--status Check-Condition", vec!["#7"]),
+        ("--status good", vec!["#9", "#9"]),
+        ("--slower-than 10ms", vec!["#7"]),
+        ("--slower-than 11ms", vec![]),
+        ("--lba 8704", vec!["#7"]),
+        ("--lba 107", vec!["#9", "#9"]),
+        ("--object heartbeat", vec!["#7"]),
+        ("--object lock", vec![]),
+        (&format!("--host {HOST}"), vec!["#7"]),
+        // It owns what was found.
+        (&format!("--host {OTHER}"), vec!["#7"]),
+        ("--host 00000001-7f3e3890-4544-bc2411b17e28", vec![]),
+    ] {
+        let lines = machine.lines(arguments);
+        let shown: Vec<_> = lines.iter().map(|line| line.split(' ').nth(2).unwrap()).collect();
+        assert_eq!(shown, ids, "{arguments}");
+    }
+}
+
+#[test]
+fn bytes_are_shown_without_the_zeros_at_their_end() {
+    let machine = Machine::new();
+    let lines = machine.lines("ds1 --bytes --lane heartbeat");
+    assert_eq!(lines[1], "    expects:");
+    assert_eq!(lines[2], "    000000  02 ef cd ab 00 00 34 00 00 00 00 00 05 00 00 00");
+    assert_eq!(lines[5], "    000030  18");
+    assert_eq!(lines[6], "    463 bytes of zeros");
+    assert_eq!((lines[7].trim(), lines[13].trim(), lines.len()), ("writes:", "found:", 19));
+}
+
+#[test]
+fn json_has_an_object_a_line() {
+    let machine = Machine::new();
+    let text = machine.trace("ds1 --json").unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    let expected = ["start", "fault-hit", "task-management", "command", "command", "stop"];
+    assert_eq!(events, expected);
+    let ats = &lines[3];
+    assert_eq!(ats["time"], "2023-11-14T22:13:20.020000Z");
+    assert_eq!(
+        (&ats["lun"], &ats["lba"], &ats["took_us"]),
+        (&"ds1".into(), &8704.into(), &10_000.into())
+    );
+    assert_eq!((&ats["sense"]["information"], &ats["hit"]), (&20.into(), &3.into()));
+    assert_eq!(ats["images"][2]["role"], "found");
+    assert_eq!(ats["images"][2]["vmfs"]["host"], OTHER);
+    assert_eq!(ats["images"][0]["bytes"].as_str().unwrap().len(), 1024);
+}
+
+#[test]
+fn a_record_is_saved_and_shown_from_there() {
+    let machine = Machine::new();
+    let copy = machine.path("copy.pulserec");
+    let copy = copy.to_str().unwrap();
+    assert_eq!(machine.trace(&format!("ds1 --save {copy}")).unwrap(), "");
+    assert_eq!(machine.lines(copy), machine.lines("ds1"));
+    let error = machine.trace(&format!("ds1 ds2 --save {copy}")).unwrap_err();
+    assert!(matches!(error, TraceError::SeveralToSave), "{error}");
+}
+
+#[test]
+fn what_cannot_be_shown_says_why() {
+    let machine = Machine::new();
+    let error = machine.trace("ds3").unwrap_err();
+    assert!(matches!(error, TraceError::Read(ReadError::Io { .. })), "{error}");
+    std::fs::write(machine.path("ds4.pulserec"), [7; 100]).unwrap();
+    let error = machine.trace("ds4").unwrap_err().to_string();
+    assert!(error.ends_with("ds4.pulserec is no record of Pulsefield's"), "{error}");
+    std::fs::copy(machine.path("ds1.pulserec"), machine.path("ds5.pulserec")).unwrap();
+    let error = machine.trace("ds5").unwrap_err().to_string();
+    assert!(error.ends_with("ds5.pulserec is a record of ds1, not of ds5"), "{error}");
+    let empty = tempfile::tempdir().unwrap();
+    let nothing = source::places(&[], empty.path());
+    assert!(matches!(nothing, Err(TraceError::NoRecord(_))));
+}

@@ -1,0 +1,288 @@
+//! Happenings as lines that people read.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use pulsefield_record::{
+    Command, Event, FaultHit, Found, Image, ImageRole, Origin, SenseCode, Start, Stop,
+    TaskManagement, WallTime,
+};
+use pulsefield_scsi::{Asc, SenseKey, Status, opcode};
+use pulsefield_vmfs::Object;
+
+use super::Happening;
+use super::filter::object;
+
+/// The line for `happening`; it names the logical unit if there are `several`.
+pub(super) fn line(
+    happening: &Happening<'_>,
+    several: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let Happening { lun, record, found } = happening;
+    match record.wall {
+        Some(wall) => write!(out, "{}", Utc(wall))?,
+        None => write!(out, "{:?} after boot", Duration::from_nanos(record.at.as_nanos()))?,
+    }
+    if several {
+        write!(out, " {lun}")?;
+    }
+    match &record.event {
+        Event::Command(it) => command(it, *found, out)?,
+        Event::Start(it) => start(*it, record.epoch, out)?,
+        Event::Stop(Stop::Told) => write!(out, " the unit stops")?,
+        Event::Stop(Stop::DeviceGone) => write!(out, " the unit's device is removed")?,
+        Event::Stop(Stop::Breakdown) => write!(out, " the unit has BROKEN DOWN")?,
+        Event::TaskManagement(it) => task_management(it, out)?,
+        Event::FaultHit(it) => fault_hit(it, out)?,
+        // Not shown by themselves.
+        Event::Found(_) | Event::Anchor(_) => {}
+    }
+    writeln!(out)
+}
+
+fn start(start: Start, epoch: u32, out: &mut dyn Write) -> io::Result<()> {
+    let Start { blocks, block_bytes, process, after_breakdown, .. } = start;
+    let again = if after_breakdown { " again after a breakdown" } else { "" };
+    write!(out, " the unit serves{again}: {blocks} blocks of {block_bytes} bytes")?;
+    write!(out, ", process {process}, epoch {epoch}")
+}
+
+fn task_management(tmf: &TaskManagement, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, " {}", function_name(tmf.function))?;
+    match tmf.commands {
+        0 => write!(out, ": no command"),
+        _ => {
+            let ids: Vec<String> = tmf.command_ids.iter().map(|id| format!("#{id}")).collect();
+            let more = if tmf.command_ids.len() < tmf.commands as usize { ", …" } else { "" };
+            write!(out, " of {}{more}", ids.join(", "))
+        }
+    }
+}
+
+/// A task management function, as numbered by `linux/target_core_user.h`.
+pub(super) const fn function_name(function: u8) -> &'static str {
+    match function {
+        1 => "ABORT TASK",
+        2 => "ABORT TASK SET",
+        3 => "CLEAR ACA",
+        4 => "CLEAR TASK SET",
+        5 => "LOGICAL UNIT RESET",
+        6 => "TARGET WARM RESET",
+        7 => "TARGET COLD RESET",
+        128 => "LOGICAL UNIT RESET by PREEMPT AND ABORT",
+        _ => "an unknown task management function",
+    }
+}
+
+fn fault_hit(hit: &FaultHit, out: &mut dyn Write) -> io::Result<()> {
+    let FaultHit { number, rule, command_id, opcode, delay } = hit;
+    write!(out, " FAULT: rule \"{rule}\" hits #{command_id} ({opcode:02X}h), hit {number}")?;
+    if !delay.is_zero() {
+        write!(out, ", held up for {}", Took(*delay))?;
+    }
+    Ok(())
+}
+
+fn command(command: &Command, found: Option<&Found>, out: &mut dyn Write) -> io::Result<()> {
+    match command.origin {
+        Origin::Initiator { command_id } => write!(out, " #{command_id}")?,
+        Origin::Copy => write!(out, " copy")?,
+        Origin::Fault => write!(out, " fault")?,
+    }
+    match (opcode::name_of(&command.cdb), command.cdb.opcode()) {
+        (Some(name), _) => write!(out, " {name}")?,
+        (None, Some(code)) => write!(out, " {code:02X}h")?,
+        (None, None) => write!(out, " (no CDB)")?,
+    }
+    if let Some(blocks) = command.blocks {
+        write!(out, " {}+{}", blocks.start(), blocks.blocks())?;
+    }
+    if let Some(lane) = command.lane {
+        write!(out, " {}", lane.name())?;
+    }
+    write!(out, " {}", Took(command.took()))?;
+    let waits = [
+        ("blocks", command.waited.blocks),
+        ("a slot", command.waited.slot),
+        ("the pool", command.waited.pool),
+    ];
+    for (what, time) in waits.iter().filter(|(_, time)| !time.is_zero()) {
+        write!(out, ", {} for {what}", Took(*time))?;
+    }
+    match Status::from_u8(command.status) {
+        Some(status) => write!(out, " {status}")?,
+        None => write!(out, " status {:02X}h", command.status)?,
+    }
+    if let Some(sense) = command.sense {
+        write!(out, ", {}", SenseText(sense))?;
+    }
+    if let Some(aborted) = command.aborted {
+        let after = aborted.since(command.arrived);
+        write!(out, ", abort asked for after {}", Took(after))?;
+    }
+    if let Some(hit) = command.hit {
+        write!(out, ", FAULT hit {hit}")?;
+    }
+    for (role, image) in command.images.iter().map(|image| (image.role, image)) {
+        if let Some(object) = object(image) {
+            write!(out, "; {} {}", verb(role), ObjectText(&object))?;
+        }
+    }
+    match found.map(|found| object(&found.image)) {
+        Some(Some(object)) => write!(out, "; found {}", ObjectText(&object)),
+        Some(None) => write!(out, "; found bytes that are nothing of VMFS's"),
+        None => Ok(()),
+    }
+}
+
+const fn verb(role: ImageRole) -> &'static str {
+    match role {
+        ImageRole::Expected => "expects",
+        ImageRole::Written => "writes",
+        ImageRole::Repeated => "repeats",
+        ImageRole::UnmapList => "unmaps",
+        ImageRole::Found => "found",
+    }
+}
+
+/// The images of a command, as bytes.
+pub(super) fn images(happening: &Happening<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let Event::Command(command) = &happening.record.event else { return Ok(()) };
+    let found = happening.found.map(|found| &found.image);
+    for image in command.images.iter().chain(found) {
+        writeln!(out, "    {}:", verb(image.role))?;
+        dump(image, out)?;
+    }
+    Ok(())
+}
+
+/// Sixteen bytes a line; lines of zeros at the end are left out.
+fn dump(image: &Image, out: &mut dyn Write) -> io::Result<()> {
+    let used = image.bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    for (nth, line) in image.bytes[..used].chunks(16).enumerate() {
+        write!(out, "    {:06x} ", image.offset + 16 * nth as u64)?;
+        line.iter().try_for_each(|byte| write!(out, " {byte:02x}"))?;
+        writeln!(out)?;
+    }
+    let zeros = image.bytes.len() - used;
+    if zeros > 0 { writeln!(out, "    {zeros} bytes of zeros") } else { Ok(()) }
+}
+
+/// What a sector is, in a few words.
+struct ObjectText<'a>(&'a Object);
+
+impl fmt::Display for ObjectText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Object::Heartbeat(it) => {
+                write!(f, "heartbeat slot {} generation {}", it.slot(), it.generation)?;
+                match it.owner {
+                    Some(owner) => write!(f, " stamp {:.6} s of {owner}", it.stamp.as_secs_f64()),
+                    None => write!(f, ", clear"),
+                }
+            }
+            Object::Lock(lock) => {
+                write!(f, "lock at {:#x} token {} {}", lock.address, lock.token, lock.mode.name())?;
+                lock.owner.map_or(Ok(()), |owner| write!(f, " of {owner}"))
+            }
+        }
+    }
+}
+
+/// Sense data in T10's words.
+struct SenseText(SenseCode);
+
+impl fmt::Display for SenseText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SenseCode { key, asc, ascq, information } = self.0;
+        match SenseKey::from_u8(key) {
+            Some(key) => write!(f, "{key}")?,
+            None => write!(f, "sense key {key:X}h")?,
+        }
+        match Asc::new(asc, ascq).name() {
+            Some(name) => write!(f, ", {name}")?,
+            None => write!(f, ", {asc:02X}h/{ascq:02X}h")?,
+        }
+        information.map_or(Ok(()), |information| write!(f, ", INFORMATION {information}"))
+    }
+}
+
+/// A time with three digits.
+struct Took(Duration);
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_secs_f64() * 1e6;
+        let (value, unit) = match micros {
+            ..1e3 => (micros, "µs"),
+            ..1e6 => (micros / 1e3, "ms"),
+            _ => (micros / 1e6, "s"),
+        };
+        let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+        write!(f, "{value:.digits$} {unit}")
+    }
+}
+
+/// A moment as ISO 8601 has it, in UTC and microseconds.
+pub(super) struct Utc(pub(super) WallTime);
+
+impl fmt::Display for Utc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_nanos() / 1000;
+        let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+        let (days, second) = (seconds / 86_400, seconds % 86_400);
+        let (year, month, day) = date(days);
+        let (hour, minute) = (second / 3600, second / 60 % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}", second % 60)?;
+        write!(f, ".{micros:06}Z")
+    }
+}
+
+/// Year, month and day so many days after 1970 began. Counted from March, so that leap days come last;
+/// 400 years have 146,097 days.
+const fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (era * 400 + year + if month <= 2 { 1 } else { 0 }, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_in_utc() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (951_782_399, "2000-02-28T23:59:59.000000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000000Z"),
+            (1_709_164_800, "2024-02-29T00:00:00.000000Z"),
+            (1_735_689_599, "2024-12-31T23:59:59.000000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000000Z"),
+        ] {
+            assert_eq!(Utc(WallTime::from_nanos(seconds * 1_000_000_000)).to_string(), text);
+        }
+        let micros = WallTime::from_nanos(1_700_000_000_123_456_789);
+        assert_eq!(Utc(micros).to_string(), "2023-11-14T22:13:20.123456Z");
+    }
+
+    #[test]
+    fn times_have_three_digits() {
+        for (nanos, text) in [
+            (120, "0.12 µs"),
+            (9_990, "9.99 µs"),
+            (412_000, "412 µs"),
+            (12_345_678, "12.3 ms"),
+            (8_003_000_000, "8.00 s"),
+        ] {
+            assert_eq!(Took(Duration::from_nanos(nanos)).to_string(), text);
+        }
+    }
+}
