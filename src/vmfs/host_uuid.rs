@@ -1,4 +1,4 @@
-//! The name of a host.
+//! The names of hosts, and those of volumes, which are made in the same way.
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,15 +30,17 @@ impl HostUuid {
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+
+    /// The MAC address of its management port. Unlike the rest it outlives an installation.
+    pub const fn mac_address(&self) -> [u8; 6] {
+        let [.., a, b, c, d, e, f] = self.0;
+        [a, b, c, d, e, f]
+    }
 }
 
 impl fmt::Display for HostUuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g, h, i, j, k, mac @ ..] = self.0;
-        let first = u32::from_le_bytes([a, b, c, d]);
-        let second = u32::from_le_bytes([e, g, h, i]);
-        write!(f, "{first:08x}-{second:08x}-{:04x}-", u16::from_le_bytes([j, k]))?;
-        mac.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write_uuid(&self.0, f)
     }
 }
 
@@ -46,6 +48,39 @@ impl fmt::Debug for HostUuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HostUuid({self})")
     }
+}
+
+/// The UUID of a file system, of a volume of LVM or of one of its devices: when and by which host it was
+/// made. Written as that of a host.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VolumeUuid([u8; 16]);
+
+impl VolumeUuid {
+    /// The UUID in these bytes of the medium.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for VolumeUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_uuid(&self.0, f)
+    }
+}
+
+impl fmt::Debug for VolumeUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VolumeUuid({self})")
+    }
+}
+
+/// Writes a UUID as ESXi does; also the one of nobody, which is all zeros.
+pub(crate) fn write_uuid(bytes: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let [a, b, c, d, e, g, h, i, j, k, mac @ ..] = *bytes;
+    let first = u32::from_le_bytes([a, b, c, d]);
+    let second = u32::from_le_bytes([e, g, h, i]);
+    write!(f, "{first:08x}-{second:08x}-{:04x}-", u16::from_le_bytes([j, k]))?;
+    mac.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 impl FromStr for HostUuid {
@@ -92,6 +127,8 @@ mod tests {
         let host = HostUuid::from_bytes(bytes).unwrap();
         assert_eq!(host.to_string(), "685eb8eb-7f3e3890-4544-bc2411b17e28");
         assert_eq!("685EB8EB-7f3e3890-4544-bc2411b17e28".parse(), Ok(host));
+        assert_eq!(host.mac_address(), [0xbc, 0x24, 0x11, 0xb1, 0x7e, 0x28]);
+        assert_eq!(VolumeUuid::from_bytes(bytes).to_string(), host.to_string());
     }
 
     #[test]

@@ -1,20 +1,48 @@
-//! What VMFS keeps in one sector: the heartbeat of a host, and the lock of a piece of metadata.
+//! What VMFS keeps on a disk, as far as hosts agree by it who may write what: where its volume is, the
+//! heartbeat of each host, and the lock of each piece of metadata.
 //!
-//! Floor 1: zerocopy; no I/O, no clock, no SCSI. Bytes in, meaning out: [`Object::decode`] says
-//! what a sector is, and nothing here says what ought to be done about it.
+//! Floor 1: zerocopy; no I/O, no clock, no SCSI. Bytes in, meaning out, and nothing here says what ought to
+//! be done about it:
+//!
+//! - [`Object::decode`] says what a sector is, [`Difference`] what happened to it between two images;
+//! - [`Volume::locate`] finds the volume on a device, and [`Volume::place`] says what lies at an address;
+//! - [`Standing`] says what a heartbeat means for a lock; [`esxi`] writes both as ESXi does.
 //!
 //! VMFS has no published layout. What stands here was read off real volumes of versions 3, 5 and 6
 //! and agrees with the vmfs-tools and dissect.vmfs readers; a field that is only inferred says so.
 //! All integers are little-endian, all structures packed, all addresses bytes from the start of
 //! the volume, which is not the start of the logical unit.
 
+mod difference;
+pub mod esxi;
+mod fields;
+mod file_system;
 mod heartbeat;
 mod host_uuid;
+mod journal;
 mod lock;
+mod lvm;
+mod partition;
+mod standing;
+#[cfg(any(test, feature = "synthetic"))]
+pub mod synthetic;
+mod volume;
 
-pub use heartbeat::{Heartbeat, HeartbeatState, REGION_OFFSET};
-pub use host_uuid::{HostUuid, HostUuidError};
+pub use difference::{Change, Difference, HeartbeatChange, LockChange, ObjectName, Step};
+pub use fields::{Field, FieldDiff, FieldValue};
+pub use file_system::{DESCRIPTOR_OFFSET, FileSystem, HeartbeatRegion, Version};
+pub use heartbeat::{Heartbeat, HeartbeatState, LEASE, PULSE_PERIOD, REGION_OFFSET};
+pub use host_uuid::{HostUuid, HostUuidError, VolumeUuid};
+pub use journal::JournalAddress;
 pub use lock::{DiskLock, LockHolder, LockKind, LockMode};
+pub use lvm::{Extent, LVM_HEADER_OFFSET, LvmHeader};
+pub use partition::{Partition, Scheme};
+pub use standing::Standing;
+pub use volume::{LocateError, Lvm, Place, Volume};
+
+/// How long a heartbeat or a lock is, in bytes. On VMFS 6 it lies at the beginning of a page, the rest of
+/// which it has to itself.
+pub const SECTOR: usize = 512;
 
 /// What a sector is.
 // It is looked at once and not kept: a box would be an allocation for every command.
@@ -35,11 +63,27 @@ impl Object {
         heartbeat().or_else(|| DiskLock::decode(sector).map(Self::Lock))
     }
 
+    /// The locks among the sectors of `bytes`, which lie at `offset` of the volume: what looks like one and
+    /// bears its own address. A copy of a lock, in a journal or in the data of a file, is none.
+    pub fn locks_in(bytes: &[u8], offset: u64) -> impl Iterator<Item = DiskLock> {
+        let sectors = (offset..).step_by(SECTOR).zip(bytes.chunks_exact(SECTOR));
+        sectors
+            .filter_map(|(own, sector)| DiskLock::decode(sector).filter(|lock| lock.address == own))
+    }
+
     /// Whether a sector that begins with these bytes may be one of these objects: its magic. Cheap enough
     /// to be asked of every sector that goes by.
     pub const fn has_magic(first: [u8; 4]) -> bool {
         let magic = u32::from_le_bytes(first);
         HeartbeatState::decode(magic).is_some() || LockKind::decode(magic).is_some()
+    }
+
+    /// Which object of its volume it is.
+    pub const fn name(&self) -> ObjectName {
+        match self {
+            Self::Heartbeat(heartbeat) => ObjectName::Heartbeat { address: heartbeat.address },
+            Self::Lock(lock) => ObjectName::Lock { kind: lock.kind, address: lock.address },
+        }
     }
 
     /// The host that owns it, if one alone does: nobody owns a clear heartbeat, a free lock, or one
@@ -74,5 +118,13 @@ mod tests {
         for other in [0, u32::MAX, 0xabcd_ef04, 0x10c0_000a] {
             assert!(!Object::has_magic(other.to_le_bytes()), "{other:#x}");
         }
+    }
+
+    #[test]
+    fn a_lock_is_where_it_says_that_it_is() {
+        let lock = DiskLock::never_taken(LockKind::FileDescriptor, 0x72_0000).encode();
+        let metadata = [[0; SECTOR], lock, lock].concat();
+        let found: Vec<_> = Object::locks_in(&metadata, 0x71_fe00).map(|it| it.address).collect();
+        assert_eq!(found, [0x72_0000], "the second is a copy");
     }
 }

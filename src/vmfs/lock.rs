@@ -1,15 +1,18 @@
 //! The lock of a piece of metadata: the sector before it.
 
 use zerocopy::little_endian::{U32, U64};
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::HostUuid;
+use crate::{HostUuid, SECTOR};
 
 /// How many hosts a lock can name that share it.
-const HOLDERS_MAX: usize = 8;
+pub(crate) const HOLDERS_MAX: usize = 8;
 
-/// `FS3_DiskLock`, up to the end of the holders; what follows is not needed here.
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+/// What an affinity record bears that is one.
+const AFFINITY_MAGIC: u32 = 0xcafe_babe;
+
+/// `FS3_DiskLock`. The rest of the sector is zero.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 struct Layout {
     kind: U32,
@@ -22,9 +25,15 @@ struct Layout {
     modification_time: U64,
     holders_count: U32,
     holders: [HolderLayout; HOLDERS_MAX],
+    unknown: [u8; 32],
+    global_holders: U32,
+    global_generation: U64,
+    global_break: U32,
+    unknown_too: [u8; 36],
+    affinity: AffinityLayout,
 }
 
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 struct HolderLayout {
     heartbeat_address: U64,
@@ -32,7 +41,16 @@ struct HolderLayout {
     host: [u8; 16],
 }
 
-const _: () = assert!(size_of::<Layout>() == 0x144);
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct AffinityLayout {
+    heartbeat_address: U64,
+    heartbeat_generation: U32,
+    magic: U32,
+    host: [u8; 16],
+}
+
+const _: () = assert!(size_of::<Layout>() == 0x1b8);
 
 /// What a lock is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,7 +79,17 @@ impl LockMode {
         }
     }
 
-    const fn decode(mode: u32) -> Option<Self> {
+    /// The number on the medium.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Free => 0,
+            Self::Exclusive => 1,
+            Self::ReadOnly => 2,
+            Self::MultiWriter => 3,
+        }
+    }
+
+    pub(crate) const fn decode(mode: u32) -> Option<Self> {
         match mode {
             0 => Some(Self::Free),
             1 => Some(Self::Exclusive),
@@ -110,6 +138,36 @@ impl LockKind {
             _ => None,
         }
     }
+
+    /// The first word of such a lock.
+    pub const fn magic(self) -> u32 {
+        match self {
+            Self::FileDescriptor => 0x10c0_0001,
+            Self::FileBlockCluster => 0x10c0_0002,
+            Self::SubBlockCluster => 0x10c0_0003,
+            Self::PointerBlockCluster => 0x10c0_0004,
+            Self::FileDescriptorCluster => 0x10c0_0005,
+            Self::PointerBlock2Cluster => 0x10c0_0006,
+            Self::JournalCluster => 0x10c0_0007,
+            Self::LargeFileBlockCluster => 0x10c0_0008,
+            Self::Unmap => 0x10c0_0009,
+        }
+    }
+
+    /// What it protects, in words.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FileDescriptor => "file descriptor",
+            Self::FileBlockCluster => "file block cluster",
+            Self::SubBlockCluster => "sub-block cluster",
+            Self::PointerBlockCluster => "pointer block cluster",
+            Self::FileDescriptorCluster => "file descriptor cluster",
+            Self::PointerBlock2Cluster => "secondary pointer block cluster",
+            Self::JournalCluster => "journal cluster",
+            Self::LargeFileBlockCluster => "large file block cluster",
+            Self::Unmap => "unmap",
+        }
+    }
 }
 
 /// A host that shares a lock with others.
@@ -131,6 +189,14 @@ impl LockHolder {
             host: HostUuid::from_bytes(layout.host)?,
         })
     }
+
+    fn layout(holder: Option<Self>) -> HolderLayout {
+        holder.map_or_else(HolderLayout::new_zeroed, |holder| HolderLayout {
+            heartbeat_address: holder.heartbeat_address.into(),
+            heartbeat_generation: holder.heartbeat_generation.into(),
+            host: *holder.host.as_bytes(),
+        })
+    }
 }
 
 /// A lock on the medium.
@@ -150,15 +216,28 @@ pub struct DiskLock {
     pub mode: LockMode,
     /// Who has it alone.
     pub owner: Option<HostUuid>,
+    /// When it was last taken, by a clock of the owner's of which only this is known: it is neither the
+    /// time of day nor the time since start, and all of the host's volumes share it. Kept when the lock is
+    /// released.
+    pub modification_time: u64,
     /// Who shares it.
     pub holders: [Option<LockHolder>; HOLDERS_MAX],
+    /// `gblnum` in the output of vmkfstools. Of this and the two that follow the meaning is not known.
+    pub global_holders: u32,
+    /// `gblgen`.
+    pub global_generation: u64,
+    /// `gblbrk`.
+    pub global_break: u32,
+    /// Of small file blocks of VMFS 6: the host for which the cluster is kept, or that had it last. Seen on
+    /// media, and inferred from what lay there.
+    pub affinity: Option<LockHolder>,
 }
 
 impl DiskLock {
     /// The lock in `sector`, of which at least 512 bytes are there. `None` if the first word is
     /// none of a lock's, or the mode or the number of holders cannot be.
     pub fn decode(sector: &[u8]) -> Option<Self> {
-        let (layout, _) = Layout::ref_from_prefix(sector.first_chunk::<512>()?).ok()?;
+        let (layout, _) = Layout::ref_from_prefix(sector.first_chunk::<SECTOR>()?).ok()?;
         let kind = LockKind::decode(layout.kind.get())?;
         let count = usize::try_from(layout.holders_count.get()).ok()?;
         let mut holders = [None; HOLDERS_MAX];
@@ -173,13 +252,82 @@ impl DiskLock {
             token: layout.token.get(),
             mode: LockMode::decode(layout.mode.get())?,
             owner: HostUuid::from_bytes(layout.owner),
+            modification_time: layout.modification_time.get(),
             holders,
+            global_holders: layout.global_holders.get(),
+            global_generation: layout.global_generation.get(),
+            global_break: layout.global_break.get(),
+            affinity: affinity(&layout.affinity),
+        })
+    }
+
+    /// The sector that a host would write. What no reader knows the meaning of is zero.
+    pub fn encode(&self) -> [u8; SECTOR] {
+        let layout = Layout {
+            kind: self.kind.magic().into(),
+            address: self.address.into(),
+            heartbeat_address: self.heartbeat_address.into(),
+            heartbeat_generation: self.heartbeat_generation.into(),
+            token: self.token.into(),
+            mode: self.mode.number().into(),
+            owner: self.owner.map_or([0; 16], |owner| *owner.as_bytes()),
+            modification_time: self.modification_time.into(),
+            holders_count: self.holders_count().into(),
+            holders: self.holders.map(LockHolder::layout),
+            unknown: FromZeros::new_zeroed(),
+            global_holders: self.global_holders.into(),
+            global_generation: self.global_generation.into(),
+            global_break: self.global_break.into(),
+            unknown_too: FromZeros::new_zeroed(),
+            affinity: self.affinity_layout(),
+        };
+        let mut sector = [0; SECTOR];
+        sector[..size_of::<Layout>()].copy_from_slice(layout.as_bytes());
+        sector
+    }
+
+    /// How many places for holders are in use: up to the last one that is.
+    pub fn holders_count(&self) -> u32 {
+        let last = self.holders.iter().rposition(Option::is_some);
+        last.map_or(0, |last| u32::try_from(last + 1).expect("there are eight"))
+    }
+
+    /// Who has it now: the owner, if it is taken by one alone, and those who share it.
+    pub fn claims(&self) -> impl Iterator<Item = LockHolder> {
+        let owner = self.owner.filter(|_| self.mode != LockMode::Free).map(|host| LockHolder {
+            heartbeat_address: self.heartbeat_address,
+            heartbeat_generation: self.heartbeat_generation,
+            host,
+        });
+        owner.into_iter().chain(self.holders.into_iter().flatten())
+    }
+
+    fn affinity_layout(&self) -> AffinityLayout {
+        self.affinity.map_or_else(AffinityLayout::new_zeroed, |holder| AffinityLayout {
+            heartbeat_address: holder.heartbeat_address.into(),
+            // No more of it is kept there than 32 bits.
+            heartbeat_generation: u32::try_from(holder.heartbeat_generation)
+                .unwrap_or(u32::MAX)
+                .into(),
+            magic: AFFINITY_MAGIC.into(),
+            host: *holder.host.as_bytes(),
         })
     }
 }
 
+fn affinity(layout: &AffinityLayout) -> Option<LockHolder> {
+    let host = HostUuid::from_bytes(layout.host)?;
+    (layout.magic.get() == AFFINITY_MAGIC).then(|| LockHolder {
+        heartbeat_address: layout.heartbeat_address.get(),
+        heartbeat_generation: layout.heartbeat_generation.get().into(),
+        host,
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const HOST: [u8; 16] = [
@@ -209,6 +357,10 @@ mod tests {
         assert_eq!((lock.heartbeat_address, lock.heartbeat_generation), (0x34_0000, 3));
         assert_eq!((lock.mode, lock.owner), (LockMode::Exclusive, HostUuid::from_bytes(HOST)));
         assert_eq!(lock.holders, [None; HOLDERS_MAX]);
+        assert_eq!(lock.modification_time, 0x2_fc8e);
+        let claims: Vec<_> = lock.claims().map(|claim| claim.heartbeat_address).collect();
+        assert_eq!(claims, [0x34_0000]);
+        assert_eq!(lock.encode(), held());
     }
 
     #[test]
@@ -225,6 +377,34 @@ mod tests {
         let [Some(holder), None, ..] = lock.holders else { panic!("{lock:?}") };
         assert_eq!((holder.heartbeat_address, holder.heartbeat_generation), (0x34_2000, 9));
         assert_eq!(Some(holder.host), HostUuid::from_bytes(HOST));
+        assert_eq!(lock.claims().collect::<Vec<_>>(), [holder]);
+        assert_eq!(lock.encode(), sector);
+    }
+
+    #[test]
+    fn a_released_lock_keeps_its_history_and_is_nobodys() {
+        let mut sector = held();
+        sector[0x1c] = 5;
+        sector[0x24] = 0;
+        sector[0x28..0x38].fill(0);
+        let lock = DiskLock::decode(&sector).unwrap();
+        assert_eq!((lock.mode, lock.heartbeat_address), (LockMode::Free, 0x34_0000));
+        assert_eq!(lock.claims().count(), 0);
+        assert_eq!(lock.encode(), sector);
+    }
+
+    #[test]
+    fn a_cluster_of_small_file_blocks_is_kept_for_a_host() {
+        let mut sector = held();
+        sector[0] = 0x02;
+        sector[0x19a] = 0x34;
+        sector[0x1a0] = 3;
+        sector[0x1a4..0x1a8].copy_from_slice(&[0xbe, 0xba, 0xfe, 0xca]);
+        sector[0x1a8..0x1b8].copy_from_slice(&HOST);
+        let lock = DiskLock::decode(&sector).unwrap();
+        let affinity = lock.affinity.unwrap();
+        assert_eq!((affinity.heartbeat_address, affinity.heartbeat_generation), (0x34_0000, 3));
+        assert_eq!(lock.encode(), sector);
     }
 
     #[test]
@@ -235,5 +415,25 @@ mod tests {
             assert_eq!(DiskLock::decode(&sector), None, "{at:#x}");
         }
         assert_eq!(DiskLock::decode(&held()[..511]), None);
+    }
+
+    proptest! {
+        /// Whatever lies in a sector: no panic, and what is understood stays what it is.
+        #[test]
+        fn any_bytes_are_read_or_refused(
+            mut sector in proptest::collection::vec(any::<u8>(), 0..600),
+            kind in 0..11_u8,
+            mode in 0..5_u8,
+            count in 0..10_u8,
+        ) {
+            for (at, bytes) in [(0, [kind, 0, 0xc0, 0x10]), (0x24, [mode, 0, 0, 0]), (0x40, [count, 0, 0, 0])] {
+                if let Some(field) = sector.get_mut(at..at + 4) {
+                    field.copy_from_slice(&bytes);
+                }
+            }
+            if let Some(lock) = DiskLock::decode(&sector) {
+                prop_assert_eq!(DiskLock::decode(&lock.encode()), Some(lock));
+            }
+        }
     }
 }
