@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use pulsefield_control::{CONFIG_FILE, CONTROL_SOCKET, RECORD_FOLDER, STATE_FOLDER};
-use pulsefield_settings::Time;
+use pulsefield_settings::{ByteSize, Time};
 use pulsefield_vmfs::HostUuid;
 
 const EXIT_STATUS: &str = "\
@@ -74,6 +74,12 @@ pub(crate) enum Command {
     /// Break logical units on purpose
     #[command(subcommand, after_help = EXIT_STATUS)]
     Fault(FaultCommand),
+    /// Show the heartbeats and held locks of a VMFS volume
+    ///
+    /// Reads an image of a disk or a partition, a device, or the medium of a logical unit that the daemon
+    /// serves; writes nothing. Of a volume in use it shows what lay there while it was read.
+    #[command(after_help = EXIT_STATUS)]
+    Vmfs(VmfsArgs),
     /// Have the daemon read its configuration again
     ///
     /// Prints what changed. If the file is wrong, the daemon keeps the configuration it has.
@@ -250,6 +256,33 @@ pub(crate) enum ObjectArg {
     Lock,
 }
 
+/// Which volume to show, and what of it.
+#[derive(Debug, Args)]
+pub(crate) struct VmfsArgs {
+    /// A file or a device; if there is none of this name, a logical unit
+    #[arg(value_name = "FILE|DEVICE|LUN")]
+    pub(crate) volume: PathBuf,
+    /// Show all heartbeats that were ever used, not only those in use
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Search so much of the volume for locks, from its beginning on
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
+    pub(crate) search: u64,
+    /// Print as vmkernel.log, vmkfstools -D and vmkfstools --activehosts do
+    #[arg(long, conflicts_with_all = ["json", "watch"])]
+    pub(crate) esxi: bool,
+    /// Go on, and show every three seconds which hosts pulse
+    #[arg(long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+fn size(text: &str) -> Result<u64, &'static str> {
+    let size = ByteSize::parse(text).map(ByteSize::bytes);
+    size.ok_or("a size is written as 1GiB, 64M or a number of bytes")
+}
+
 /// `pulsefield serve`: what the daemon is told on the command line.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct ServeArgs {
@@ -316,6 +349,10 @@ mod tests {
         assert_eq!(arm.settings[1], ("every".to_owned(), "20".to_owned()));
         assert_eq!((arm.lasting, arm.hits), (Some(Duration::from_secs(60)), Some(3)));
         assert!(parse("pulsefield fault arm --plan p.toml").is_ok());
+        let Command::Vmfs(vmfs) = parse("pulsefield vmfs ds1 --search 2G --watch").unwrap() else {
+            panic!()
+        };
+        assert_eq!((vmfs.search, vmfs.watch, vmfs.all), (2 << 30, true, false));
         for wrong in [
             "pulsefield",
             "pulsefield lun",
@@ -327,6 +364,9 @@ mod tests {
             "pulsefield fault arm ds1 drop --for 1",
             "pulsefield fault arm ds1 drop --hits 0",
             "pulsefield fault log --export",
+            "pulsefield vmfs",
+            "pulsefield vmfs ds1 --search 2GB",
+            "pulsefield vmfs ds1 --esxi --json",
         ] {
             assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong}");
         }

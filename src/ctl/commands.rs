@@ -16,7 +16,8 @@ use thiserror::Error;
 use crate::cli::{AskArgs, Cli, Command, LunCommand, ServeArgs, cli};
 use crate::fault::UnknownFault;
 use crate::trace::TraceError;
-use crate::{fault, latency, print, trace};
+use crate::vmfs::VmfsError;
+use crate::{fault, latency, print, trace, vmfs};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -35,6 +36,8 @@ pub(crate) enum CommandError {
     UnknownFault(#[from] UnknownFault),
     #[error(transparent)]
     Trace(TraceError),
+    #[error(transparent)]
+    Vmfs(#[from] VmfsError),
     #[error("cannot print")]
     Print(#[from] io::Error),
 }
@@ -56,7 +59,10 @@ impl CommandError {
     /// As the help of every command documents it.
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Client(ClientError::NoDaemon { .. }) => ExitCode::from(3),
+            Self::Client(ClientError::NoDaemon { .. })
+            | Self::Vmfs(VmfsError::NoSuchVolume {
+                source: ClientError::NoDaemon { .. }, ..
+            }) => ExitCode::from(3),
             // Whoever reads has had enough, as `head` does.
             Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Serve(_)
@@ -66,6 +72,7 @@ impl CommandError {
             | Self::Plan(_)
             | Self::UnknownFault(_)
             | Self::Trace(_)
+            | Self::Vmfs(_)
             | Self::Print(_) => ExitCode::FAILURE,
         }
     }
@@ -117,6 +124,7 @@ fn execute(
         }
         Command::Trace(args) => trace::trace(&args, out)?,
         Command::Fault(command) => fault::execute(command, out)?,
+        Command::Vmfs(args) => vmfs::execute(&args, out)?,
         Command::Reload(ask) => {
             let changes = client(&ask).reload()?;
             answer(&ask, changes.as_slice(), print::changes, out)?;

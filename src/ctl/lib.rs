@@ -1,7 +1,7 @@
 //! The command line of `pulsefield`: a thin skin over the control socket's client.
 //!
-//! Floor 4: `control`, the plans and the catalogue of `faults`, the records of `record`
-//! and clap. [`Cli`] says what a user can type, [`run`] does it. What it takes to
+//! Floor 4: `control`, the plans and the catalogue of `faults`, the records of `record`, volumes of `vmfs`,
+//! the cfgstrings of `backstore`, and clap. [`Cli`] says what a user can type, [`run`] does it. What it takes to
 //! serve is not known here: `run` is handed that by the binary, which knows the daemon.
 
 mod cli;
@@ -10,6 +10,7 @@ mod fault;
 mod latency;
 mod print;
 mod trace;
+mod vmfs;
 
 pub use cli::{Cli, ServeArgs, cli};
 pub use commands::run;

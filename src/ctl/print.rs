@@ -171,7 +171,7 @@ pub(crate) fn table<const COLUMNS: usize>(
 }
 
 /// `bytes` in the largest binary unit of which there is at least one, rounded down to a tenth.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let mut shift = 0;
     let mut unit = 0;

@@ -32,20 +32,21 @@ impl ByteSize {
             (u64::try_from(bytes).ok(), bytes.to_string())
         } else {
             let text = string(key, value)?;
-            (Self::parse(text), format!("\"{text}\""))
+            (Self::parse(text).map(Self::bytes), format!("\"{text}\""))
         };
         let bytes = bytes.filter(|bytes| *bytes > 0);
         bytes.map(Self).ok_or(Problem::Value { key, expected, found })
     }
 
-    fn parse(text: &str) -> Option<u64> {
+    /// The size that `text` says, which may be 0; `None` if it says none.
+    pub fn parse(text: &str) -> Option<Self> {
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
         let unit = unit.trim_start();
         // `GiB` and `G`; not `GB`, which is another number to half of its readers.
         let power = UNITS.iter().position(|known| unit == *known || is_short(unit, known))?;
         let factor = 1024_u64.checked_pow(u32::try_from(power).ok()?)?;
-        number.parse::<u64>().ok()?.checked_mul(factor)
+        number.parse::<u64>().ok()?.checked_mul(factor).map(Self)
     }
 }
 

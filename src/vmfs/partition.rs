@@ -1,4 +1,6 @@
 //! Where on a disk the partition of VMFS is: MBR, or GPT (UEFI specification, 5).
+//!
+//! A crate for this would bring the writing of tables, too. All that is needed is where one partition begins.
 
 /// How much of a disk holds its partition table: enough for GPT's 128 entries, in blocks of 512 and of 4096
 /// bytes. A table elsewhere is not found.

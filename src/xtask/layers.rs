@@ -100,7 +100,18 @@ const HOUSE: &[Room] = &[
     ),
     room(
         "ctl",
-        &["units", "data", "scsi", "vmfs", "settings", "engine", "faults", "record", "control"],
+        &[
+            "units",
+            "data",
+            "scsi",
+            "backstore",
+            "vmfs",
+            "settings",
+            "engine",
+            "faults",
+            "record",
+            "control",
+        ],
         Any,
     ),
     // Floor 5: the one binary.

@@ -295,6 +295,18 @@ fn failures_have_words_and_a_code() {
 }
 
 #[test]
+fn a_volume_is_looked_for_where_its_unit_keeps_it() {
+    let daemon = Daemon::start();
+    let error = daemon.prints("vmfs ds1").unwrap_err();
+    assert_eq!(error.to_string(), "cannot open /srv/ds1.img");
+    let error = daemon.prints("vmfs ds2").unwrap_err();
+    assert!(with_causes(&error).ends_with("no logical unit \"ds2\"; did you mean \"ds1\"?"));
+    assert_eq!(error.exit_code(), ExitCode::FAILURE);
+    let alone = prints("vmfs ds1 --socket /nonexistent/socket").unwrap_err();
+    assert_eq!(alone.exit_code(), ExitCode::from(3));
+}
+
+#[test]
 fn a_configuration_is_checked_without_a_daemon() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("p.toml");
