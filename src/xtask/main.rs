@@ -14,6 +14,7 @@ mod packages;
 mod tally;
 mod test;
 mod vm;
+mod vmfs_images;
 mod workshop;
 
 use std::process::ExitCode;
@@ -45,6 +46,8 @@ enum Command {
     Bench(bench::Options),
     /// Write the catalogue of faults into docs/faults.md.
     Faults,
+    /// Compare what `pulsefield vmfs` says of real volumes with another reader.
+    VmfsImages,
     /// Make the Debian package.
     Dist(dist::Options),
     /// Show the main job done for real, step by step, in under five minutes.
@@ -70,6 +73,7 @@ fn run() -> Result<Tally> {
         Command::Conformance(options) => conformance::run(&options)?,
         Command::Bench(options) => bench::run(&options)?,
         Command::Faults => faults::run().map(|()| Tally::one(true))?,
+        Command::VmfsImages => vmfs_images::run()?,
         Command::Dist(options) => dist::run(&options).map(|()| Tally::one(true))?,
         Command::Demo => vm::demo()?,
     };
