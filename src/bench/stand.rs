@@ -1,11 +1,13 @@
 //! Units at work: a simulated kernel posts a batch of commands, the unit's conductor serves it, and the
 //! kernel takes the answers. Only the part in between is measured.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use anyhow::{Context as _, Result, ensure};
 use pulsefield_backstore::{Backstore, Cfgstring, Geometry, Handler, OpenSpec};
+use pulsefield_control::config::Config;
 use pulsefield_daemon::embedded::{EmbeddedConductor, EmbeddedError, EmbeddedUnit};
 use pulsefield_engine::LuConfig;
 use pulsefield_faults::Plan;
@@ -14,6 +16,7 @@ use pulsefield_ram::RamHandler;
 use pulsefield_ring::Ring;
 use pulsefield_ring::simulated_kernel::{Data, Options, SimulatedKernel};
 use pulsefield_units::{BlockCount, BlockLength, Instant};
+use tempfile::TempDir;
 
 use crate::holding::HoldingMedium;
 use crate::workload::{Faults, Kind, Medium, Workload};
@@ -40,6 +43,9 @@ const GEOMETRY: Geometry =
 /// For the simulated kernel no time passes, so that it gives up no command.
 const NOW: Instant = Instant::from_nanos(0);
 
+/// The length of a heartbeat of VMFS: of the rest of its sector nothing is used.
+const HEARTBEAT_BYTES: usize = 164;
+
 /// A rule for a block that no command goes to.
 const ELSEWHERE: &str = "seed = 1\n[[rule]]\nfault = \"drop\"\nwhere = { lba = 0x2_ffff }\n";
 
@@ -61,11 +67,13 @@ pub(crate) struct Parts {
     faults: Faults,
     kernels: Vec<SimulatedKernel>,
     units: Vec<EmbeddedUnit>,
+    /// Where they are recorded, if they are; removed at the end.
+    _record: Option<TempDir>,
 }
 
 impl Parts {
     pub(crate) fn new(workload: &Workload) -> Result<Self> {
-        let Workload { medium, kind, held, faults, .. } = *workload;
+        let Workload { medium, kind, held, faults, recorded, .. } = *workload;
         let options = Options {
             ring_bytes: if held > 0 { Options::default().ring_bytes } else { RING_BYTES },
             data_blocks: u32::try_from(2 * held.max(DEPTH as usize)).context("a data area")?,
@@ -76,7 +84,15 @@ impl Parts {
             kernels.push(SimulatedKernel::new(options.clone()).context("map a ring")?);
             units.push(EmbeddedUnit::new(open(medium)?, LuConfig::default()).context("a unit")?);
         }
-        Ok(Self { kind, held, faults, kernels, units })
+        let mut record = None;
+        if recorded {
+            let folder = TempDir::new_in("/dev/shm").context("a folder for records")?;
+            for (nth, unit) in units.iter_mut().enumerate() {
+                unit.record(&record_in(folder.path())?, &format!("bench{nth}"));
+            }
+            record = Some(folder);
+        }
+        Ok(Self { kind, held, faults, kernels, units, _record: record })
     }
 }
 
@@ -100,7 +116,7 @@ type Turn = fn(&mut EmbeddedConductor<'_>) -> Result<(), EmbeddedError>;
 impl<'a> Stand<'a> {
     /// Starts the units, arms what is to be armed, writes all places once, and fills the caches.
     pub(crate) fn new(parts: &'a mut Parts) -> Result<Self> {
-        let Parts { kind, held, faults, kernels, units } = parts;
+        let Parts { kind, held, faults, kernels, units, _record } = parts;
         let (kind, held, count) = (*kind, *held, units.len());
         let mut served = Vec::new();
         for (kernel, unit) in kernels.iter_mut().zip(units) {
@@ -181,7 +197,13 @@ fn arm(conductor: &mut EmbeddedConductor<'_>, faults: Faults) -> Result<()> {
     Ok(())
 }
 
-/// The command to the place with this number. All data are zeros.
+/// A configuration that records in `folder`.
+fn record_in(folder: &Path) -> Result<Config> {
+    let text = format!("[record]\ndirectory = \"{}\"\n", folder.display());
+    Ok(Config::parse("bench", &text)?)
+}
+
+/// The command to the place with this number. All data are zeros but for what a heartbeat writes.
 fn command(kind: Kind, place: u64) -> ([u8; 16], Data) {
     let mut cdb = [0; 16];
     cdb[2..10].copy_from_slice(&(place * STRIDE).to_be_bytes());
@@ -197,6 +219,12 @@ fn command(kind: Kind, place: u64) -> ([u8; 16], Data) {
         Kind::CompareAndWrite => {
             (cdb[0], cdb[13]) = (0x89, 1);
             Data::Out(vec![0; 1024])
+        }
+        Kind::Pulse => {
+            (cdb[0], cdb[13]) = (0x89, 1);
+            let mut halves = vec![0; 1024];
+            halves[512..512 + HEARTBEAT_BYTES].fill(1);
+            Data::Out(halves)
         }
     };
     (cdb, data)

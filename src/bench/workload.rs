@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Write,
     /// COMPARE AND WRITE of a block of 512 bytes, which matches.
     CompareAndWrite,
+    /// The same, which writes as many bytes as a heartbeat has that are not zero.
+    Pulse,
 }
 
 /// What was armed for the units, none of which hits a command.
@@ -44,6 +46,8 @@ pub(crate) struct Workload {
     /// How many WRITEs hold their blocks all the while.
     pub(crate) held: usize,
     pub(crate) faults: Faults,
+    /// Whether the units are recorded, every ATS whole.
+    pub(crate) recorded: bool,
     /// Commands a second that one core must manage.
     pub(crate) target: Option<f64>,
 }
@@ -65,8 +69,8 @@ pub(crate) const GROWTH_MAX: f64 = 1.3;
 const NOTHING_MAX: f64 = 1.03;
 
 const fn workload(name: &'static str, medium: Medium, kind: Kind) -> Workload {
-    let (faults, target) = (Faults::Never, None);
-    Workload { name, medium, kind, units: 1, held: 0, faults, target }
+    let (faults, recorded, target) = (Faults::Never, false, None);
+    Workload { name, medium, kind, units: 1, held: 0, faults, recorded, target }
 }
 
 const fn reaching(target: f64, workload: Workload) -> Workload {
@@ -126,6 +130,14 @@ pub(crate) static GROUPS: &[Group] = &[
             past(Faults::Disarmed, "faults.disarmed"),
         ],
         growth_max: Some(NOTHING_MAX),
+    },
+    Group {
+        name: "record",
+        workloads: &[
+            workload("record.off", Medium::Null, Kind::Pulse),
+            Workload { recorded: true, ..workload("record.on", Medium::Null, Kind::Pulse) },
+        ],
+        growth_max: None,
     },
 ];
 
