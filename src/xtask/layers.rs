@@ -76,6 +76,7 @@ const HOUSE: &[Room] = &[
     room("faults", &["units", "data", "scsi", "backstore", "vmfs", "settings", "engine"], Any),
     room("record", &["units", "data", "scsi", "engine"], Any),
     room("control", &["units", "settings"], Any),
+    room("metrics", &[], Any),
     // Floor 4: the process, and the command line.
     room(
         "daemon",
