@@ -9,6 +9,9 @@
 //! dbus = true                       # offer user:pulsefield to targetcli
 //! polling = "auto"                  # "off": units never look for work before they sleep
 //!
+//! [metrics]
+//! listen = ""                       # "127.0.0.1:9842": metrics for Prometheus; "": none
+//!
 //! [defaults]                        # of every logical unit …
 //! compare_and_write_max_blocks = 1  # 1 to 255; 1 is what arrays report
 //! medium_rotation_rate = 1          # 1 is an SSD; else 1025 to 65534 rpm, or 0 to say nothing
@@ -54,6 +57,7 @@ mod record;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::path::Path;
 use std::time::Duration;
@@ -77,6 +81,8 @@ pub struct Config {
     pub daemon: DaemonConfig,
     /// Where records are kept.
     pub record: RecordConfig,
+    /// What concerns metrics.
+    pub metrics: MetricsConfig,
     defaults: LunConfig,
     /// The pools of space, by name.
     #[serde(rename = "pool", skip_serializing_if = "BTreeMap::is_empty")]
@@ -100,6 +106,15 @@ impl Default for DaemonConfig {
     fn default() -> Self {
         Self { log: LogLevel::Info, dbus: true, polling: Polling::Auto }
     }
+}
+
+/// `[metrics]`: what Prometheus may ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MetricsConfig {
+    /// The address and port at which metrics are served over HTTP, to whoever can reach it; `None`: not
+    /// at all.
+    #[serde(serialize_with = "value::write_address")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[defaults]` and `[lun.NAME]`: how one logical unit behaves.
@@ -222,6 +237,7 @@ impl Config {
         let mut root = Section::parse(file, text)?;
         let daemon = DaemonConfig::read(root.section("daemon")?)?;
         let record = RecordConfig::read(root.section("record")?)?;
+        let metrics = MetricsConfig::read(root.section("metrics")?)?;
         let mut pools = BTreeMap::new();
         for (name, section) in root.section("pool")?.into_sections()? {
             pools.insert(name, PoolConfig::read(section)?);
@@ -242,7 +258,7 @@ impl Config {
             luns.insert(name, LunConfig::read(section, &defaults, &pools, own)?);
         }
         root.finish()?;
-        Ok(Self { daemon, record, defaults, pools, luns })
+        Ok(Self { daemon, record, metrics, defaults, pools, luns })
     }
 
     /// How the logical unit `name` behaves: its own table over the defaults.
@@ -278,6 +294,14 @@ impl DaemonConfig {
         let polling = section.value("polling", Polling::read)?.unwrap_or(default.polling);
         section.finish()?;
         Ok(Self { log, dbus, polling })
+    }
+}
+
+impl MetricsConfig {
+    fn read(mut section: Section<'_>) -> Result<Self, Box<Diagnostic>> {
+        let listen = section.value("listen", value::address)?.flatten();
+        section.finish()?;
+        Ok(Self { listen })
     }
 }
 

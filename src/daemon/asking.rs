@@ -1,6 +1,6 @@
 //! Asking the threads of units: a question goes to all of them at once, and each has a moment to answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use pulsefield_control::UnitError;
@@ -8,7 +8,7 @@ use pulsefield_control::protocol::LunState;
 use pulsefield_units::BlockCount;
 
 use crate::station::{Mailbox, Message};
-use crate::table::SharedTable;
+use crate::table::{SharedTable, Unit};
 
 /// How long a unit may take to answer: it does so between two commands.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,6 +27,13 @@ pub(crate) struct Promise<T> {
 }
 
 impl Reached {
+    /// A unit, if it serves.
+    pub(crate) fn of(unit: &Unit) -> Option<Self> {
+        let service = unit.service.as_ref().filter(|_| unit.state == LunState::Serving)?;
+        let (name, blocks) = (unit.name.device().to_owned(), service.geometry.blocks);
+        Some(Self { name, blocks, mailbox: service.mailbox.clone() })
+    }
+
     /// Asks something that is answered through the channel in the message.
     pub(crate) fn ask<T>(&self, question: impl FnOnce(Sender<T>) -> Message) -> Promise<T> {
         let (sender, answer) = bounded(1);
@@ -41,7 +48,15 @@ impl<T> Promise<T> {
     /// # Errors
     /// [`UnitError::NoAnswer`] if there is none in time.
     pub(crate) fn wait(self) -> Result<(String, T), UnitError> {
-        match self.answer.recv_timeout(PATIENCE) {
+        self.wait_until(Instant::now() + PATIENCE)
+    }
+
+    /// The same, for those who cannot wait as long.
+    ///
+    /// # Errors
+    /// [`UnitError::NoAnswer`] if there is none by then.
+    pub(crate) fn wait_until(self, deadline: Instant) -> Result<(String, T), UnitError> {
+        match self.answer.recv_deadline(deadline) {
             Ok(answer) => Ok((self.lun, answer)),
             Err(_) => Err(UnitError::NoAnswer(self.lun)),
         }
@@ -61,14 +76,7 @@ pub(crate) fn reach(table: &SharedTable, name: Option<&str>) -> Result<Vec<Reach
     {
         return Err(UnitError::NoSuchLun(name.to_owned()));
     }
-    let serving = meant.filter(|unit| unit.state == LunState::Serving);
-    let reached: Vec<_> = serving
-        .filter_map(|unit| {
-            let service = unit.service.as_ref()?;
-            let (name, blocks) = (unit.name.device().to_owned(), service.geometry.blocks);
-            Some(Reached { name, blocks, mailbox: service.mailbox.clone() })
-        })
-        .collect();
+    let reached: Vec<_> = meant.filter_map(Reached::of).collect();
     match name {
         Some(name) if reached.is_empty() => Err(UnitError::NotServing(name.to_owned())),
         Some(_) | None => Ok(reached),

@@ -44,6 +44,7 @@ use crate::uio::Uio;
 mod changing;
 mod fault_orders;
 mod faults;
+mod hosts;
 mod latency;
 mod recording;
 mod room;
@@ -479,6 +480,7 @@ impl<'a> Conductor<'a> {
                 Message::ReportLatency { clear, reply } => self.report_latency(clear, &reply),
                 Message::Record(orders) => self.order_recording(orders),
                 Message::Recorder { orders, recorder } => self.take_recorder(&orders, recorder),
+                Message::ReportHosts { reply } => self.report_hosts(&reply),
                 Message::ConfigureFaults(orders) => self.configure_faults(orders),
                 // Whoever gave up waiting does not need to know.
                 Message::Arm { plan, lun, done } => drop(done.send(self.arm(plan, &lun))),
@@ -572,6 +574,7 @@ impl<'a> Conductor<'a> {
     fn take_tmr(&mut self, tmr: &Tmr) {
         debug!(kind = ?tmr.kind, commands = ?tmr.command_ids, "task management");
         self.record_task_management(tmr);
+        self.counters.task_management.count(tmr.kind);
         if let Some(saboteur) = &mut self.station.saboteur {
             saboteur.on_abort(self.now, &tmr.command_ids);
         }
@@ -720,9 +723,15 @@ impl<'a> Conductor<'a> {
         data: Buffer,
     ) {
         let command_id = token.cmd_id();
-        self.server.observer_mut().commands.answer(self.now, command_id, lane);
+        let Outcome { status, sense, data_in } = outcome;
+        let exchanged = if status == Status::Good { data_in.unwrap_or(data.len()) } else { 0 };
+        let commands = &mut self.server.observer_mut().commands;
+        commands.answer(self.now, command_id, lane, exchanged as u64);
         self.record_answer(command_id, &outcome, &data);
-        let Outcome { status, sense, .. } = outcome;
+        self.counters.answers.count(status, sense.map(|sense| sense.key));
+        if lane == Some(Lane::Heartbeat) && status == Status::Good && data_in.is_none() {
+            self.look_for_pulse(command_id, &data);
+        }
         let mut bytes = [0; 96];
         if let Some(sense) = &sense {
             sense.encode(self.server.sense_format(), &mut bytes);

@@ -1,4 +1,4 @@
-//! Counts of what a logical unit did, for `pulsefield lun show`.
+//! Counts of what a logical unit did, for `pulsefield lun show` and for metrics.
 //!
 //! Written by the unit's own thread alone and read by anybody, so relaxed and without a lock.
 
@@ -10,6 +10,12 @@ use pulsefield_scsi::{Sense, SenseKey, Status, opcode};
 use pulsefield_units::Instant;
 
 use crate::latency::Lateness;
+
+mod answers;
+mod task_management;
+
+use answers::Answers;
+use task_management::TaskManagement;
 
 /// One number. Only its owner changes it, so that a load and a store do: an atomic addition would have
 /// the processor wait for both.
@@ -76,6 +82,12 @@ pub(crate) struct Counters {
     pub(crate) data_area_peak_percent: Counter,
     /// The most of the command ring that was in use, in percent.
     pub(crate) ring_peak_percent: Counter,
+    /// How often there was hardly any room left in either when a doorbell had rung.
+    pub(crate) room_shortages: Counter,
+    /// Answers as initiators got them.
+    pub(crate) answers: Answers,
+    /// Task management functions.
+    pub(crate) task_management: TaskManagement,
     heartbeat: LaneCounters,
     bulk: LaneCounters,
 }
@@ -102,6 +114,11 @@ impl Counters {
     pub(crate) fn note_room(&self, data_area: u8, ring: u8) {
         self.data_area_peak_percent.raise_to(data_area.into());
         self.ring_peak_percent.raise_to(ring.into());
+    }
+
+    /// Counts a doorbell after which there was hardly any room left.
+    pub(crate) fn count_shortage(&self) {
+        self.room_shortages.increment();
     }
 
     /// Counts a command from the ring.

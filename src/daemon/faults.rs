@@ -20,7 +20,7 @@ use crate::station::Message;
 use crate::table::SharedTable;
 
 /// A number from which on no unit has hits.
-const NO_HITS: u64 = u64::MAX;
+pub(crate) const NO_HITS: u64 = u64::MAX;
 
 fn reports(
     units: &[Reached],

@@ -66,7 +66,7 @@ fn in_words(lun: String, book: &Book, deadlines: Deadlines, counters: &Counters)
 }
 
 fn command_latency(row: &Row) -> CommandLatency {
-    let Row { command, total, waiting, service, answer } = row;
+    let Row { command, total, waiting, service, answer, bytes: _ } = row;
     let lane = command.and_then(|command| command.lane).map(|lane| lane.name().to_owned());
     CommandLatency {
         lane,
@@ -173,7 +173,7 @@ mod tests {
         for (opcode, lane, rung) in
             [(0x12, None, 80), (0x28, Some(Lane::Bulk), 80), (0x89, Some(Lane::Heartbeat), 90)]
         {
-            book.count(&passage(opcode, lane), 1, micros_after(rung));
+            book.count(&passage(opcode, lane), 1, 512, micros_after(rung));
             book.slowest.insert(&passage(opcode, lane), micros_after(rung), false);
         }
         let deadlines = Deadlines { error: None, ..Deadlines::default() };
@@ -199,7 +199,7 @@ mod tests {
         let unit = thread::spawn(move || {
             let mut commands = InFlight::default();
             commands.take(micros_after(10), 1, &Cdb::new(&[0x28]));
-            commands.answer(micros_after(70), 1, None);
+            commands.answer(micros_after(70), 1, None, 0);
             let counters = Counters::default();
             station.latency.settle(&mut commands, micros_after(80), false, &counters);
             loop {

@@ -36,6 +36,13 @@ use crate::clock;
 use crate::counters::Counters;
 use deadlines::Teller;
 
+/// Commands of a batch that are alike: the first of them, how many there are, and the bytes of all.
+struct Run<'p> {
+    first: &'p Passage,
+    times: u64,
+    bytes: u64,
+}
+
 /// The accounts of one unit.
 #[derive(Debug)]
 pub(crate) struct Latency {
@@ -88,13 +95,15 @@ impl Latency {
         counters: &Counters,
     ) {
         self.late_heartbeat = false;
-        let mut run: Option<(&Passage, u64)> = None;
+        let mut run: Option<Run<'_>> = None;
         for passage in commands.answered() {
             run = match run {
-                Some((first, times)) if passage.is_like(first) => Some((first, times + 1)),
+                Some(Run { first, times, bytes }) if passage.is_like(first) => {
+                    Some(Run { first, times: times + 1, bytes: bytes + passage.bytes })
+                }
                 other => {
                     self.count(other, rung);
-                    Some((passage, 1))
+                    Some(Run { first: passage, times: 1, bytes: passage.bytes })
                 }
             };
             let took_ns = rung.as_nanos().saturating_sub(passage.arrived.as_nanos());
@@ -109,9 +118,9 @@ impl Latency {
         commands.forget_answered();
     }
 
-    fn count(&mut self, run: Option<(&Passage, u64)>, rung: Instant) {
-        if let Some((passage, times)) = run {
-            self.book.count(passage, times, rung);
+    fn count(&mut self, run: Option<Run<'_>>, rung: Instant) {
+        if let Some(Run { first, times, bytes }) = run {
+            self.book.count(first, times, bytes, rung);
         }
     }
 
@@ -185,7 +194,7 @@ mod tests {
         let mut batch = InFlight::default();
         for (tag, at) in (1..).zip(arrived) {
             batch.take(second(*at), tag, &Cdb::new(&[0x28]));
-            batch.answer(second(*at), tag, None);
+            batch.answer(second(*at), tag, None, 512);
         }
         batch
     }

@@ -22,7 +22,9 @@ mod counters;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod errand;
+mod exposition;
 mod faults;
+mod hosts;
 mod latencies;
 mod latency;
 mod logging;

@@ -20,6 +20,12 @@ impl Pools {
         let used = pools.entry(name.to_owned()).or_default().clone();
         Share { name: name.to_owned(), used, published: 0 }
     }
+
+    /// What all units of the pool `name` take, in bytes.
+    pub(crate) fn used(&self, name: &str) -> u64 {
+        let pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.get(name).map_or(0, |used| used.load(Ordering::Relaxed))
+    }
 }
 
 /// What one unit takes of its pool; given back when it is dropped.
@@ -67,6 +73,7 @@ mod tests {
         assert_eq!(one.publish(30), 80);
         drop(two);
         assert_eq!(one.publish(30), 30);
+        assert_eq!(["gold", "silver", "none"].map(|name| pools.used(name)), [30, 7, 0]);
         assert_eq!((one.pool(), other.pool()), ("gold", "silver"));
     }
 }

@@ -1,9 +1,10 @@
 //! Starting and ending the daemon.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use pulsefield_control::config::{Config, ConfigError};
 use pulsefield_control::dbus::{DbusService, Presence};
@@ -12,11 +13,13 @@ use pulsefield_control::{ControlPlane, ServeError, Server};
 use pulsefield_kernel::{
     AttributeError, LoadError, Module, Netlink, NetlinkError, Roots, runner_pid, scan,
 };
+use pulsefield_metrics as metrics;
 use sd_notify::NotifyState;
 use thiserror::Error;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::errand::Errands;
+use crate::exposition::Exposition;
 use crate::logging::Logging;
 use crate::lun::Commons;
 use crate::media::Media;
@@ -92,12 +95,16 @@ pub fn serve(options: &ServeOptions) -> Result<(), StartError> {
 
     let started = Instant::now();
     let use_dbus = config.daemon.dbus;
+    let metrics_address = config.metrics.listen;
     let presence = Arc::new(Presence::new(match use_dbus {
         true => DbusState::Connecting,
         false => DbusState::Disabled,
     }));
     let table = SharedTable::new(config, plans);
     let media = Arc::new(Media::new());
+    let pools = Pools::default();
+    let exposition =
+        Exposition { table: table.clone(), pools: pools.clone(), started: SystemTime::now() };
     let (sender, news) = crossbeam_channel::unbounded();
     let plane: Arc<dyn ControlPlane> = Arc::new(Plane {
         table: table.clone(),
@@ -126,7 +133,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), StartError> {
             roots,
             media,
             table,
-            pools: Pools::default(),
+            pools,
             errands: Errands::start().map_err(io_error("start a thread"))?,
             states: StateFolder::new(options.state.join("units")),
         },
@@ -140,6 +147,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), StartError> {
     supervisor.adopt(ours);
 
     let control = Server::start(&options.socket, plane.clone())?;
+    let metrics = metrics_address.and_then(|address| serve_metrics(address, exposition));
     let dbus = match use_dbus {
         true => {
             Some(DbusService::start(plane, presence.clone()).map_err(io_error("start a thread"))?)
@@ -153,9 +161,23 @@ pub fn serve(options: &ServeOptions) -> Result<(), StartError> {
     notify(&[NotifyState::Stopping]);
     drop(dbus);
     supervisor.stop();
-    drop(control);
+    drop((metrics, control));
     info!("stopped");
     supervisor.deaf.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Serves metrics. That they cannot be had keeps nobody from disks.
+fn serve_metrics(address: SocketAddr, exposition: Exposition) -> Option<metrics::Server> {
+    match metrics::Server::start(address, move || exposition.page()) {
+        Ok(server) => {
+            info!(address = %server.address(), "metrics are served");
+            Some(server)
+        }
+        Err(error) => {
+            error!(error = &error as &dyn std::error::Error, "there are no metrics");
+            None
+        }
+    }
 }
 
 /// Asks the kernel not to reclaim memory by writing to block devices on behalf of our threads

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::completions::Completions;
 use crate::conductor::Origin;
 use crate::copying::{CopyEnd, CopyRequest, Reachable};
+use crate::hosts::{Host, Hosts};
 use crate::latency::{Book, Deadlines, Latency};
 use crate::polling::{Polling, SpareProcessors};
 use crate::recording::RecordOrders;
@@ -71,6 +72,8 @@ pub(crate) enum Message {
     SetPolling(Option<SpareProcessors>),
     /// Tell what is known of latencies, and forget it if `clear` says so.
     ReportLatency { clear: bool, reply: Sender<Book> },
+    /// Tell which hosts pulse.
+    ReportHosts { reply: Sender<Vec<Host>> },
     /// Record as these say.
     Record(RecordOrders),
     /// The record as it was asked for by [`Surroundings::open_record`](crate::conductor::Surroundings).
@@ -193,6 +196,8 @@ pub(crate) struct Station {
     pub(crate) latency: Latency,
     /// Whether to look for work before sleeping; goes on too.
     pub(crate) polling: Polling,
+    /// Which hosts pulse; goes on too.
+    pub(crate) hosts: Hosts,
     /// The length of the data area, as long as it is known.
     pub(crate) data_area_bytes: u64,
 }
@@ -243,6 +248,7 @@ impl Station {
             saves,
             latency: Latency::default(),
             polling: Polling::default(),
+            hosts: Hosts::default(),
             data_area_bytes: u64::MAX,
         })
     }

@@ -38,6 +38,8 @@ const FILES: &[(&str, &str, u32)] = &[
     ),
     ("systemd/pulsefield.conf", "usr/share/dbus-1/system.d/pulsefield.conf", 0o644),
     ("systemd/pulsefield.toml", "etc/pulsefield/pulsefield.toml", 0o644),
+    ("monitoring/alerts.yaml", "usr/share/pulsefield/alerts.yaml", 0o644),
+    ("monitoring/dashboard.json", "usr/share/pulsefield/dashboard.json", 0o644),
     ("src/xtask/debian/lintian-overrides", "usr/share/lintian/overrides/pulsefield", 0o644),
 ];
 

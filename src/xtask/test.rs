@@ -15,7 +15,7 @@ use clap::Args;
 use crate::tally::Tally;
 use crate::vm::{Abreast, Guest, Image, Run, SCENARIOS, Scenario, build_optimised, optimised};
 use crate::workshop::{cargo, output, run as run_command};
-use crate::{deny, layers, packages};
+use crate::{deny, layers, metrics, packages};
 
 /// Which steps to run.
 #[derive(Args)]
@@ -41,6 +41,7 @@ const STEPS: &[Step] = &[
     ("fmt", || check(cargo().args(["fmt", "--all", "--", "--check"]))),
     ("layers", || layers::run().map(|()| Tally::one(true))),
     ("deny", || deny::run_checks().map(|()| Tally::one(true))),
+    ("metrics", || metrics::run_checks().map(|()| Tally::one(true))),
     ("clippy", || {
         let scope = ["clippy", "--quiet", "--workspace", "--all-targets", "--all-features"];
         check(cargo().args(scope).args(["--", "-D", "warnings"]))

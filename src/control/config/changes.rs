@@ -8,7 +8,7 @@ use super::Config;
 use crate::protocol::{Change, Effect};
 
 /// The keys that are read once, when the daemon starts.
-const AT_RESTART: &[&str] = &["daemon.dbus"];
+const AT_RESTART: &[&str] = &["daemon.dbus", "metrics.listen"];
 
 impl Config {
     /// Every setting that `new` gives another value, by key; empty if nothing would change.

@@ -22,6 +22,9 @@ log = "debug"
 dbus = false
 polling = "off"
 
+[metrics]
+listen = "[::1]:9842"
+
 [lun."a.b"]
 compare_and_write_max_blocks = 255
 naa = "naa.60014050AB8B6E11C4A4D0A9F0EC2B1B"
@@ -51,6 +54,7 @@ fn an_empty_file_is_the_default() {
     assert_eq!(config.for_lun("any").deadline_warning.duration().as_secs(), 1);
     assert_eq!(config.for_lun("any").deadline_error.duration().as_secs(), 8);
     assert_eq!(config.for_lun("any").metadata, []);
+    assert_eq!(config.metrics.listen, None);
 }
 
 #[test]
@@ -81,6 +85,20 @@ fn a_lun_overrides_the_defaults_wherever_they_stand() {
 }
 
 #[test]
+fn metrics_are_at_an_address_or_nowhere() {
+    assert_eq!(parse(FULL).unwrap().metrics.listen, Some("[::1]:9842".parse().unwrap()));
+    assert_eq!(parse("[metrics]\nlisten = \"\"").unwrap().metrics.listen, None);
+    refuses(
+        "[metrics]\nlisten = \"localhost:9842\"\n",
+        "p.toml:2:10: listen must be an IP address and a port, as \"127.0.0.1:9842\" or \
+         \"[::1]:9842\", not \"localhost:9842\"\n  \
+         |\n\
+         2 | listen = \"localhost:9842\"\n  \
+         |          ^^^^^^^^^^^^^^^^",
+    );
+}
+
+#[test]
 fn a_designator_is_one_units_alone() {
     refuses(
         "[lun.a]\nnaa = \"5001405abcdef012\"\n[lun.b]\nnaa = \"5001405ABCDEF012\"\n",
@@ -105,7 +123,7 @@ fn the_effective_configuration_reads_back_as_itself() {
     assert_eq!(
         Config::default().to_toml_effective(),
         "[daemon]\nlog = \"info\"\ndbus = true\npolling = \"auto\"\n\n[record]\ndirectory = \"/run/pulsefield/record\"\n\
-         dumps = \"/var/lib/pulsefield/record\"\ndumps_kept = 8\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
+         dumps = \"/var/lib/pulsefield/record\"\ndumps_kept = 8\n\n[metrics]\nlisten = \"\"\n\n[defaults]\ncompare_and_write_max_blocks = 1\n\
          medium_rotation_rate = 1\nphysical_block_bytes = 512\nremovable = false\n\
          read_only = false\nlong_cdbs = false\ntell_others = false\nprovisioning = \"thin\"\nmetadata = []\n\
          deadline_warning = \"1s\"\ndeadline_error = \"8s\"\n\
@@ -127,7 +145,7 @@ fn a_mistyped_key_is_shown_with_the_one_that_was_meant() {
     );
     refuses(
         "zzz = 1\n",
-        "p.toml:1:1: unknown key \"zzz\" at the top level; valid are daemon, record, pool, defaults, lun\n  \
+        "p.toml:1:1: unknown key \"zzz\" at the top level; valid are daemon, record, metrics, pool, defaults, lun\n  \
          |\n\
          1 | zzz = 1\n  \
          | ^^^",

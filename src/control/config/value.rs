@@ -1,5 +1,6 @@
 //! The values a key can have, each a type that cannot be wrong.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU8;
 
 use pulsefield_settings::value::{integer, string};
@@ -140,6 +141,31 @@ pub(super) fn compare_and_write_max_blocks(
         expected: "1 to 255 blocks",
         found: blocks.to_string(),
     })
+}
+
+/// An IP address and a port; the empty string is none.
+pub(super) fn address(
+    key: &'static str,
+    value: &DeValue<'_>,
+) -> Result<Option<SocketAddr>, Problem> {
+    match string(key, value)? {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| Problem::Value {
+            key,
+            expected: "an IP address and a port, as \"127.0.0.1:9842\" or \"[::1]:9842\"",
+            found: format!("\"{text}\""),
+        }),
+    }
+}
+
+pub(super) fn write_address<S: Serializer>(
+    address: &Option<SocketAddr>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match address {
+        Some(address) => serializer.collect_str(address),
+        None => serializer.serialize_str(""),
+    }
 }
 
 pub(super) fn write_ranges<S: Serializer>(

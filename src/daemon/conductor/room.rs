@@ -30,6 +30,7 @@ impl Conductor<'_> {
 
     #[cold]
     fn tell_of_room(&mut self, data_area: Usage, ring: Usage) {
+        self.counters.count_shortage();
         let Some(withheld) = self.room_rate.admit(self.now) else { return };
         warn!(
             data_area_percent = data_area.percent(),

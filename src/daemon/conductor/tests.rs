@@ -29,6 +29,7 @@ mod copies;
 mod fault_orders;
 mod faults;
 mod hostile;
+mod hosts;
 mod idle;
 mod latency;
 mod polling;

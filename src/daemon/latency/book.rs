@@ -35,6 +35,8 @@ pub(crate) struct Row {
     pub(crate) service: Histogram,
     /// From the answer to the end of the doorbell.
     pub(crate) answer: Histogram,
+    /// What was exchanged with initiators.
+    pub(crate) bytes: u64,
 }
 
 /// What a row is about.
@@ -69,9 +71,10 @@ impl Book {
         self.rows.iter().map(|row| &**row).filter(|row| row.total.count() > 0)
     }
 
-    /// Counts so many commands like this one, for which the doorbell has `rung`.
-    pub(crate) fn count(&mut self, passage: &Passage, times: u64, rung: Instant) {
+    /// Counts so many commands like this one, for which the doorbell has `rung`, and their `bytes`.
+    pub(crate) fn count(&mut self, passage: &Passage, times: u64, bytes: u64, rung: Instant) {
         let row = self.row_of(passage);
+        row.bytes += bytes;
         row.total.record(nanos(passage.arrived, rung), times);
         row.answer.record(nanos(passage.answered, rung), times);
         if let Some(Served { started: Some(started), ended, .. }) = passage.served {
@@ -119,7 +122,8 @@ const fn nanos(from: Instant, to: Instant) -> u64 {
 impl Row {
     fn empty(command: Option<RowName>) -> Box<Self> {
         let none = Histogram::default;
-        Box::new(Self { command, total: none(), waiting: none(), service: none(), answer: none() })
+        let (total, waiting, service, answer) = (none(), none(), none(), none());
+        Box::new(Self { command, total, waiting, service, answer, bytes: 0 })
     }
 }
 
@@ -157,13 +161,14 @@ mod tests {
     #[test]
     fn times_are_kept_by_lane_and_operation_code() {
         let mut book = Book::new(Instant::default());
-        book.count(&passage(0x28, Some(Lane::Bulk)), 3, micros(100));
-        book.count(&passage(0x28, Some(Lane::Heartbeat)), 1, micros(90));
-        book.count(&passage(0x12, None), 1, micros(90));
-        book.count(&passage(0x00, None), 1, micros(90));
+        book.count(&passage(0x28, Some(Lane::Bulk)), 3, 1536, micros(100));
+        book.count(&passage(0x28, Some(Lane::Heartbeat)), 1, 512, micros(90));
+        book.count(&passage(0x12, None), 1, 36, micros(90));
+        book.count(&passage(0x00, None), 1, 0, micros(90));
         let rows: Vec<_> = book.rows().collect();
         let counts: Vec<_> = rows.iter().map(|row| row.total.count()).collect();
         assert_eq!(counts, [2, 3, 1]);
+        assert_eq!(rows.iter().map(|row| row.bytes).collect::<Vec<_>>(), [36, 1536, 512]);
         assert_eq!(rows[0].command, None);
         let name = RowName { lane: Some(Lane::Bulk), opcode: 0x28, name: "READ(10)" };
         assert_eq!(rows[1].command, Some(name));
@@ -177,7 +182,7 @@ mod tests {
         let mut book = Book::new(Instant::default());
         for opcode in 0..=u8::MAX {
             for lane in [None, Some(Lane::Heartbeat), Some(Lane::Bulk)] {
-                book.count(&passage(opcode, lane), 1, micros(100));
+                book.count(&passage(opcode, lane), 1, 0, micros(100));
             }
         }
         assert_eq!(book.rows().count(), ROWS_MAX);

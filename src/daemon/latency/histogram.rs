@@ -25,11 +25,13 @@ const BUCKETS: usize = OCTAVES * STEPS;
 pub(crate) struct Histogram {
     counts: [u64; BUCKETS],
     max_ns: u64,
+    /// All together; stays where it is after 584 years.
+    sum_ns: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { counts: [0; BUCKETS], max_ns: 0 }
+        Self { counts: [0; BUCKETS], max_ns: 0, sum_ns: 0 }
     }
 }
 
@@ -56,6 +58,7 @@ impl Histogram {
     pub(crate) fn record(&mut self, nanos: u64, times: u64) {
         self.counts[bucket(nanos)] += times;
         self.max_ns = self.max_ns.max(nanos);
+        self.sum_ns = self.sum_ns.saturating_add(nanos.saturating_mul(times));
     }
 
     /// How many times were counted.
@@ -66,6 +69,25 @@ impl Histogram {
     /// The longest.
     pub(crate) const fn max(&self) -> Duration {
         Duration::from_nanos(self.max_ns)
+    }
+
+    /// All times together.
+    pub(crate) const fn sum(&self) -> Duration {
+        Duration::from_nanos(self.sum_ns)
+    }
+
+    /// How many were certainly not above each of these bounds, which ascend: one that was less than a
+    /// bound, but by no more than an eighth, may not be among them.
+    pub(crate) fn upto<const N: usize>(&self, bounds: [Duration; N]) -> [u64; N] {
+        let (mut at, mut counted) = (0, 0);
+        bounds.map(|bound| {
+            let bound = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+            while at < BUCKETS - 1 && end_of(at) - 1 <= bound {
+                counted += self.counts[at];
+                at += 1;
+            }
+            counted
+        })
     }
 
     /// A time that so many in a million are not longer than: never too short, and too long by less
@@ -138,6 +160,24 @@ mod tests {
             prop_assert!(quantile >= exact);
             prop_assert!(quantile <= exact + exact / 8 + (1 << FIRST_LOG2) + (1 << 5));
             prop_assert_eq!(histogram.count(), times.len() as u64);
+            prop_assert_eq!(histogram.sum(), times.iter().copied().map(Duration::from_nanos).sum());
+        }
+
+        /// Against counting those not above each, and those an eighth below.
+        #[test]
+        fn times_upto_a_bound_are_those_certainly_not_above_it(
+            times in prop::collection::vec(0_u64..20_000_000_000, 1..100),
+            bound in 1_000_u64..16_000_000_000,
+        ) {
+            let mut histogram = Histogram::default();
+            times.iter().for_each(|nanos| histogram.record(*nanos, 1));
+            let bounds = [bound, 2 * bound].map(Duration::from_nanos);
+            for (bound, upto) in bounds.into_iter().zip(histogram.upto(bounds)) {
+                let least = |limit: u64| times.iter().filter(|nanos| **nanos <= limit).count() as u64;
+                let bound = u64::try_from(bound.as_nanos()).unwrap();
+                prop_assert!(upto <= least(bound));
+                prop_assert!(upto >= least(bound - bound / 8 - (1 << FIRST_LOG2)));
+            }
         }
     }
 }

@@ -29,10 +29,10 @@ impl InFlight {
         self.commands[at] = Some(Passage::new(*cdb, now));
     }
 
-    /// Takes note of its answer.
-    pub(crate) fn answer(&mut self, now: Instant, tag: u16, lane: Option<Lane>) {
+    /// Takes note of its answer, and of so many `bytes` that initiator and unit have exchanged.
+    pub(crate) fn answer(&mut self, now: Instant, tag: u16, lane: Option<Lane>, bytes: u64) {
         if let Some(passage) = self.command(tag) {
-            (passage.answered, passage.lane) = (now, lane);
+            (passage.answered, passage.lane, passage.bytes) = (now, lane, bytes);
             self.answered.push(tag);
         }
     }
@@ -118,7 +118,7 @@ mod tests {
             commands.take(Instant::from_nanos(tag.into()), tag, &cdb);
         }
         assert_eq!(commands.answered().count(), 0);
-        commands.answer(Instant::from_nanos(9), 2, Some(Lane::Heartbeat));
+        commands.answer(Instant::from_nanos(9), 2, Some(Lane::Heartbeat), 1024);
         assert_eq!(commands.iter().map(|(tag, _)| tag).collect::<Vec<_>>(), [1, 2, 3]);
         let gone = commands.answered().map(|passage| (passage.arrived, passage.answered));
         let (arrived, answered) = (Instant::from_nanos(2), Instant::from_nanos(9));
@@ -136,10 +136,10 @@ mod tests {
         for tag in [1, 2] {
             commands.take(arrived, tag, &Cdb::new(&[0x28]));
         }
-        commands.answer(arrived, 1, None);
+        commands.answer(arrived, 1, None, 0);
         commands.lose_sight_of_time();
         assert!(commands.is_out_of_time());
-        commands.answer(arrived, 2, Some(Lane::Bulk));
+        commands.answer(arrived, 2, Some(Lane::Bulk), 0);
         commands.see_time(seen);
         assert!(!commands.is_out_of_time());
         commands.see_time(Instant::from_nanos(99));

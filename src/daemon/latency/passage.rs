@@ -18,6 +18,8 @@ pub(crate) struct Passage {
     pub(crate) lane: Option<Lane>,
     /// When its answer was ready; when it arrived, as long as there is none.
     pub(crate) answered: Instant,
+    /// Data-In and Data-Out that initiator and unit have exchanged, if it ended GOOD.
+    pub(crate) bytes: u64,
 }
 
 /// A command in the device server.
@@ -55,7 +57,7 @@ pub(crate) struct Parts {
 
 impl Passage {
     pub(crate) fn new(cdb: Cdb, now: Instant) -> Self {
-        Self { cdb, arrived: now, served: None, lane: None, answered: now }
+        Self { cdb, arrived: now, served: None, lane: None, answered: now, bytes: 0 }
     }
 
     /// Whether another command was everywhere when this one was: so are many of a batch, since time is
