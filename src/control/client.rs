@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::protocol::{
-    ArmRequest, Change, Envelope, FaultHit, LunDetail, LunFaults, LunLatency, LunSummary,
+    ArmRequest, Change, Envelope, FaultHit, LunDetail, LunFaults, LunHosts, LunLatency, LunSummary,
     MAX_RESPONSE_BYTES, Request, Response, Status, VERSION,
 };
 
@@ -120,6 +120,18 @@ impl Client {
     pub fn latency(&self, lun: Option<&str>, clear: bool) -> Result<Vec<LunLatency>, ClientError> {
         let request = Request::Latency { lun: lun.map(str::to_owned), clear };
         let Response::Latency { luns } = self.ask(request)? else {
+            return Err(self.protocol(None));
+        };
+        Ok(luns)
+    }
+
+    /// Which hosts pulse on one logical unit, or on all.
+    ///
+    /// # Errors
+    /// If there is no such unit, it does not serve, or there is no answer.
+    pub fn hosts(&self, lun: Option<&str>) -> Result<Vec<LunHosts>, ClientError> {
+        let request = Request::Hosts { lun: lun.map(str::to_owned) };
+        let Response::Hosts { luns } = self.ask(request)? else {
             return Err(self.protocol(None));
         };
         Ok(luns)

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::protocol::{
-    ArmRequest, Change, FaultHit, LunDetail, LunFaults, LunLatency, LunSummary, Status,
+    ArmRequest, Change, FaultHit, LunDetail, LunFaults, LunHosts, LunLatency, LunSummary, Status,
 };
 
 /// Why nothing could be done about faults. Nothing has changed.
@@ -69,6 +69,12 @@ pub trait ControlPlane: Send + Sync {
     /// # Errors
     /// If the one asked for does not answer. Of all, those that do not are left out.
     fn latency(&self, lun: Option<&str>, clear: bool) -> Result<Vec<LunLatency>, UnitError>;
+
+    /// Which hosts pulse on one logical unit, or on all that serve.
+    ///
+    /// # Errors
+    /// If the one asked for does not answer. Of all, those that do not are left out.
+    fn hosts(&self, lun: Option<&str>) -> Result<Vec<LunHosts>, UnitError>;
 
     /// Reads the configuration again and puts it in force; says what that changed.
     ///

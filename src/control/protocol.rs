@@ -9,6 +9,7 @@
 //! fields may be added; whatever else changes makes a new [`VERSION`].
 
 mod faults;
+mod hosts;
 mod latency;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use faults::{ArmRequest, ArmedPlan, ArmedRule, FaultHit, LunFaults};
+pub use hosts::{HostPulse, LunHosts};
 pub use latency::{CommandLatency, LunLatency, Quantiles, SlowCommand, TimeParts};
 
 /// The version of this protocol.
@@ -64,6 +66,11 @@ pub enum Request {
         /// Whether all of it is forgotten once it is told.
         clear: bool,
     },
+    /// Which hosts pulse.
+    Hosts {
+        /// On this logical unit; on all without one.
+        lun: Option<String>,
+    },
     /// Read the configuration again and do as it says.
     Reload,
     /// Arm a plan of faults.
@@ -109,6 +116,11 @@ pub enum Response {
     Latency {
         /// By logical unit, by name.
         luns: Vec<LunLatency>,
+    },
+    /// To [`Request::Hosts`].
+    Hosts {
+        /// By logical unit, by name.
+        luns: Vec<LunHosts>,
     },
     /// To [`Request::Reload`]: the new configuration is in force.
     Reload {
@@ -451,6 +463,7 @@ mod tests {
             fullest: Some(Fullest { lun: "ds1".into(), percent: 7 }),
         };
         let latency = LunLatency { lun: "ds1".into(), ..LunLatency::default() };
+        let hosts = LunHosts { lun: "ds1".into(), hosts: vec![HostPulse::default()] };
         let change = Change {
             key: "lun.ds1.metadata".into(),
             from: "[\"0..8\"]".into(),
@@ -463,6 +476,7 @@ mod tests {
             Response::LunShow(Box::new(detail)),
             Response::Reload { changed: vec![change] },
             Response::Latency { luns: vec![latency] },
+            Response::Hosts { luns: vec![hosts] },
             Response::FaultList { luns: vec![] },
             Response::FaultDisarm { rules: 3 },
             Response::Error { message: "no".into() },

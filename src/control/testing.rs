@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::{Config, ConfigError};
 use crate::protocol::{
     ArmRequest, Change, DbusState, FaultHit, KernelSettings, LunCounters, LunDetail, LunFaults,
-    LunLatency, LunState, LunSummary, Status,
+    LunHosts, LunLatency, LunState, LunSummary, Status,
 };
 use crate::{ControlPlane, FaultError, UnitError};
 
@@ -78,6 +78,15 @@ impl ControlPlane for FakePlane {
             Some(lun) if !known(&lun) => Err(UnitError::NoSuchLun(lun.to_owned())),
             Some(lun) => Ok(vec![LunLatency { lun: lun.to_owned(), ..LunLatency::default() }]),
             None => Ok(Vec::new()),
+        }
+    }
+
+    fn hosts(&self, lun: Option<&str>) -> Result<Vec<LunHosts>, UnitError> {
+        let hosts = |lun: &&str| LunHosts { lun: (*lun).to_owned(), hosts: Vec::new() };
+        match lun {
+            Some(lun) if !self.luns.contains(&lun) => Err(UnitError::NoSuchLun(lun.to_owned())),
+            Some(lun) => Ok(vec![hosts(&lun)]),
+            None => Ok(self.luns.iter().map(hosts).collect()),
         }
     }
 

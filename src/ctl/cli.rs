@@ -62,6 +62,17 @@ pub(crate) enum Command {
         #[command(flatten)]
         ask: AskArgs,
     },
+    /// Show which hosts pulse, and how regularly
+    ///
+    /// As their VMFS heartbeats say. A host writes one every 3 seconds and gives it 8; 16 seconds after the
+    /// last, others may take its locks. One that has cleared its heartbeat is not shown.
+    #[command(after_help = EXIT_STATUS)]
+    Hosts {
+        /// On this logical unit; on all that serve without one
+        lun: Option<String>,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
     /// Show what went through logical units, from their records
     ///
     /// Reads the files in which the daemon records, and copies of them; no daemon need run. Every line is a

@@ -17,7 +17,7 @@ use crate::cli::{AskArgs, Cli, Command, LunCommand, ServeArgs, cli};
 use crate::fault::UnknownFault;
 use crate::trace::TraceError;
 use crate::vmfs::VmfsError;
-use crate::{fault, latency, print, trace, vmfs};
+use crate::{fault, hosts, latency, print, trace, vmfs};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -121,6 +121,10 @@ fn execute(
         Command::Latency { lun, reset, ask } => {
             let luns = client(&ask).latency(lun.as_deref(), reset)?;
             answer(&ask, luns.as_slice(), latency::latency, out)?;
+        }
+        Command::Hosts { lun, ask } => {
+            let luns = client(&ask).hosts(lun.as_deref())?;
+            answer(&ask, luns.as_slice(), hosts::hosts, out)?;
         }
         Command::Trace(args) => trace::trace(&args, out)?,
         Command::Fault(command) => fault::execute(command, out)?,

@@ -7,6 +7,7 @@
 mod cli;
 mod commands;
 mod fault;
+mod hosts;
 mod latency;
 mod print;
 mod trace;

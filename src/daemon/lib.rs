@@ -36,6 +36,7 @@ mod plans;
 mod polling;
 mod pool;
 mod port_groups;
+mod pulses;
 mod rate;
 mod recording;
 mod resize;

@@ -8,7 +8,7 @@ use pulsefield_control::config::{Config, ConfigError};
 use pulsefield_control::dbus::Presence;
 use pulsefield_control::protocol::{
     ArmRequest, Change, FaultHit, Fullest, KernelSettings, LaneStatus, LunCounters, LunDetail,
-    LunFaults, LunLatency, LunState, LunSummary, Status,
+    LunFaults, LunHosts, LunLatency, LunState, LunSummary, Status,
 };
 use pulsefield_control::{ControlPlane, FaultError, UnitError};
 use pulsefield_engine::Lane;
@@ -22,7 +22,7 @@ use crate::logging::Logging;
 use crate::media::Media;
 use crate::plans::Plans;
 use crate::table::{SharedTable, Table, Unit};
-use crate::{faults, latencies};
+use crate::{faults, latencies, pulses};
 
 /// The daemon as its doors see it.
 pub(crate) struct Plane {
@@ -82,6 +82,10 @@ impl ControlPlane for Plane {
 
     fn latency(&self, lun: Option<&str>, clear: bool) -> Result<Vec<LunLatency>, UnitError> {
         latencies::report(&self.table, lun, clear)
+    }
+
+    fn hosts(&self, lun: Option<&str>) -> Result<Vec<LunHosts>, UnitError> {
+        pulses::report(&self.table, lun)
     }
 
     fn reload(&self) -> Result<Vec<Change>, ConfigError> {

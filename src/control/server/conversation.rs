@@ -119,6 +119,10 @@ fn carry_out(plane: &dyn ControlPlane, request: Request) -> Response {
             Ok(luns) => Response::Latency { luns },
             Err(fault) => not_asked(plane, &fault),
         },
+        Request::Hosts { lun } => match plane.hosts(lun.as_deref()) {
+            Ok(luns) => Response::Hosts { luns },
+            Err(fault) => not_asked(plane, &fault),
+        },
         Request::Reload => match plane.reload() {
             Ok(changed) => Response::Reload { changed },
             Err(fault) => error(format!("the configuration stays as it was: {}", chain(&fault))),

@@ -46,6 +46,9 @@ fn a_client_gets_what_it_asks_for() {
     let names: Vec<String> = client.luns().unwrap().into_iter().map(|lun| lun.name).collect();
     assert_eq!(names, ["ds1", "ds2"]);
     assert_eq!(client.lun("ds2").unwrap().summary.name, "ds2");
+    let hosts = client.hosts(None).unwrap();
+    assert_eq!(hosts.iter().map(|lun| &*lun.lun).collect::<Vec<_>>(), ["ds1", "ds2"]);
+    assert!(client.hosts(Some("ds3")).unwrap_err().to_string().starts_with("no logical unit"));
     let missing = client.lun("ds3").unwrap_err();
     assert!(matches!(missing, ClientError::Refused { .. }));
     assert!(missing.to_string().starts_with("no logical unit \"ds3\"; did you mean \"ds"));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use clap::Parser;
 use pulsefield_control::protocol::{
     ArmRequest, ArmedPlan, ArmedRule, Change, CommandLatency, DbusState, FaultHit, Fullest,
-    KernelSettings, LaneStatus, LunCounters, LunDetail, LunFaults, LunLatency, LunState,
-    LunSummary, Quantiles, SlowCommand, Status, TimeParts,
+    HostPulse, KernelSettings, LaneStatus, LunCounters, LunDetail, LunFaults, LunHosts, LunLatency,
+    LunState, LunSummary, Quantiles, SlowCommand, Status, TimeParts,
 };
 use pulsefield_control::{ControlPlane, FaultError, Server, UnitError};
 use tempfile::TempDir;
@@ -114,6 +114,23 @@ impl ControlPlane for OneLun {
             commands: vec![heartbeats],
             slowest: vec![slowest],
         }])
+    }
+
+    fn hosts(&self, lun: Option<&str>) -> Result<Vec<LunHosts>, UnitError> {
+        if let Some(lun) = lun.filter(|lun| *lun != "ds1") {
+            return Err(UnitError::NoSuchLun(lun.to_owned()));
+        }
+        let host = HostPulse {
+            host: "685eb8eb-7f3e3890-4544-bc2411b17e28".to_owned(),
+            slot: 64,
+            address: Some("10.0.0.229".to_owned()),
+            up_ms: 243_300_042,
+            age_ms: 1_250,
+            intervals: 20,
+            late: 1,
+            longest_ms: 8_999,
+        };
+        Ok(vec![LunHosts { lun: "ds1".to_owned(), hosts: vec![host] }])
     }
 
     fn reload(&self) -> Result<Vec<Change>, ConfigError> {
@@ -268,6 +285,19 @@ fn latencies_are_a_table() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json[0]["commands"][0]["total"]["p999_us"], 8_100);
     assert_eq!(json[0]["slowest"][0]["parts"]["fault_us"], 8_000_000);
+}
+
+#[test]
+fn hosts_are_a_table() {
+    let daemon = Daemon::start();
+    assert_eq!(
+        daemon.prints("hosts").unwrap(),
+        "LUN  HOST                                 ADDRESS     SLOT  LAST PULSE  LONGEST PAUSE  OVER 8s  UP\n\
+         ds1  685eb8eb-7f3e3890-4544-bc2411b17e28  10.0.0.229  64    1.2 s ago   9.0 s          1        2 d 19:35:00\n"
+    );
+    let error = daemon.prints("hosts ds2").unwrap_err().to_string();
+    assert!(error.starts_with("no logical unit \"ds2\""), "{error}");
+    assert!(daemon.prints("hosts ds1 --json").unwrap().contains("\"age_ms\": 1250"));
 }
 
 #[test]
