@@ -275,6 +275,9 @@ pub struct LunSummary {
     /// The most of the command ring that was in use, in percent.
     #[serde(default)]
     pub ring_peak_percent: u64,
+    /// COMPARE AND WRITEs that found other data.
+    #[serde(default)]
+    pub miscompares: u64,
 }
 
 /// Whether a logical unit is served.
@@ -411,6 +414,7 @@ mod tests {
             data_area_mb: 256,
             data_area_peak_percent: 7,
             ring_peak_percent: 1,
+            miscompares: 3,
         }
     }
 
@@ -429,7 +433,7 @@ mod tests {
                 r#"{"version":1,"response":"lun-list","luns":[{"name":"ds1","id":3,"handler":"file","#,
                 r#""cfgstring":"file//srv/ds1.img","size_bytes":68719476736,"block_length_bytes":512,"#,
                 r#""state":"failed","reason":"no such file","faults_armed":2,"data_area_mb":256,"#,
-                r#""data_area_peak_percent":7,"ring_peak_percent":1}]}"#
+                r#""data_area_peak_percent":7,"ring_peak_percent":1,"miscompares":3}]}"#
             )
         );
     }

@@ -35,6 +35,7 @@ impl FakePlane {
             data_area_mb: 0,
             data_area_peak_percent: 0,
             ring_peak_percent: 0,
+            miscompares: 0,
         }
     }
 }

@@ -73,6 +73,22 @@ pub(crate) enum Command {
         #[command(flatten)]
         ask: AskArgs,
     },
+    /// Watch logical units, heartbeats and hosts on the terminal
+    ///
+    /// Once a second, on 80 by 24 characters. Keys are on the last line; faults are armed and disarmed after a
+    /// question. NO_COLOR is respected.
+    #[command(after_help = EXIT_STATUS)]
+    Top {
+        /// Print one screen, and end
+        #[arg(long)]
+        once: bool,
+        /// Print what is known as JSON, and end
+        #[arg(long, requires = "once")]
+        json: bool,
+        /// The daemon's control socket
+        #[arg(long, value_name = "PATH", default_value = CONTROL_SOCKET)]
+        socket: PathBuf,
+    },
     /// Show what went through logical units, from their records
     ///
     /// Reads the files in which the daemon records, and copies of them; no daemon need run. Every line is a

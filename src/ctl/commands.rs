@@ -17,7 +17,7 @@ use crate::cli::{AskArgs, Cli, Command, LunCommand, ServeArgs, cli};
 use crate::fault::UnknownFault;
 use crate::trace::TraceError;
 use crate::vmfs::VmfsError;
-use crate::{fault, hosts, latency, print, trace, vmfs};
+use crate::{fault, hosts, latency, print, top, trace, vmfs};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -40,6 +40,8 @@ pub(crate) enum CommandError {
     Vmfs(#[from] VmfsError),
     #[error("cannot print")]
     Print(#[from] io::Error),
+    #[error("cannot draw on the terminal")]
+    Draw(#[source] io::Error),
 }
 
 impl From<TraceError> for CommandError {
@@ -71,6 +73,7 @@ impl CommandError {
             | Self::Unreadable { .. }
             | Self::Plan(_)
             | Self::UnknownFault(_)
+            | Self::Draw(_)
             | Self::Trace(_)
             | Self::Vmfs(_)
             | Self::Print(_) => ExitCode::FAILURE,
@@ -126,6 +129,8 @@ fn execute(
             let luns = client(&ask).hosts(lun.as_deref())?;
             answer(&ask, luns.as_slice(), hosts::hosts, out)?;
         }
+        Command::Top { once: true, json, socket } => top::once(&socket, json, out)?,
+        Command::Top { socket, .. } => top::watch(&socket)?,
         Command::Trace(args) => trace::trace(&args, out)?,
         Command::Fault(command) => fault::execute(command, out)?,
         Command::Vmfs(args) => vmfs::execute(&args, out)?,

@@ -20,6 +20,15 @@ pub(crate) struct UnknownFault {
     nearest: Option<&'static str>,
 }
 
+/// What was typed is not a fault.
+#[derive(Debug, Error)]
+pub(crate) enum TypedFaultError {
+    #[error(transparent)]
+    Unknown(#[from] UnknownFault),
+    #[error("\"{0}\" is not of the form KEY=VALUE")]
+    Setting(String),
+}
+
 /// Keys of `where` and of `when`: what does not stand here is a parameter of the fault.
 const WHERE: &[&str] = &["lane", "command", "lba", "vmfs", "slot", "host", "lock", "mode"];
 const WHEN: &[&str] = &[
@@ -85,6 +94,21 @@ fn request(args: &ArmArgs) -> Result<ArmRequest, CommandError> {
         lasting_ms: args.lasting.map(millis),
         hits: args.hits,
     })
+}
+
+/// The same for a fault as it is typed on one line: `FAULT [KEY=VALUE …]`.
+pub(crate) fn typed(lun: &str, line: &str) -> Result<ArmRequest, TypedFaultError> {
+    let mut words = line.split_whitespace();
+    let fault = words.next().unwrap_or_default();
+    find(fault)?;
+    let settings = words
+        .map(|word| match word.split_once('=') {
+            Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+            None => Err(TypedFaultError::Setting(word.to_owned())),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let (lun, file) = (Some(lun.to_owned()), "fault".to_owned());
+    Ok(ArmRequest { lun, file, plan: one_rule(fault, &settings), lasting_ms: None, hits: None })
 }
 
 /// A plan with one rule, as somebody would write it.

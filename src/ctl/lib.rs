@@ -10,6 +10,7 @@ mod fault;
 mod hosts;
 mod latency;
 mod print;
+mod top;
 mod trace;
 mod vmfs;
 

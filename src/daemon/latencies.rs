@@ -73,6 +73,7 @@ fn command_latency(row: &Row) -> CommandLatency {
         opcode: command.map(|command| command.opcode),
         command: command.map_or("all others", |command| command.name).to_owned(),
         count: total.count(),
+        sum_us: micros(total.sum()),
         total: quantiles(total),
         waiting: quantiles(waiting),
         service: quantiles(service),
@@ -182,7 +183,7 @@ mod tests {
         let names: Vec<_> = lun.commands.iter().map(|command| &*command.command).collect();
         assert_eq!(names, ["COMPARE AND WRITE", "READ(10)", "all others"]);
         assert_eq!(lun.commands[0].total.max_us, 80);
-        assert_eq!(lun.commands[0].answer.max_us, 20);
+        assert_eq!((lun.commands[0].sum_us, lun.commands[0].answer.max_us), (80, 20));
         let slowest = &lun.slowest[0];
         assert_eq!((slowest.at_us, slowest.took_us, &*slowest.reason), (10, 80, "medium"));
         assert_eq!((slowest.lba, slowest.blocks), (Some(8), Some(1)));

@@ -159,6 +159,7 @@ fn summary(id: LuId, unit: &Unit) -> LunSummary {
         data_area_mb: unit.counters.data_area_bytes.load() >> 20,
         data_area_peak_percent: unit.counters.data_area_peak_percent.load(),
         ring_peak_percent: unit.counters.ring_peak_percent.load(),
+        miscompares: unit.counters.compare_and_write_miscompare.load(),
     }
 }
 

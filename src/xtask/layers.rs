@@ -101,6 +101,7 @@ const HOUSE: &[Room] = &[
         ],
         Any,
     ),
+    room("top", &["control"], Any),
     room(
         "ctl",
         &[
@@ -114,6 +115,7 @@ const HOUSE: &[Room] = &[
             "faults",
             "record",
             "control",
+            "top",
         ],
         Any,
     ),

@@ -36,6 +36,9 @@ pub struct CommandLatency {
     pub command: String,
     /// How many there were.
     pub count: u64,
+    /// Their times from the ring to the end of the doorbell, together.
+    #[serde(default)]
+    pub sum_us: u64,
     /// From the ring to the end of the doorbell.
     pub total: Quantiles,
     /// From the ring until it held its blocks and a slot of its lane.

@@ -28,6 +28,7 @@ impl OneLun {
             data_area_mb: 1024,
             data_area_peak_percent: 37,
             ring_peak_percent: 2,
+            miscompares: 1,
         }
     }
 }
@@ -87,6 +88,7 @@ impl ControlPlane for OneLun {
             opcode: Some(0x89),
             command: "COMPARE AND WRITE".to_owned(),
             count: 1_200,
+            sum_us: 108_000,
             total: Quantiles { p50_us: 84, p99_us: 143, p999_us: 8_100, max_us: 8_003_210 },
             waiting: Quantiles { p99_us: 2, ..Quantiles::default() },
             service: Quantiles { p99_us: 95, ..Quantiles::default() },
@@ -298,6 +300,21 @@ fn hosts_are_a_table() {
     let error = daemon.prints("hosts ds2").unwrap_err().to_string();
     assert!(error.starts_with("no logical unit \"ds2\""), "{error}");
     assert!(daemon.prints("hosts ds1 --json").unwrap().contains("\"age_ms\": 1250"));
+}
+
+#[test]
+fn top_prints_one_screen_where_it_is_told_to() {
+    let daemon = Daemon::start();
+    let screen = daemon.prints("top --once").unwrap();
+    assert_eq!(screen.lines().count(), 24);
+    assert!(
+        screen.contains("> ds1") && screen.contains("685eb8eb-7f3e3890-4544-bc2411b17e28"),
+        "{screen}"
+    );
+    let json = daemon.prints("top --once --json").unwrap();
+    for key in ["status", "luns", "latency", "hosts", "faults"] {
+        assert!(json.contains(&format!("\n  \"{key}\": ")), "{json}");
+    }
 }
 
 #[test]
