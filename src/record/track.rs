@@ -5,9 +5,9 @@ use std::io;
 use crate::format::Extent;
 use crate::map::Map;
 
-/// Space is taken in pieces of this many bytes, as it is needed for the first time: an idle unit takes
-/// little.
-const PIECE: u64 = 256 << 10;
+/// Space is taken in pieces of this many bytes, as it is needed for the first time: an idle unit takes two of
+/// them for each track, and there may be hundreds. Longer than any record.
+const PIECE: u64 = 32 << 10;
 
 /// A ring of records. All places are offsets in the file.
 #[derive(Debug)]
@@ -46,9 +46,12 @@ impl Track {
         (self.next + bytes <= self.allocated).then_some(self.next)
     }
 
-    /// Takes space for the next piece.
+    /// Takes space for the next piece, if there is one.
     #[cold]
     pub(crate) fn allocate(&mut self, map: &Map) -> io::Result<()> {
+        if self.allocated == self.end {
+            return Ok(());
+        }
         let from = self.allocated as u64;
         let to = ((from / PIECE + 2) * PIECE).min(self.end as u64);
         map.allocate(from, to - from)?;
@@ -65,5 +68,42 @@ impl Track {
     pub(crate) const fn advance(&mut self, bytes: usize, sequence: u64) {
         self.next += bytes;
         self.last = sequence;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A track of 64 KiB from byte 4096 of a file on.
+    fn extent() -> Extent {
+        Extent { offset: 4096.into(), bytes: (64 << 10).into() }
+    }
+
+    fn map() -> Map {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(4096 + (64 << 10)).unwrap();
+        Map::new(file).unwrap()
+    }
+
+    #[test]
+    fn a_track_whose_last_record_ends_where_it_does_goes_on_at_its_start() {
+        let (map, end) = (map(), 4096 + (64 << 10));
+        let mut track = Track::new(extent(), end, 7);
+        track.allocate(&map).unwrap();
+        assert_eq!((track.place(512, &map), track.last()), (Some(4096), 7));
+    }
+
+    #[test]
+    fn space_is_taken_as_it_is_needed() {
+        let map = map();
+        let mut track = Track::new(extent(), 4096, 0);
+        track.allocate(&map).unwrap();
+        assert_eq!(track.allocated, 64 << 10);
+        for nth in 0..128 {
+            assert_eq!(track.place(512, &map), Some(4096 + 512 * nth));
+            track.advance(512, 1 + nth as u64);
+        }
+        assert_eq!((track.allocated, track.place(512, &map)), (track.end, Some(4096)));
     }
 }
