@@ -259,6 +259,9 @@ pub(crate) struct TraceArgs {
     /// Print JSON, one object a line
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write commands as Fibre Channel frames for Wireshark to this file instead; "-" is standard output
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "bytes", "save"])]
+    pub(crate) pcapng: Option<PathBuf>,
     /// Copy the record of the one logical unit to this file instead
     #[arg(long, value_name = "FILE", requires = "of", conflicts_with_all = ["follow", "json"])]
     pub(crate) save: Option<PathBuf>,

@@ -52,6 +52,7 @@ impl From<TraceError> for CommandError {
             | TraceError::NoRecord(_)
             | TraceError::SeveralToSave
             | TraceError::Save(_)
+            | TraceError::Capture(..)
             | TraceError::Folder(..)) => Self::Trace(error),
         }
     }

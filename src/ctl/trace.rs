@@ -2,12 +2,15 @@
 //!
 //! No daemon is asked: the records are files, and tell as much after its death.
 
+mod capture;
 mod filter;
 mod json;
 mod source;
 mod text;
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +18,7 @@ use pulsefield_record::{DumpError, Event, Found, Joiner, ReadError, Record};
 use thiserror::Error;
 
 use crate::cli::TraceArgs;
+use capture::Capture;
 use filter::Filter;
 use source::Source;
 
@@ -34,6 +38,8 @@ pub(crate) enum TraceError {
     Save(#[from] DumpError),
     #[error("cannot look into {0}")]
     Folder(String, #[source] io::Error),
+    #[error("cannot write {0}")]
+    Capture(String, #[source] io::Error),
     #[error("cannot print")]
     Print(#[from] io::Error),
 }
@@ -61,11 +67,10 @@ pub(crate) fn trace(args: &TraceArgs, out: &mut dyn Write) -> Result<(), TraceEr
         sources.push(source);
     }
     let mut joiners = vec![Joiner::default(); sources.len()];
-    let mut printer = Printer { json: args.json, several: sources.len() > 1, bytes: args.bytes };
+    let mut shown = Shown::of(args, &sources, out)?;
     let mut batch = first;
     loop {
-        show(&sources, &mut joiners, batch, &filter, &mut printer, out)?;
-        out.flush()?;
+        show(&sources, &mut joiners, batch, &filter, &mut shown)?;
         if !args.follow {
             tell_damage(&sources);
             return Ok(());
@@ -81,9 +86,8 @@ fn show(
     joiners: &mut [Joiner],
     batch: Vec<Vec<Record>>,
     filter: &Filter,
-    printer: &mut Printer,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+    shown: &mut Shown<'_>,
+) -> Result<(), TraceError> {
     let mut all = Vec::new();
     for (nth, records) in batch.into_iter().enumerate() {
         for record in records {
@@ -95,13 +99,56 @@ fn show(
         }
     }
     all.sort_by_key(|(_, record, _)| (record.wall, record.at));
-    for (nth, record, found) in &all {
-        let happening = Happening { lun: sources[*nth].lun(), record, found: found.as_ref() };
-        if filter.wants(&happening) {
-            printer.print(&happening, out)?;
+    let happenings = all.iter().map(|(nth, record, found)| Happening {
+        lun: sources[*nth].lun(),
+        record,
+        found: found.as_ref(),
+    });
+    let wanted: Vec<_> = happenings.filter(|happening| filter.wants(happening)).collect();
+    shown.show(&wanted)
+}
+
+/// Where happenings go.
+enum Shown<'o> {
+    Lines(Printer, &'o mut dyn Write),
+    /// And the name of the file; standard output has none.
+    Frames(Capture<'o>, Option<String>),
+}
+
+impl<'o> Shown<'o> {
+    fn of(
+        args: &TraceArgs,
+        sources: &[Source],
+        out: &'o mut dyn Write,
+    ) -> Result<Self, TraceError> {
+        let Some(path) = &args.pcapng else {
+            let several = sources.len() > 1;
+            return Ok(Self::Lines(Printer { json: args.json, several, bytes: args.bytes }, out));
+        };
+        let luns = sources.iter().map(|source| source.lun().to_owned()).collect();
+        if path == Path::new("-") {
+            return Ok(Self::Frames(Capture::begin(Box::new(out), luns)?, None));
+        }
+        let name = path.display().to_string();
+        let file = File::create(path).map(BufWriter::new);
+        match file.and_then(|file| Capture::begin(Box::new(file), luns)) {
+            Ok(capture) => Ok(Self::Frames(capture, Some(name))),
+            Err(error) => Err(TraceError::Capture(name, error)),
         }
     }
-    Ok(())
+
+    fn show(&mut self, happenings: &[Happening<'_>]) -> Result<(), TraceError> {
+        match self {
+            Self::Lines(printer, out) => {
+                happenings.iter().try_for_each(|happening| printer.print(happening, out))?;
+                Ok(out.flush()?)
+            }
+            Self::Frames(capture, name) => capture.write(happenings).map_err(|error| match name {
+                Some(name) => TraceError::Capture(name.clone(), error),
+                None => TraceError::Print(error),
+            }),
+        }
+    }
 }
 
 /// How things are shown.

@@ -110,6 +110,7 @@ const HOUSE: &[Room] = &[
             "scsi",
             "backstore",
             "vmfs",
+            "capture",
             "settings",
             "engine",
             "faults",

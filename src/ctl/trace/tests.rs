@@ -17,6 +17,9 @@ use crate::cli::{Cli, Command};
 const HOST: &str = "685eb8eb-7f3e3890-4544-bc2411b17e28";
 const OTHER: &str = "685eb8ec-7f3e3890-4544-bc2411b17e28";
 
+/// COMPARE AND WRITE of block 8704.
+const COMPARE_AND_WRITE: [u8; 16] = [0x89, 0, 0, 0, 0, 0, 0, 0, 0x22, 0, 0, 0, 0, 1, 0, 0];
+
 fn at(millis: u64) -> Instant {
     Instant::from_nanos(millis * 1_000_000)
 }
@@ -64,7 +67,7 @@ impl Machine {
         let sense = Sense::miscompare(20);
         let ats = Finished {
             origin: Origin::Initiator { command_id: 7 },
-            cdb: &Cdb::new(&[0x89; 16]),
+            cdb: &Cdb::new(&COMPARE_AND_WRITE),
             arrived: at(10),
             started: Some(at(14)),
             ended: Some(at(18)),
@@ -112,15 +115,24 @@ impl Machine {
         self.0.path().join(name)
     }
 
+    /// The capture that `pulsefield trace` with these arguments prints.
+    fn capture(&self, arguments: &str) -> Vec<u8> {
+        self.run(&format!("--pcapng - {arguments}")).unwrap()
+    }
+
     /// What `pulsefield trace` with these arguments prints.
     fn trace(&self, arguments: &str) -> Result<String, TraceError> {
+        self.run(arguments).map(|out| String::from_utf8(out).unwrap())
+    }
+
+    fn run(&self, arguments: &str) -> Result<Vec<u8>, TraceError> {
         let folder = self.0.path().to_str().unwrap();
         let line = format!("pulsefield trace --directory {folder} {arguments}");
         let Command::Trace(args) = Cli::parse_from(line.split_whitespace()).command else {
             panic!()
         };
         let mut out = Vec::new();
-        trace(&args, &mut out).map(|()| String::from_utf8(out).unwrap())
+        trace(&args, &mut out).map(|()| out)
     }
 
     /// The lines, without their process id.
@@ -244,4 +256,42 @@ fn what_cannot_be_shown_says_why() {
     let empty = tempfile::tempdir().unwrap();
     let nothing = source::places(&[], empty.path());
     assert!(matches!(nothing, Err(TraceError::NoRecord(_))));
+}
+
+#[test]
+fn commands_are_captured_as_frames() {
+    let machine = Machine::new();
+    let path = machine.path("ds1.pcapng");
+    assert_eq!(machine.trace(&format!("ds1 --pcapng {}", path.display())).unwrap(), "");
+    let file = std::fs::read(&path).unwrap();
+    let has = |bytes: &[u8]| file.windows(bytes.len()).any(|window| window == bytes);
+    // The abort is ABTS in the exchange of the ATS, which has both images and sense data.
+    assert!(has(&[0x81, 2, 0, 0, 0, 1, 0, 0, 0]));
+    assert!(has(&COMPARE_AND_WRITE));
+    assert!(has(&[pulse(0xeb, 1_000_000), pulse(0xeb, 4_000_000)].concat()));
+    assert!(has(&[0xf0, 0, 0x0e, 0, 0, 0, 20, 10, 0, 0, 0, 0, 0x1d, 0]));
+    assert!(has(b"#7 COMPARE AND WRITE 8704+1 heartbeat 10.0 ms"));
+    // It was found at 10 ms.
+    let found = wall(10).as_nanos().to_le_bytes();
+    assert!(has(&[&found[4..], &found[..4]].concat()));
+}
+
+#[test]
+fn a_capture_can_be_piped_and_filtered() {
+    let machine = Machine::new();
+    let all = machine.capture("");
+    assert_eq!(all[..4], [0x0a, 0x0d, 0x0d, 0x0a]);
+    let has = |file: &[u8], words: &[u8]| file.windows(words.len()).any(|window| window == words);
+    assert!(has(&all, b"LUN 0 is ds1. LUN 1 is ds2."));
+    assert!(has(&all, b"READ(10)") && has(&all, b"ABORT TASK"));
+    let ats = machine.capture("--status miscompare");
+    assert!(has(&ats, b"COMPARE AND WRITE") && !has(&ats, b"READ(10)"));
+    assert!(!has(&ats, b"ABORT TASK"));
+}
+
+#[test]
+fn a_capture_that_cannot_be_written_is_an_error() {
+    let machine = Machine::new();
+    let error = machine.trace("ds1 --pcapng /no-such-folder/x").unwrap_err();
+    assert!(matches!(error, TraceError::Capture(..)), "{error}");
 }
