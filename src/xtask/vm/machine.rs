@@ -6,8 +6,8 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{self, BufRead, BufReader, Write as _};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -83,11 +83,19 @@ pub(super) fn run_scenario(
 /// # Errors
 /// When QEMU cannot be started or ends with a failure.
 pub(super) fn interactive(image: &Image, share: &Path) -> Result<()> {
-    let orders = share.join("order");
-    fs::write(&orders, order("shell")?)?;
+    let socket = share.join("progress");
+    let listener = UnixListener::bind(&socket)
+        .with_context(|| format!("cannot listen on {}", socket.display()))?;
+    let order = order("shell")?;
     let mut command = resumed(image, share);
     command.args(["-display", "none", "-serial", "mon:stdio", "-chardev"]);
-    command.arg(joined("file,id=progress,path=/dev/null,input-path=", &orders));
+    command.arg(joined("socket,id=progress,path=", &socket));
+    // Ends with this process, whether QEMU has come or not.
+    thread::spawn(move || {
+        let (mut port, _) = listener.accept()?;
+        port.write_all(order.as_bytes())?;
+        io::copy(&mut port, &mut io::stderr())
+    });
     run(&mut command)
 }
 
