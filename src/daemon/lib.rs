@@ -1,6 +1,6 @@
 //! The daemon: logical units between LIO's rings and media, each on a thread of its own.
 //!
-//! Floor 4: everything below, and the handlers by name. This is where clocks are read, threads are
+//! Floor 5: everything below, and the handlers by name. This is where clocks are read, threads are
 //! started and the operating system is asked; what a command means is decided further down.
 //!
 //! ```text

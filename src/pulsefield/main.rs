@@ -1,7 +1,7 @@
 //! The one binary: joins what a user types (`ctl`) and what serves (`daemon`), which do not know
 //! each other.
 //!
-//! Floor 5: `ctl` and `daemon`.
+//! Floor 6: `ctl` and `daemon`.
 
 use std::process::ExitCode;
 

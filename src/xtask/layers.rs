@@ -77,7 +77,10 @@ const HOUSE: &[Room] = &[
     room("record", &["units", "data", "scsi", "engine"], Any),
     room("control", &["units", "settings"], Any),
     room("metrics", &[], Any),
-    // Floor 4: the process, and the command line.
+    // Floor 4: what is concluded from what was kept, and what is shown of what the daemon says.
+    room("explain", &["units", "scsi", "vmfs", "engine", "record"], Any),
+    room("top", &["control"], Any),
+    // Floor 5: the process, and the command line.
     room(
         "daemon",
         &[
@@ -101,7 +104,6 @@ const HOUSE: &[Room] = &[
         ],
         Any,
     ),
-    room("top", &["control"], Any),
     room(
         "ctl",
         &[
@@ -110,17 +112,19 @@ const HOUSE: &[Room] = &[
             "scsi",
             "backstore",
             "vmfs",
+            "hostlog",
             "capture",
             "settings",
             "engine",
             "faults",
             "record",
+            "explain",
             "control",
             "top",
         ],
         Any,
     ),
-    // Floor 5: the one binary.
+    // Floor 6: the one binary.
     room("pulsefield", &["control", "daemon", "ctl"], Any),
     // In front of it: programs that look at the house from outside, and the project's own commands.
     room(
