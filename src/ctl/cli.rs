@@ -9,6 +9,8 @@ use pulsefield_control::{CONFIG_FILE, CONTROL_SOCKET, RECORD_FOLDER, STATE_FOLDE
 use pulsefield_settings::{ByteSize, Time};
 use pulsefield_vmfs::HostUuid;
 
+use crate::explain::{LogFile, Since};
+
 const EXIT_STATUS: &str = "\
 Exit status:
   0  done
@@ -98,6 +100,13 @@ pub(crate) enum Command {
     /// shown.
     #[command(after_help = EXIT_STATUS)]
     Trace(TraceArgs),
+    /// Say why an ATS miscompared, and where the time of a late heartbeat went
+    ///
+    /// Reads the files in which the daemon records, and copies of them; no daemon need run. Each MISCOMPARE is
+    /// told with what the host expected, found and wanted to write, who had written that, the finding, and what
+    /// to do about it; at the end there is a summary. docs/explaining.md says what each finding rests on.
+    #[command(after_help = EXIT_STATUS)]
+    Explain(ExplainArgs),
     /// Break logical units on purpose
     #[command(subcommand, after_help = EXIT_STATUS)]
     Fault(FaultCommand),
@@ -265,6 +274,42 @@ pub(crate) struct TraceArgs {
     /// Copy the record of the one logical unit to this file instead
     #[arg(long, value_name = "FILE", requires = "of", conflicts_with_all = ["follow", "json"])]
     pub(crate) save: Option<PathBuf>,
+    /// The folder in which logical units are recorded
+    #[arg(long, value_name = "FOLDER", default_value = RECORD_FOLDER)]
+    pub(crate) directory: PathBuf,
+}
+
+/// What to explain of which records.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Logical units, or files if there is a slash in the name; all units without one
+    #[arg(value_name = "LUN|FILE")]
+    pub(crate) of: Vec<String>,
+    /// Only from then on: a time ago, as 90s or 2h, or a moment, as 2023-11-14T22:13:20Z
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<Since>,
+    /// Show only the summary: hosts, slowest commands, how many MISCOMPAREs of each finding
+    #[arg(long)]
+    pub(crate) summary: bool,
+    /// Show contention too, of which there is much where hosts compete
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// A heartbeat that takes longer is late
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "3s")]
+    pub(crate) warning: Duration,
+    /// A heartbeat that takes longer is too late: ESXi aborts it then
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "8s")]
+    pub(crate) error: Duration,
+    /// A log of a host's, also compressed by gzip, to put beside what the target saw; logs with the same HOST
+    /// are of one clock
+    #[arg(long, value_name = "[HOST=]FILE", num_args = 1.., conflicts_with = "json")]
+    pub(crate) vmkernel_log: Vec<LogFile>,
+    /// The name that hosts have for the unit, as naa.…, by which lines about failed commands are recognised
+    #[arg(long, value_name = "NAME", requires = "vmkernel_log")]
+    pub(crate) device: Option<String>,
+    /// Print JSON, one document
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The folder in which logical units are recorded
     #[arg(long, value_name = "FOLDER", default_value = RECORD_FOLDER)]
     pub(crate) directory: PathBuf,

@@ -5,19 +5,22 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pulsefield_control::config::{Config, ConfigError};
 use pulsefield_control::{Client, ClientError};
 use pulsefield_faults::Plan;
+use pulsefield_record::WallTime;
 use pulsefield_settings::Diagnostic;
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::cli::{AskArgs, Cli, Command, LunCommand, ServeArgs, cli};
+use crate::explain::ExplainError;
 use crate::fault::UnknownFault;
 use crate::trace::TraceError;
 use crate::vmfs::VmfsError;
-use crate::{fault, hosts, latency, print, top, trace, vmfs};
+use crate::{explain, fault, hosts, latency, print, top, trace, vmfs};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -37,11 +40,22 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Trace(TraceError),
     #[error(transparent)]
+    Explain(ExplainError),
+    #[error(transparent)]
     Vmfs(#[from] VmfsError),
     #[error("cannot print")]
     Print(#[from] io::Error),
     #[error("cannot draw on the terminal")]
     Draw(#[source] io::Error),
+}
+
+impl From<ExplainError> for CommandError {
+    fn from(error: ExplainError) -> Self {
+        match error {
+            ExplainError::Print(error) => Self::Print(error),
+            error @ (ExplainError::Record(_) | ExplainError::Log { .. }) => Self::Explain(error),
+        }
+    }
 }
 
 impl From<TraceError> for CommandError {
@@ -76,6 +90,7 @@ impl CommandError {
             | Self::UnknownFault(_)
             | Self::Draw(_)
             | Self::Trace(_)
+            | Self::Explain(_)
             | Self::Vmfs(_)
             | Self::Print(_) => ExitCode::FAILURE,
         }
@@ -133,6 +148,7 @@ fn execute(
         Command::Top { once: true, json, socket } => top::once(&socket, json, out)?,
         Command::Top { socket, .. } => top::watch(&socket)?,
         Command::Trace(args) => trace::trace(&args, out)?,
+        Command::Explain(args) => explain::explain(&args, wall(), out)?,
         Command::Fault(command) => fault::execute(command, out)?,
         Command::Vmfs(args) => vmfs::execute(&args, out)?,
         Command::Reload(ask) => {
@@ -188,6 +204,12 @@ pub(crate) fn answer<T: Serialize + ?Sized>(
     } else {
         human(value, out)
     }
+}
+
+/// Now, on the wall clock.
+fn wall() -> WallTime {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallTime::from_nanos(u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX))
 }
 
 fn with_causes(error: &dyn Error) -> String {

@@ -20,7 +20,9 @@ use thiserror::Error;
 use crate::cli::TraceArgs;
 use capture::Capture;
 use filter::Filter;
-use source::Source;
+pub(crate) use json::{hex, micros};
+pub(crate) use source::{Source, places};
+pub(crate) use text::{ObjectText, SenseText, Utc, event};
 
 /// How often whoever follows looks for more: as often as somebody who watches can tell.
 const LOOK_PERIOD: Duration = Duration::from_millis(100);
@@ -53,7 +55,7 @@ struct Happening<'a> {
 
 /// Shows records as `args` say.
 pub(crate) fn trace(args: &TraceArgs, out: &mut dyn Write) -> Result<(), TraceError> {
-    let places = source::places(&args.of, &args.directory)?;
+    let places = places(&args.of, &args.directory)?;
     if let Some(to) = &args.save {
         let [place] = &places[..] else { return Err(TraceError::SeveralToSave) };
         return Ok(pulsefield_record::save(&place.path, to)?);
@@ -72,7 +74,7 @@ pub(crate) fn trace(args: &TraceArgs, out: &mut dyn Write) -> Result<(), TraceEr
     loop {
         show(&sources, &mut joiners, batch, &filter, &mut shown)?;
         if !args.follow {
-            tell_damage(&sources);
+            tell_damage(sources.iter());
             return Ok(());
         }
         thread::sleep(LOOK_PERIOD);
@@ -171,8 +173,8 @@ impl Printer {
 }
 
 /// Says on standard error where records are missing that ought to be there.
-fn tell_damage(sources: &[Source]) {
-    for source in sources.iter().filter(|source| source.missing() > 0) {
+pub(crate) fn tell_damage<'s>(sources: impl Iterator<Item = &'s Source>) {
+    for source in sources.filter(|source| source.missing() > 0) {
         let (lun, places) = (source.lun(), source.missing());
         eprintln!("pulsefield: the record of {lun} is damaged: at {places} places some is missing");
     }

@@ -136,7 +136,7 @@ fn vmfs(object: &Object) -> Value {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         // Writing into a string never fails.
@@ -146,6 +146,6 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Rounded up: what took some time never shows as none.
-fn micros(time: std::time::Duration) -> u64 {
+pub(crate) fn micros(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX)
 }

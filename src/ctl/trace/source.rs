@@ -8,7 +8,7 @@ use pulsefield_record::{Follower, ReadError, Reader, Record, file_name, is_recor
 use super::TraceError;
 
 /// A file that is shown.
-pub(super) struct Source {
+pub(crate) struct Source {
     lun: String,
     missing: u64,
     follower: Option<Follower>,
@@ -16,7 +16,7 @@ pub(super) struct Source {
 
 impl Source {
     /// Opens a file, and says what it holds.
-    pub(super) fn open(place: &Place, follow: bool) -> Result<(Self, Vec<Record>), ReadError> {
+    pub(crate) fn open(place: &Place, follow: bool) -> Result<(Self, Vec<Record>), ReadError> {
         let Place { path, lun } = place;
         let (follower, mut reader) = match follow {
             true => Follower::open(path).map(|(follower, reader)| (Some(follower), reader))?,
@@ -29,7 +29,7 @@ impl Source {
         Ok((Self { lun, missing, follower }, reader.records().collect()))
     }
 
-    pub(super) fn lun(&self) -> &str {
+    pub(crate) fn lun(&self) -> &str {
         &self.lun
     }
 
@@ -44,7 +44,7 @@ impl Source {
 }
 
 /// Where a record is.
-pub(super) struct Place {
+pub(crate) struct Place {
     pub(super) path: PathBuf,
     /// The logical unit that it must be about, if one was named.
     lun: Option<String>,
@@ -52,7 +52,7 @@ pub(super) struct Place {
 
 /// The files that `named` stand for, each a path if it has a slash in it, else a logical unit whose file is
 /// in `folder`; all of that folder if nothing is named.
-pub(super) fn places(named: &[String], folder: &Path) -> Result<Vec<Place>, TraceError> {
+pub(crate) fn places(named: &[String], folder: &Path) -> Result<Vec<Place>, TraceError> {
     if !named.is_empty() {
         let place = |name: &String| match name.contains('/') {
             true => Place { path: name.into(), lun: None },

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use pulsefield_record::{
-    Command, Event, FaultHit, Found, Image, ImageRole, Origin, SenseCode, Start, Stop,
+    Command, Event, FaultHit, Found, Image, ImageRole, Origin, Record, SenseCode, Start, Stop,
     TaskManagement, WallTime,
 };
 use pulsefield_scsi::{Asc, SenseKey, Status, opcode};
@@ -28,18 +28,23 @@ pub(super) fn line(
     if several {
         write!(out, " {lun}")?;
     }
-    match &record.event {
-        Event::Command(it) => command(it, *found, out)?,
-        Event::Start(it) => start(*it, record.epoch, out)?,
-        Event::Stop(Stop::Told) => write!(out, " the unit stops")?,
-        Event::Stop(Stop::DeviceGone) => write!(out, " the unit's device is removed")?,
-        Event::Stop(Stop::Breakdown) => write!(out, " the unit has BROKEN DOWN")?,
-        Event::TaskManagement(it) => task_management(it, out)?,
-        Event::FaultHit(it) => fault_hit(it, out)?,
-        // Not shown by themselves.
-        Event::Found(_) | Event::Anchor(_) => {}
-    }
+    event(record, *found, out)?;
     writeln!(out)
+}
+
+/// What happened, after a space.
+pub(crate) fn event(record: &Record, found: Option<&Found>, out: &mut dyn Write) -> io::Result<()> {
+    match &record.event {
+        Event::Command(it) => command(it, found, out),
+        Event::Start(it) => start(*it, record.epoch, out),
+        Event::Stop(Stop::Told) => write!(out, " the unit stops"),
+        Event::Stop(Stop::DeviceGone) => write!(out, " the unit's device is removed"),
+        Event::Stop(Stop::Breakdown) => write!(out, " the unit has BROKEN DOWN"),
+        Event::TaskManagement(it) => task_management(it, out),
+        Event::FaultHit(it) => fault_hit(it, out),
+        // Not shown by themselves.
+        Event::Found(_) | Event::Anchor(_) => Ok(()),
+    }
 }
 
 fn start(start: Start, epoch: u32, out: &mut dyn Write) -> io::Result<()> {
@@ -171,7 +176,7 @@ fn dump(image: &Image, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// What a sector is, in a few words.
-struct ObjectText<'a>(&'a Object);
+pub(crate) struct ObjectText<'a>(pub(crate) &'a Object);
 
 impl fmt::Display for ObjectText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -192,7 +197,7 @@ impl fmt::Display for ObjectText<'_> {
 }
 
 /// Sense data in T10's words.
-struct SenseText(SenseCode);
+pub(crate) struct SenseText(pub(crate) SenseCode);
 
 impl fmt::Display for SenseText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -226,7 +231,7 @@ impl fmt::Display for Took {
 }
 
 /// A moment as ISO 8601 has it, in UTC and microseconds.
-pub(super) struct Utc(pub(super) WallTime);
+pub(crate) struct Utc(pub(crate) WallTime);
 
 impl fmt::Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
