@@ -13,7 +13,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::tally::Tally;
-use crate::vm::{Abreast, Guest, Image, Run, SCENARIOS, Scenario, build_optimised, optimised};
+use crate::vm::{
+    Abreast, Guest, Image, PROFILE, Run, SCENARIOS, Scenario, build_optimised, optimised,
+};
 use crate::workshop::{cargo, output, run as run_command};
 use crate::{deny, layers, metrics, packages};
 
@@ -57,11 +59,17 @@ const STEPS: &[Step] = &[
     }),
 ];
 
-/// The steps that only `--all` or their name brings: what they install is large.
-const NIGHTLY_STEPS: &[Step] = &[("capture", || {
-    packages::install(packages::CAPTURE)?;
-    cargo_test(&["--package", "pulsefield-capture", "--", "--ignored"])
-})];
+/// The steps that only `--all` or their name brings: what they install is large, or they take long.
+const NIGHTLY_STEPS: &[Step] = &[
+    ("capture", || {
+        packages::install(packages::CAPTURE)?;
+        cargo_test(&["--package", "pulsefield-capture", "--", "--ignored"])
+    }),
+    ("determinism", || {
+        let scope = ["--package", "pulsefield-faults", "--profile", PROFILE, "--", "--ignored"];
+        cargo_test(&scope)
+    }),
+];
 
 /// The step that makes the guest and what goes into it.
 const PREPARE: &str = "guest";

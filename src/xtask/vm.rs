@@ -216,7 +216,7 @@ impl Payload {
 }
 
 /// The profile of what is tested as it is shipped.
-const PROFILE: &str = "guest";
+pub(crate) const PROFILE: &str = "guest";
 
 /// Builds all that is tested in that profile at once: built one after the other, each program would
 /// want other features of what they share, and have it built anew.
