@@ -44,8 +44,8 @@ fn name_and_state(stat: &str) -> Option<(&str, char)> {
 /// What a process takes of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Its resident memory.
-    pub resident_kib: u64,
+    /// Its resident memory that is its own: without mapped files, of which the record of a unit grows to its size.
+    pub own_kib: u64,
     /// Its open descriptors.
     pub descriptors: usize,
 }
@@ -59,14 +59,14 @@ pub fn usage(pid: u32) -> Result<Usage> {
         .with_context(|| format!("reading the status of process {pid}"))?;
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).context("listing descriptors")?;
     Ok(Usage {
-        resident_kib: resident_kib(&status).context("a process without memory")?,
+        own_kib: own_kib(&status).context("a process without memory")?,
         descriptors: descriptors.count(),
     })
 }
 
-/// `VmRSS:      4711 kB`
-fn resident_kib(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// `RssAnon:      4711 kB`
+fn own_kib(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
@@ -75,8 +75,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_resident_memory_has_a_line() {
-        assert_eq!(resident_kib("Name:\ta\nVmRSS:\t    4711 kB\n"), Some(4711));
+    fn the_memory_of_its_own_has_a_line() {
+        assert_eq!(own_kib("Name:\ta\nRssAnon:\t    4711 kB\n"), Some(4711));
         assert!(usage(std::process::id()).unwrap().descriptors >= 3);
     }
 

@@ -152,7 +152,7 @@ fn judge(report: &mut Report, warm: Usage) -> Result<()> {
         Ok(now()?.descriptors <= warm.descriptors)
     });
     report.works("as many descriptors as before", settled);
-    let grown = now()?.resident_kib.saturating_sub(warm.resident_kib);
+    let grown = now()?.own_kib.saturating_sub(warm.own_kib);
     report.figure("grown_kib", grown);
     let seen = format!("{grown} KiB");
     let expected = format!("up to {GROWTH_MAX_KIB} KiB");
