@@ -727,7 +727,7 @@ impl<'a> Conductor<'a> {
         let exchanged = if status == Status::Good { data_in.unwrap_or(data.len()) } else { 0 };
         let commands = &mut self.server.observer_mut().commands;
         commands.answer(self.now, command_id, lane, exchanged as u64);
-        self.record_answer(command_id, &outcome, &data);
+        self.record_answer(command_id, lane, &outcome, &data);
         self.counters.answers.count(status, sense.map(|sense| sense.key));
         if lane == Some(Lane::Heartbeat) && status == Status::Good && data_in.is_none() {
             self.look_for_pulse(command_id, &data);

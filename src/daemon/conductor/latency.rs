@@ -43,7 +43,7 @@ impl Conductor<'_> {
     }
 
     /// Looks at the clock if nobody knows when the answers were ready: before the doorbell rings for them,
-    /// or before they are recorded.
+    /// or before one of a heartbeat is recorded.
     pub(super) fn look_if_out_of_time(&mut self) {
         if self.server.observer().commands.is_out_of_time() {
             self.look_at_clock();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pulsefield_data::Buffer;
-use pulsefield_engine::{Event, Outcome};
+use pulsefield_engine::{Event, Lane, Outcome};
 use pulsefield_faults::Hit;
 use pulsefield_record::{Finished, Origin, Reason, Recorder, Stop};
 use pulsefield_ring::Tmr;
@@ -80,13 +80,17 @@ impl Conductor<'_> {
     }
 
     /// Tells of an initiator's command whose answer is ready.
-    pub(super) fn record_answer(&mut self, command_id: u16, outcome: &Outcome, data: &Buffer) {
+    pub(super) fn record_answer(
+        &mut self,
+        command_id: u16,
+        lane: Option<Lane>,
+        outcome: &Outcome,
+        data: &Buffer,
+    ) {
         if self.server.observer_mut().recorder.is_none() {
             return;
         }
-        // Its times are told with it.
-        self.look_if_out_of_time();
-        let now = self.now;
+        let now = self.time_of_answer(lane);
         let Watch { commands, recorder, .. } = self.server.observer_mut();
         let (Some(recorder), Some(passage)) = (recorder, commands.passage(command_id)) else {
             return;
@@ -107,6 +111,20 @@ impl Conductor<'_> {
             data,
         };
         recorder.command(now, &finished);
+    }
+
+    /// When an answer that is being recorded was ready. A heartbeat's is known exactly: its doorbell rings next
+    /// and needs to know as well. For bulk that the medium has done at once the last tick will do, so that not
+    /// every command costs a look at a clock that may be a system call; what took long shows all the same.
+    fn time_of_answer(&mut self, lane: Option<Lane>) -> Instant {
+        if lane == Some(Lane::Heartbeat) {
+            self.look_if_out_of_time();
+            return self.now;
+        }
+        if self.server.observer().commands.is_out_of_time() {
+            return self.now.max(clock::coarse());
+        }
+        self.now
     }
 
     /// Tells of a task management function.
