@@ -64,7 +64,9 @@ const HOUSE: &[Room] = &[
     room("settings", &["units"], Only(&["serde", "strsim", "toml"])),
     room("hostlog", &[], Only(&["flate2"])),
     room("capture", &[], Only(&[])),
-    // Floor 2: the device server.
+    // Floor 2: the device server; hosts, and what must hold between them.
+    room("hosts", &["units", "scsi", "vmfs"], Only(&[])),
+    room("checkers", &["units", "vmfs"], Only(&[])),
     room("engine", &["units", "data", "scsi", "backstore", "vmfs"], Only(&[])),
     // Beside the house: handlers know only the trait and what it speaks in.
     room("ram", HANDLER, Only(&["nix"])),

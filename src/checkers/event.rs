@@ -1,0 +1,157 @@
+//! What checkers hear.
+
+use std::sync::Arc;
+
+use pulsefield_units::{Instant, Lba, LbaRange};
+
+/// A host, or whoever else asks: a number that the caller gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(pub u32);
+
+/// A logical unit, however many paths lead there: a number that the caller gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnitId(pub u32);
+
+/// Something that came to its end. Events are told in the order of their ends; those of operations
+/// that never end are told with the moment at which nobody waits any more.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Of a device.
+    Operation(Operation),
+    /// A heartbeat of a host was asked for and ended.
+    Pulse(Pulse),
+    /// A host believes to have a lock from now on.
+    Taken(Claim),
+    /// It believes so no longer.
+    Left(Claim),
+    /// All that a host believed to have on a unit is lost to it, and it knows: it crashed, or gave up.
+    Forgotten {
+        /// Who.
+        host: HostId,
+        /// When.
+        at: Instant,
+    },
+    /// A host declared another one dead and cleared its heartbeat.
+    DeclaredDead {
+        /// Who is taken for dead.
+        host: HostId,
+        /// By whom.
+        by: HostId,
+        /// When.
+        at: Instant,
+    },
+}
+
+/// One command of a host to a device.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// Whose.
+    pub host: HostId,
+    /// Where.
+    pub unit: UnitId,
+    /// Before this it had not begun.
+    pub invoked: Instant,
+    /// When it ended, and before this it was done if it was done; `None` if it may yet be done.
+    pub returned: Option<Instant>,
+    /// What.
+    pub kind: OperationKind,
+    /// How.
+    pub ending: Ending,
+}
+
+/// What an operation does. Data is of whole blocks.
+#[derive(Clone, Debug)]
+pub enum OperationKind {
+    /// Reads blocks; what was read, if the ending is [`Ending::Done`].
+    Read {
+        /// Which.
+        blocks: LbaRange,
+        /// What was there.
+        data: Arc<[u8]>,
+    },
+    /// Writes blocks.
+    Write {
+        /// The first.
+        lba: Lba,
+        /// What.
+        data: Arc<[u8]>,
+    },
+    /// Compares one block and writes it.
+    CompareAndWrite {
+        /// Which.
+        lba: Lba,
+        /// What must be there.
+        test: Arc<[u8]>,
+        /// What is to be there.
+        set: Arc<[u8]>,
+    },
+    /// Makes zeros of blocks: UNMAP of a unit that reads zeros then, WRITE SAME.
+    Zero {
+        /// Which.
+        blocks: LbaRange,
+    },
+    /// Copies blocks within the unit.
+    Copy {
+        /// The first to read.
+        from: Lba,
+        /// Which to write.
+        to: LbaRange,
+    },
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Done.
+    Done,
+    /// Not done, because a block was not what was expected; with the offset that INFORMATION told, or `None`
+    /// if it was not valid.
+    Miscompared(Option<u64>),
+    /// Not done.
+    Refused,
+    /// Nobody can say whether it was done: aborted, timed out, reset, the way broke, the host crashed.
+    Maybe,
+}
+
+/// A heartbeat.
+#[derive(Clone, Copy, Debug)]
+pub struct Pulse {
+    /// Whose.
+    pub host: HostId,
+    /// Where.
+    pub unit: UnitId,
+    /// When it was asked for.
+    pub invoked: Instant,
+    /// When it ended.
+    pub returned: Instant,
+    /// Whether the host may count it as a pulse.
+    pub alive: bool,
+}
+
+/// What a host believes of a lock.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// Who.
+    pub host: HostId,
+    /// Where.
+    pub unit: UnitId,
+    /// When it began or ceased to believe so.
+    pub at: Instant,
+    /// Which lock, in bytes from the start of the volume.
+    pub lock: u64,
+    /// What it may do.
+    pub mode: ClaimMode,
+    /// The token of the lock since.
+    pub token: u64,
+}
+
+/// What a claim permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ClaimMode {
+    /// Nobody else has any.
+    Exclusive,
+    /// All others only read, too.
+    ReadOnly,
+    /// All others write as well, and know it.
+    MultiWriter,
+}

@@ -1,0 +1,16 @@
+//! Emulated ESXi hosts: VMFS's locking protocol from the host's side, as state machines.
+//!
+//! Floor 2: `units`, `scsi`, `vmfs`. No I/O, no clock, no thread: time is passed in, [`Io`] goes out with
+//! [`Action::Submit`] and its [`Outcome`] comes back, so the same code runs in real time on devices and in
+//! virtual time in a simulation. What a host does and what it believes goes out as [`Notice`]s, for
+//! checkers and reports; nothing here judges it.
+//!
+//! What ESXi does is not published as a whole. Each module names where its part is from.
+
+mod io;
+mod notice;
+mod order;
+
+pub use io::{Action, Io, IoId, Outcome, VolumeId};
+pub use notice::{Access, Claim, LockOutcome, Notice};
+pub use order::{Order, OrderId, OrderKind};
