@@ -229,6 +229,7 @@ impl Lun {
                 geometry,
                 emulate_write_cache,
                 probed: 0,
+                heard: 0,
             },
             failure,
         });

@@ -51,6 +51,8 @@ pub(crate) struct Service {
     pub(crate) emulate_write_cache: bool,
     /// The last probe sent; 0 for none.
     pub(crate) probed: u64,
+    /// How many commands had come by then.
+    pub(crate) heard: u64,
 }
 
 impl Unit {

@@ -346,6 +346,7 @@ pub(crate) fn service(station: &Station, medium: &Arc<dyn Backstore>) -> Service
         geometry: medium.geometry(),
         emulate_write_cache: false,
         probed: 0,
+        heard: 0,
     }
 }
 

@@ -4,7 +4,8 @@
 //! device server. systemd hears from us only if the probes of the round before came through. A
 //! probe does not touch the medium; a unit that waits for its medium to start again or to close is not
 //! asked, and one whose thread is inside its medium is excused: restarting the daemon would not cure a
-//! medium that hangs (a file system that a backup has frozen), and would hurt the others.
+//! medium that hangs (a file system that a backup has frozen), and would hurt the others. A unit without
+//! commands is asked now and then only.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,10 @@ use crate::table::SharedTable;
 
 /// Rounds between two deadlines of systemd.
 const ROUNDS: u32 = 3;
+
+/// In one of how many rounds a unit is probed to which nothing has come since the last time. Of hundreds most
+/// are idle, and each probe wakes a thread.
+const IDLE_ROUNDS: u64 = 12;
 
 /// How often units are probed if systemd does not watch.
 const UNWATCHED: Duration = Duration::from_secs(10);
@@ -58,7 +63,15 @@ impl Watchdog {
         let mut alive = true;
         for (id, unit) in &mut table.lock().units {
             let Some(service) = &mut unit.service else { continue };
-            if service.mailbox.is_conducting() && service.probed != service.mailbox.probe_passed() {
+            let passed = service.probed == service.mailbox.probe_passed();
+            let heard = unit.counters.commands.load();
+            // Not all in the same round.
+            let turn = (self.round + u64::from(id.as_u32())).is_multiple_of(IDLE_ROUNDS);
+            if service.probed > 0 && passed && heard == service.heard && !turn {
+                continue;
+            }
+            service.heard = heard;
+            if service.mailbox.is_conducting() && !passed {
                 let name = unit.name.device();
                 if let Some(since) = service.mailbox.in_medium_since() {
                     let waited_s = clock::coarse().since(since).as_secs();

@@ -47,6 +47,39 @@ fn a_unit_at_work_must_pass_its_probe_and_any_other_need_not() {
     assert!(watchdog.end_round(&table));
 }
 
+#[test]
+fn an_idle_unit_is_asked_seldom_and_a_busy_one_each_round() {
+    let (medium, _) = held_medium(64);
+    let medium: Arc<dyn Backstore> = medium;
+    let station = station();
+    let unit = serving_unit("ds1", &station, &medium);
+    let counters = unit.counters.clone();
+    let table = SharedTable::new(Config::default(), Plans::default());
+    table.lock().units.insert(LuId::new(0), unit);
+    station.set_conducting(true);
+    let mut watchdog = Watchdog::new();
+    // Each probe is passed at once.
+    let mut asked = |rounds: u64, busy: bool| {
+        let mut probes = 0;
+        for _ in 0..rounds {
+            if busy {
+                counters.count_command();
+            }
+            assert!(watchdog.end_round(&table));
+            while let Some(message) = station.message() {
+                let Message::Probe(number) = message else { panic!("no probe") };
+                station.pass_probe(number);
+                probes += 1;
+            }
+        }
+        probes
+    };
+    assert_eq!(asked(1, false), 1, "the first time");
+    assert_eq!(asked(10 * IDLE_ROUNDS, false), 10);
+    assert_eq!(asked(10 * IDLE_ROUNDS, true), 10 * IDLE_ROUNDS);
+    assert_eq!(asked(10 * IDLE_ROUNDS, false), 10);
+}
+
 const WRITE: [u8; 10] = [0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0];
 
 #[test]
