@@ -14,8 +14,8 @@ use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pulsefield_data::Buffer;
 use pulsefield_units::{BlockCount, BlockLength, LbaRange};
@@ -37,6 +37,9 @@ pub const CACHED_BYTES_MAX: usize = 64 << 10;
 /// The longest other write that only copies. The cache has to find pages for what it is given: four cost
 /// about as much as the hop that is spared.
 const COPIED_BULK_BYTES_MAX: usize = 16 << 10;
+
+/// How much of a long write into the page cache is done while it is that write's turn.
+const TURN_BYTES: usize = 64 << 10;
 
 /// How a medium is to be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +81,8 @@ pub struct FileMedium {
     direct: Option<Direct>,
     /// There if it tells what it holds.
     page_cache: Option<PageCache>,
+    /// Whose turn it is among long writes: see [`FileMedium::write_in_turns`].
+    turn: Mutex<()>,
     /// Set once the kernel could not write back what was answered as written. It reports such a
     /// loss once and then forgets it (`mm/filemap.c`, `file_check_and_advance_wb_err`), so the next
     /// flush would succeed and promise what is not true. Hence it stays set until the medium is
@@ -144,6 +149,7 @@ impl FileMedium {
         Self {
             claim: Claim::new(file.clone()),
             page_cache: PageCache::of(&file),
+            turn: Mutex::default(),
             file,
             name,
             block_length: geometry.block_length,
@@ -381,6 +387,7 @@ impl FileMedium {
         let len = span.len_in_memory();
         let written = match &self.direct {
             Some(direct) => direct.write(buffer, len, &self.file, span.start, durable),
+            None if len > TURN_BYTES && !durable => self.write_in_turns(span.start, buffer, len),
             None => buffer.pwrite(0, len, self.file.as_fd(), span.start, durable),
         };
         match written {
@@ -399,6 +406,26 @@ impl FileMedium {
                 Err(error)
             }
         }
+    }
+
+    /// A long write into the page cache, piece by piece. File systems let one write into a file at a time
+    /// (`inode_lock` in ext4, btrfs and tmpfs, the iolock of XFS), as long as it copies, and whoever waits
+    /// spins. So long writes wait for one another here instead, asleep; and a short one, which is
+    /// somebody's heartbeat, waits in the kernel for one piece at most, and not for all that have come before.
+    fn write_in_turns(&self, position: u64, buffer: &Buffer, len: usize) -> io::Result<usize> {
+        let mut done = 0;
+        while done < len {
+            let piece = (len - done).min(TURN_BYTES);
+            // There is nothing in it that a panic could leave half done.
+            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = position + done as u64;
+            let written = buffer.pwrite(done, piece, self.file.as_fd(), at, false)?;
+            done += written;
+            if written < piece {
+                break;
+            }
+        }
+        Ok(done)
     }
 
     fn zero(&self, span: Span, space: Space, durable: bool) -> io::Result<()> {

@@ -103,6 +103,8 @@ impl Workload {
                 Subject::TcmuRunner,
                 Subject::Fileio,
                 Subject::Ramdisk,
+                Subject::Bare,
+                Subject::Null,
                 Subject::Ram,
                 Subject::File,
             ],
@@ -136,7 +138,7 @@ impl Workload {
                 let mut pulse = start_pulse(subject, first[0])?;
                 beats(&mut pulse, Duration::from_millis(5), pace.caw_idle).and_then(latency)
             }
-            Self::CawLoaded => caw_loaded(first[0], pace),
+            Self::CawLoaded => caw_loaded(subject, first[0], pace),
             Self::Pulses => pulses(first[0], pace),
             Self::Idle1 | Self::Idle256 => Ok(Vec::new()),
         }
@@ -193,8 +195,8 @@ fn latency(times: Vec<Duration>) -> Result<Figures> {
     ])
 }
 
-fn caw_loaded(disk: &Disk, pace: Pace) -> Result<Figures> {
-    let mut pulse = Pulse::start(disk, 0)?;
+fn caw_loaded(subject: Subject, disk: &Disk, pace: Pace) -> Result<Figures> {
+    let mut pulse = start_pulse(subject, disk)?;
     let bulk = start_bulk(disk, pace.caw_loaded + OVERHANG)?;
     let times = beats(&mut pulse, Duration::from_millis(20), pace.caw_loaded);
     let done = finish(bulk)?;
