@@ -15,8 +15,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pulsefield_backstore::{
-    Backstore, Cfgstring, ConfigError, DeviceAccess, FileMedium, Geometry, Handler, MediumAccess,
-    OpenError, OpenSpec, WorkedMedium,
+    Backstore, Cfgstring, ConfigError, DeviceAccess, FileMedium, Geometry, Handler, IoWay,
+    MediumAccess, OpenError, OpenSpec, WorkedMedium,
 };
 
 use crate::device::Device;
@@ -42,11 +42,13 @@ impl Handler for BlockHandler {
          the logical unit may be smaller than the device and must have blocks at least as long as \
          the device's. Options: cache=none (default) goes past the page cache, write-back and \
          write-through go through it; read-only=yes serves a device that cannot be written; \
+         io=auto (default) has io_uring do what goes past the page cache, where the kernel lets us, \
+         and threads do the rest; io=uring or threads decides; \
          workers=1 to 64, the threads that do the I/O (default 16, and one more for heartbeats)."
     }
 
     fn options(&self) -> &'static [&'static str] {
-        &["cache", "read-only", "workers"]
+        &["cache", "io", "read-only", "workers"]
     }
 
     fn check(&self, config: &Cfgstring) -> Result<(), OpenError> {
@@ -62,7 +64,8 @@ impl Handler for BlockHandler {
         let device = Device::open(Path::new(path), options.read_only, direct, claim)?;
         device.limits.require_block_length(path, spec.geometry.block_length)?;
         let medium = options.medium(device, path, spec.geometry)?;
-        Ok(Arc::new(WorkedMedium::start(medium, &spec.name, options.workers, |_, _| {})?))
+        let Options { io, workers, .. } = options;
+        Ok(Arc::new(WorkedMedium::start(medium, &spec.name, io, workers, |_, _| {})?))
     }
 }
 
@@ -81,6 +84,7 @@ enum Cache {
 struct Options {
     read_only: bool,
     cache: Cache,
+    io: IoWay,
     workers: NonZeroUsize,
 }
 
@@ -95,6 +99,7 @@ impl Options {
         Ok(Self {
             read_only: config.flag("read-only")?.unwrap_or(false),
             cache: config.choice("cache", &caches)?.unwrap_or(Cache::None),
+            io: config.choice("io", &IoWay::NAMES)?.unwrap_or(IoWay::Best),
             workers: workers.and_then(NonZeroUsize::new).unwrap_or(WORKERS_DEFAULT),
         })
     }

@@ -56,7 +56,8 @@ impl Handler for ImageHandler {
             topology: Topology::default(),
         };
         let medium = options.medium(Device { file, limits, claim: None }, path, spec.geometry)?;
-        Ok(Arc::new(WorkedMedium::start(medium, &spec.name, options.workers, |_, _| {}).unwrap()))
+        let Options { io, workers, .. } = options;
+        Ok(Arc::new(WorkedMedium::start(medium, &spec.name, io, workers, |_, _| {}).unwrap()))
     }
 }
 
@@ -66,6 +67,18 @@ mod past_the_page_cache {
     pulsefield_backstore::conformance_tests!(Subject {
         handler: &ImageHandler,
         cfgstring: |folder| format!("image/{}/disk.img", folder.display()),
+        read_only: Some(|folder| format!("image/{}/disk.img;read-only=yes", folder.display())),
+        retains: Retains::Yes,
+        origin: Origin::Found,
+    });
+}
+
+mod by_threads {
+    use super::*;
+
+    pulsefield_backstore::conformance_tests!(Subject {
+        handler: &ImageHandler,
+        cfgstring: |folder| format!("image/{}/disk.img;io=threads", folder.display()),
         read_only: Some(|folder| format!("image/{}/disk.img;read-only=yes", folder.display())),
         retains: Retains::Yes,
         origin: Origin::Found,

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pulsefield_backstore::{
-    Backstore, Cfgstring, ConfigError, FileMedium, Handler, MediumAccess, Op, OpenError, OpenSpec,
-    WorkedMedium,
+    Backstore, Cfgstring, ConfigError, FileMedium, Handler, IoWay, MediumAccess, Op, OpenError,
+    OpenSpec, WorkedMedium,
 };
 
 use crate::image::Image;
@@ -41,12 +41,13 @@ impl Handler for FileHandler {
         "file/<absolute path> keeps the logical unit in a regular file, as in file//srv/ds1.img. A \
          missing file is created, sparse, if its folder exists; an existing one must have the \
          logical unit's size. Options: cache=write-back (default) or write-through; read-only=yes \
-         serves a file that cannot be written; workers=1 to 64, the threads that do the I/O \
+         serves a file that cannot be written; io=uring has io_uring do \
+         what may wait, where threads do otherwise; workers=1 to 64, the threads that do the I/O \
          (default 4, and one more for heartbeats)."
     }
 
     fn options(&self) -> &'static [&'static str] {
-        &["cache", "read-only", "workers"]
+        &["cache", "io", "read-only", "workers"]
     }
 
     fn check(&self, config: &Cfgstring) -> Result<(), OpenError> {
@@ -78,7 +79,7 @@ impl Handler for FileHandler {
                 );
             }
         };
-        let opened = WorkedMedium::start(medium, &spec.name, options.workers, watch)?;
+        let opened = WorkedMedium::start(medium, &spec.name, options.io, options.workers, watch)?;
         draft.keep();
         Ok(Arc::new(opened))
     }
@@ -88,6 +89,7 @@ impl Handler for FileHandler {
 struct Options {
     read_only: bool,
     write_cache: bool,
+    io: IoWay,
     workers: NonZeroUsize,
 }
 
@@ -98,6 +100,7 @@ impl Options {
         Ok(Self {
             read_only: config.flag("read-only")?.unwrap_or(false),
             write_cache: config.choice("cache", &write_cache)?.unwrap_or(true),
+            io: config.choice("io", &IoWay::NAMES)?.unwrap_or(IoWay::Best),
             workers: workers.and_then(NonZeroUsize::new).unwrap_or(WORKERS_DEFAULT),
         })
     }

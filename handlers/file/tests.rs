@@ -36,6 +36,32 @@ mod write_through_on_one_worker {
     });
 }
 
+mod by_io_uring {
+    use super::*;
+
+    pulsefield_backstore::conformance_tests!(Subject {
+        handler: &FileHandler,
+        // As it is where there is none.
+        cfgstring: |folder| {
+            let way = if has_io_uring() { "uring" } else { "auto" };
+            format!("file/{}/lu.img;io={way}", folder.display())
+        },
+        read_only: Some(|folder| format!("file/{}/lu.img;read-only=yes", folder.display())),
+        retains: Retains::Yes,
+        origin: Origin::Made,
+    });
+}
+
+/// Whether this machine lets a test have io_uring.
+fn has_io_uring() -> bool {
+    let scene = Scene::new();
+    let opened = FileHandler.open(&scene.spec("lu.img;io=uring"));
+    if let Err(error) = &opened {
+        eprintln!("not tested with io_uring: {error}");
+    }
+    opened.is_ok()
+}
+
 const BLOCKS: u64 = 4096;
 const BYTES: u64 = BLOCKS * 512;
 

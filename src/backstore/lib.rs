@@ -6,7 +6,7 @@
 //!
 //! Beside the contract lives what handlers share: [`cfgstring`], the language in which a user names
 //! a medium; [`Registry`], which finds the handler for one; [`FileMedium`], every op on a file
-//! descriptor; [`Workers`], threads for handlers that block; [`WorkedMedium`], both. `conformance` (feature of the same
+//! descriptor; [`Workers`], threads for handlers that block; [`WorkedMedium`], both, and io_uring. `conformance` (feature of the same
 //! name) is the test kit that every handler passes; `handlers/template` is the one to copy.
 
 pub mod cfgstring;
@@ -19,6 +19,7 @@ mod medium;
 mod registry;
 mod request;
 mod shortcut;
+mod uring;
 mod worked_medium;
 mod workers;
 
@@ -30,7 +31,7 @@ pub use medium::{CACHED_BYTES_MAX, DeviceAccess, FileMedium, MediumAccess};
 pub use registry::Registry;
 pub use request::{
     Backstore, Capabilities, Completion, CompletionSink, Extent, Geometry, Mapping, Op, OpOutput,
-    OpTag, Request, Topology,
+    OpTag, Request, Topology, wait_for_answer,
 };
-pub use worked_medium::WorkedMedium;
+pub use worked_medium::{IoWay, WorkedMedium};
 pub use workers::Workers;

@@ -24,6 +24,7 @@ use self::direct::Direct;
 use self::failure::FailureLog;
 use self::page_cache::PageCache;
 use self::zeroing::Space;
+use crate::uring::Transfer;
 use crate::{
     BackstoreError, Capabilities, Claim, Extent, Geometry, Mapping, Op, OpOutput, OpenError,
     Request, Topology,
@@ -180,6 +181,16 @@ impl FileMedium {
         &self.file
     }
 
+    /// The file, for who keeps it open beyond the medium.
+    pub(crate) fn shared_file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
+    /// Whether the file was opened with `O_DIRECT`: what goes there waits for no page cache.
+    pub(crate) const fn is_direct(&self) -> bool {
+        self.direct.is_some()
+    }
+
     /// What logs and errors call the medium.
     pub fn name(&self) -> &str {
         &self.name
@@ -311,13 +322,79 @@ impl FileMedium {
     /// [`BackstoreError::Dropped`].
     pub fn execute(&self, mut request: Request) {
         let op = request.op();
-        let result = if self.access.read_only && op.writes() {
-            Err(BackstoreError::ReadOnly)
-        } else {
-            self.perform(op, request.buffer_mut())
-                .map_err(|error| self.failures.report(&self.name, op, &self.explain(error)))
+        if self.access.read_only && op.writes() {
+            request.complete(Err(BackstoreError::ReadOnly));
+            return;
+        }
+        let result = self.perform(op, request.buffer_mut());
+        self.answer(request, result);
+    }
+
+    fn answer(&self, request: Request, result: io::Result<OpOutput>) {
+        let op = request.op();
+        let report = |error| self.failures.report(&self.name, op, &self.explain(error));
+        request.complete(result.map_err(report));
+    }
+
+    /// What a request is as one transfer, which somebody else may carry out; `None` if it takes more than that.
+    /// The one who does says how it ended ([`Self::conclude`]).
+    pub(crate) fn as_transfer(&self, request: &Request) -> Option<Transfer> {
+        let op = request.op();
+        if self.access.read_only && op.writes() {
+            return None;
+        }
+        let in_place = |len| match &self.direct {
+            Some(direct) => direct.takes(request.buffer(), len),
+            None => true,
         };
-        request.complete(result);
+        match op {
+            Op::Read { range } => {
+                let span = self.span(range);
+                let (position, len) = (span.start, span.len_in_memory());
+                in_place(len).then_some(Transfer::Read { position, len })
+            }
+            Op::Write { range, durable } => {
+                let span = self.span(range);
+                let (position, len) = (span.start, span.len_in_memory());
+                let durable = self.must_be_durable(durable);
+                in_place(len).then_some(Transfer::Write { position, len, durable })
+            }
+            Op::WriteZeroes { range, durable, may_unmap } if !self.must_be_durable(durable) => {
+                let space = if may_unmap { Space::GiveBack } else { Space::Keep };
+                Some(zeroing::as_transfer(self.span(range), space))
+            }
+            Op::Unmap { range } if !self.must_be_durable(false) => {
+                Some(zeroing::as_transfer(self.span(range), Space::GiveBack))
+            }
+            Op::Flush => Some(Transfer::Sync),
+            Op::WriteZeroes { .. }
+            | Op::Unmap { .. }
+            | Op::WriteAtomic { .. }
+            | Op::Copy { .. }
+            | Op::Provisioning { .. }
+            | Op::CompareAndWrite { .. } => None,
+        }
+    }
+
+    /// Answers a request that was carried out as `transfer`, which moved so many bytes, or gives it back
+    /// if it has to take the long way after all.
+    pub(crate) fn conclude(
+        &self,
+        request: Request,
+        transfer: Transfer,
+        moved: io::Result<usize>,
+    ) -> Option<Request> {
+        let result = match transfer {
+            Transfer::Read { len, .. } => moved.and_then(|read| whole(read, len)),
+            Transfer::Write { len, durable, .. } => self.end_write(moved, len, durable),
+            Transfer::Allocate { .. } => match moved {
+                Err(error) if zeroing::is_unsupported(&error) => return Some(request),
+                moved => moved.map(drop),
+            },
+            Transfer::Sync => self.end_sync(moved.map(drop)).and_then(|()| self.end_flush()),
+        };
+        self.answer(request, result.map(|()| OpOutput::Done));
+        None
     }
 
     /// What lies behind `error`. A device that was removed has no size any more
@@ -374,38 +451,23 @@ impl FileMedium {
             Some(direct) => direct.read(buffer, len, &self.file, span.start)?,
             None => buffer.pread(0, len, self.file.as_fd(), span.start)?,
         };
-        // The file is as long as the medium, or longer. If it ends early, somebody cut it behind our back, and
-        // zeros would pass off lost data as blank blocks.
-        if read < len {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(())
+        whole(read, len)
+    }
+
+    /// Whether a change must be on stable storage when it is answered.
+    const fn must_be_durable(&self, durable: bool) -> bool {
+        durable || !self.access.write_cache
     }
 
     fn write(&self, span: Span, buffer: &Buffer, durable: bool) -> io::Result<()> {
-        let durable = durable || !self.access.write_cache;
+        let durable = self.must_be_durable(durable);
         let len = span.len_in_memory();
         let written = match &self.direct {
             Some(direct) => direct.write(buffer, len, &self.file, span.start, durable),
             None if len > TURN_BYTES && !durable => self.write_in_turns(span.start, buffer, len),
             None => buffer.pwrite(0, len, self.file.as_fd(), span.start, durable),
         };
-        match written {
-            Ok(written) if written == len => Ok(()),
-            // `pwrite` goes on after a partial write, so that a full file system says ENOSPC on the
-            // next attempt; a write that moves nothing and names no error has no better name.
-            Ok(_) => Err(io::ErrorKind::WriteZero.into()),
-            Err(error) => {
-                // The error of a durable write may be that of an earlier write's write-back. No
-                // space is the exception: it is found when the write itself is allocated. And what
-                // goes past the page cache is not written back later.
-                let write_back = durable && self.direct.is_none();
-                if write_back && failure::classify(true, &error) == BackstoreError::Medium {
-                    self.write_back_lost.store(true, Ordering::Relaxed);
-                }
-                Err(error)
-            }
-        }
+        self.end_write(written, len, durable)
     }
 
     /// A long write into the page cache, piece by piece. File systems let one write into a file at a time
@@ -428,6 +490,26 @@ impl FileMedium {
         Ok(done)
     }
 
+    /// What a write of `len` bytes comes to that moved so many.
+    fn end_write(&self, written: io::Result<usize>, len: usize, durable: bool) -> io::Result<()> {
+        match written {
+            Ok(written) if written == len => Ok(()),
+            // `pwrite` goes on after a partial write, so that a full file system says ENOSPC on the
+            // next attempt; a write that moves nothing and names no error has no better name.
+            Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+            Err(error) => {
+                // The error of a durable write may be that of an earlier write's write-back. No
+                // space is the exception: it is found when the write itself is allocated. And what
+                // goes past the page cache is not written back later.
+                let write_back = durable && self.direct.is_none();
+                if write_back && failure::classify(true, &error) == BackstoreError::Medium {
+                    self.write_back_lost.store(true, Ordering::Relaxed);
+                }
+                Err(error)
+            }
+        }
+    }
+
     fn zero(&self, span: Span, space: Space, durable: bool) -> io::Result<()> {
         zeroing::zero(&self.file, span, space)?;
         self.sync_if(durable)
@@ -435,11 +517,16 @@ impl FileMedium {
 
     /// Ends a change that a later flush may take to stable storage, or this one, if it is to be `durable`.
     fn sync_if(&self, durable: bool) -> io::Result<()> {
-        if durable || !self.access.write_cache { self.sync() } else { Ok(()) }
+        if self.must_be_durable(durable) { self.sync() } else { Ok(()) }
     }
 
     fn flush(&self) -> io::Result<()> {
         self.sync()?;
+        self.end_flush()
+    }
+
+    /// Whether what was answered as written is on stable storage now that the file was synchronized.
+    fn end_flush(&self) -> io::Result<()> {
         if self.write_back_lost.load(Ordering::Relaxed) {
             return Err(nix::Error::EIO.into());
         }
@@ -448,7 +535,11 @@ impl FileMedium {
 
     fn sync(&self) -> io::Result<()> {
         // `sync_data` is fdatasync(2), repeated on EINTR.
-        self.file.sync_data().inspect_err(|_| self.write_back_lost.store(true, Ordering::Relaxed))
+        self.end_sync(self.file.sync_data())
+    }
+
+    fn end_sync(&self, synchronized: io::Result<()>) -> io::Result<()> {
+        synchronized.inspect_err(|_| self.write_back_lost.store(true, Ordering::Relaxed))
     }
 
     fn first_extent(&self, span: Span) -> io::Result<Extent> {
@@ -473,6 +564,12 @@ impl Span {
     fn len_in_memory(self) -> usize {
         usize::try_from(self.len).expect("64-bit addresses")
     }
+}
+
+/// What a read of `len` bytes comes to that brought so many. The file is as long as the medium, or longer. If it
+/// ends early, somebody cut it behind our back, and zeros would pass off lost data as blank blocks.
+fn whole(read: usize, len: usize) -> io::Result<()> {
+    if read < len { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }
 
 /// A position in a file as the kernel takes it.

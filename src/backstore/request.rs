@@ -1,6 +1,8 @@
 //! The contract between the engine and a medium: ops, requests, and the trait itself.
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pulsefield_data::Buffer;
 use pulsefield_units::{BlockCount, BlockLength, LbaRange};
@@ -20,9 +22,20 @@ pub trait Backstore: Send + Sync {
     fn capabilities(&self) -> Capabilities;
 
     /// Starts one request. A handler may complete it before it returns if it expects not to wait for the
-    /// medium; otherwise it returns at once and completes it from a thread of its own. The caller's other
+    /// medium; otherwise it returns at once and completes it from a thread of its own, or when the caller
+    /// asks what has ended ([`Self::reap`]). The caller's other
     /// requests wait as long as this takes: whoever was wrong takes note of it.
     fn submit(&self, request: Request);
+
+    /// What becomes readable when a request has ended that only [`Self::reap`] answers; `None` of a medium that
+    /// answers all by itself.
+    fn ended(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Answers the requests that have ended and that nobody else answers. Never waits. Called by the
+    /// thread that submits, when [`Self::ended`] is readable or at any other time.
+    fn reap(&self) {}
 
     /// How many bytes of space the medium takes now, data that is still to be written back included;
     /// `None` if it cannot tell. Asked between commands: never waits for the medium.
@@ -43,6 +56,29 @@ pub trait Backstore: Send + Sync {
     /// # Errors
     /// Why the medium cannot have that size, in words for the administrator; nothing has changed.
     fn resize(&self, blocks: BlockCount) -> Result<(), OpenError>;
+}
+
+/// Waits for the next answer of `medium` for whoever has nothing better to do, at most for `patience`. `receive`
+/// waits for one that somebody gives, for as long as it is told.
+pub fn wait_for_answer<T>(
+    medium: &dyn Backstore,
+    patience: Duration,
+    mut receive: impl FnMut(Duration) -> Option<T>,
+) -> Option<T> {
+    /// How often is looked at what nobody else answers.
+    const STEP: Duration = Duration::from_millis(1);
+    let deadline = Instant::now() + patience;
+    loop {
+        medium.reap();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let step = if medium.ended().is_some() { left.min(STEP) } else { left };
+        if let Some(answer) = receive(step) {
+            return Some(answer);
+        }
+        if left.is_zero() {
+            return None;
+        }
+    }
 }
 
 /// The shape of a medium.

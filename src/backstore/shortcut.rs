@@ -6,6 +6,7 @@
 //! (`docs/decisions/0018-…`), so it is judged by the writes before: as long as they were short the next
 //! one will be. Time is passed in.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -69,13 +70,13 @@ impl Shortcut {
 pub(crate) struct LongOps(AtomicUsize);
 
 /// One of them, until it is dropped.
-pub(crate) struct LongOp<'a>(&'a LongOps);
+pub(crate) struct LongOp(Arc<LongOps>);
 
 impl LongOps {
     /// Notes that one begins.
-    pub(crate) fn begin(&self) -> LongOp<'_> {
+    pub(crate) fn begin(self: &Arc<Self>) -> LongOp {
         self.0.fetch_add(1, Ordering::Relaxed);
-        LongOp(self)
+        LongOp(Arc::clone(self))
     }
 
     /// Whether there are none.
@@ -84,7 +85,7 @@ impl LongOps {
     }
 }
 
-impl Drop for LongOp<'_> {
+impl Drop for LongOp {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn long_ops_are_counted_to_their_end() {
-        let ops = LongOps::default();
+        let ops = Arc::new(LongOps::default());
         let (one, other) = (ops.begin(), ops.begin());
         drop(one);
         assert!(!ops.is_empty());

@@ -1,54 +1,92 @@
-//! A medium on a file descriptor with threads of its own: what `file` and `block` serve.
+//! A medium on a file descriptor that never keeps its caller waiting: what `file` and `block` serve.
 
+use std::io;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::time::{ClockId, clock_gettime};
 use pulsefield_units::{BlockCount, Instant};
 
 use crate::shortcut::{LongOps, Shortcut};
+use crate::uring::Uring;
 use crate::{
     Backstore, Capabilities, Claim, FileMedium, Geometry, Op, OpenError, Request, Workers,
 };
 
-/// A [`FileMedium`] whose ops run on [`Workers`], but for what the page cache does at once: short reads of
-/// what it holds and, as long as they turn out to be quick, short writes. Those are answered on the spot.
+/// Who carries out what may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IoWay {
+    /// io_uring for direct I/O, if the kernel has it and lets us; else threads, which are quicker with the page
+    /// cache (`docs/decisions/0020`).
+    Best,
+    /// io_uring; without it the medium is not opened.
+    Uring,
+    /// Threads.
+    Threads,
+}
+
+impl IoWay {
+    /// How the option `io` of a cfgstring names them.
+    pub const NAMES: [(&str, Self); 3] =
+        [("auto", Self::Best), ("uring", Self::Uring), ("threads", Self::Threads)];
+}
+
+/// A [`FileMedium`] whose ops are carried out by io_uring or run on [`Workers`], but for what the page cache
+/// does at once: short reads of what it holds and, as long as they turn out to be quick, short writes. Those
+/// are answered on the spot.
+///
+/// Threads there are in any case: for what io_uring cannot do (copies, atomic writes, the search for holes, direct I/O
+/// from memory that is not aligned), and for heartbeats that go through the page cache. Of those the
+/// kernel carries out one at a time for each file, bulk included, in the order of their arrival
+/// (`io_uring/io_uring.c`, `io_prep_async_work`, hashed by inode); a thread of their own has to share only the
+/// file system's lock.
 pub struct WorkedMedium {
     workers: Workers,
+    /// There if io_uring is used, with what becomes readable when it has done something.
+    uring: Option<(Mutex<Uring>, OwnedFd)>,
     medium: Arc<FileMedium>,
+    afterwards: Arc<Afterwards>,
     /// Locked while a write is done on the spot; nobody waits for it.
     shortcut: Mutex<Shortcut>,
     long_ops: Arc<LongOps>,
     clock: fn() -> Instant,
 }
 
+type Afterwards = dyn Fn(&FileMedium, Op) + Send + Sync;
+
 impl WorkedMedium {
-    /// Starts a thread for heartbeats and, when there is work, at most `workers` others, named after the
-    /// logical unit `name`.
-    /// After each op that one of them has carried out it calls `afterwards`.
+    /// Starts a thread for heartbeats and, when there is work for them, at most `workers` others, named after the
+    /// logical unit `name`. The kernel has at most as many for what io_uring is given.
+    /// After each op that was not carried out on the spot `afterwards` is called.
     ///
     /// # Errors
-    /// [`OpenError::Io`] if the operating system has no thread left.
+    /// [`OpenError::Io`] if the operating system has no thread left, or no io_uring where there has to be one.
     pub fn start(
         medium: FileMedium,
         name: &str,
+        way: IoWay,
         workers: NonZeroUsize,
         afterwards: impl Fn(&FileMedium, Op) + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
-        Self::start_by(coarse_clock, medium, name, workers, afterwards)
+        Self::start_by(coarse_clock, medium, name, way, workers, afterwards)
     }
 
     fn start_by(
         clock: fn() -> Instant,
         medium: FileMedium,
         name: &str,
+        way: IoWay,
         workers: NonZeroUsize,
         afterwards: impl Fn(&FileMedium, Op) + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
+        let uring = open_uring(&medium, way, workers)?;
         let medium = Arc::new(medium);
         let long_ops = Arc::new(LongOps::default());
+        let afterwards: Arc<Afterwards> = Arc::new(afterwards);
         let work = {
             let (medium, long_ops) = (Arc::clone(&medium), Arc::clone(&long_ops));
+            let afterwards = Arc::clone(&afterwards);
             move |request: Request| {
                 let op = request.op();
                 let _long = may_be_long(op).then(|| long_ops.begin());
@@ -61,7 +99,19 @@ impl WorkedMedium {
             path: medium.name().to_owned(),
             source,
         })?;
-        Ok(Self { workers, medium, shortcut: Mutex::default(), long_ops, clock })
+        let shortcut = Mutex::default();
+        Ok(Self { workers, uring, medium, afterwards, shortcut, long_ops, clock })
+    }
+
+    /// Has io_uring carry a request out, or gives it back.
+    fn start_on_uring(&self, request: Request) -> Option<Request> {
+        let Some((uring, _)) = &self.uring else { return Some(request) };
+        if request.is_urgent() && !self.medium.is_direct() {
+            return Some(request);
+        }
+        let Some(transfer) = self.medium.as_transfer(&request) else { return Some(request) };
+        let long = may_be_long(request.op()).then(|| self.long_ops.begin());
+        lock(uring).start(request, transfer, long)
     }
 
     /// Does a short write and answers it, or gives the request back.
@@ -88,6 +138,44 @@ impl WorkedMedium {
         }
         None
     }
+}
+
+/// A queue for a medium, if there is to be one.
+fn open_uring(
+    medium: &FileMedium,
+    way: IoWay,
+    workers: NonZeroUsize,
+) -> Result<Option<(Mutex<Uring>, OwnedFd)>, OpenError> {
+    let wanted = match way {
+        IoWay::Best => medium.is_direct(),
+        IoWay::Uring => true,
+        IoWay::Threads => false,
+    };
+    if !wanted {
+        return Ok(None);
+    }
+    let open = || {
+        let uring = Uring::new(medium.shared_file(), !medium.is_direct(), workers)?;
+        let events = uring.as_fd().try_clone_to_owned()?;
+        Ok((Mutex::new(uring), events))
+    };
+    match open() {
+        Ok(uring) => Ok(Some(uring)),
+        Err(source) if way == IoWay::Uring => {
+            let path = medium.name().to_owned();
+            Err(OpenError::Io { action: "use io_uring for", path, source })
+        }
+        Err(error) => {
+            let error: io::Error = error;
+            tracing::info!(medium = medium.name(), %error, "no io_uring; threads do all the I/O");
+            Ok(None)
+        }
+    }
+}
+
+fn lock(uring: &Mutex<Uring>) -> MutexGuard<'_, Uring> {
+    // Nothing panics in the midst of a change but what the engine never sends.
+    uring.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether an op may have the file to itself for longer than it takes to copy some data.
@@ -129,8 +217,26 @@ impl Backstore for WorkedMedium {
 
     fn submit(&self, request: Request) {
         let request = self.medium.execute_if_cached(request);
-        if let Some(request) = request.and_then(|request| self.write_on_the_spot(request)) {
+        let request = request.and_then(|request| self.write_on_the_spot(request));
+        if let Some(request) = request.and_then(|request| self.start_on_uring(request)) {
             self.workers.submit(request);
+        }
+    }
+
+    fn ended(&self) -> Option<BorrowedFd<'_>> {
+        self.uring.as_ref().map(|(_, events)| events.as_fd())
+    }
+
+    fn reap(&self) {
+        let Some((uring, _)) = &self.uring else { return };
+        // Not locked while one is answered: whoever hears it may submit the next.
+        let take = || lock(uring).take_ended();
+        while let Some((request, transfer, moved)) = take() {
+            let op = request.op();
+            match self.medium.conclude(request, transfer, moved) {
+                None => (self.afterwards)(&self.medium, op),
+                Some(request) => self.workers.submit(request),
+            }
         }
     }
 
@@ -148,6 +254,16 @@ impl Backstore for WorkedMedium {
     }
 }
 
+/// What was submitted is answered, as it went.
+impl Drop for WorkedMedium {
+    fn drop(&mut self) {
+        let Some((uring, _)) = &self.uring else { return };
+        while lock(uring).wait() {
+            self.reap();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -160,7 +276,7 @@ mod tests {
     use pulsefield_units::{BlockLength, Lba, LbaRange};
 
     use super::*;
-    use crate::{Completion, CompletionSink, MediumAccess, OpOutput, OpTag};
+    use crate::{Completion, CompletionSink, MediumAccess, OpOutput, OpTag, wait_for_answer};
 
     const BLOCKS: u64 = 4096;
     const ONE: NonZeroUsize = NonZeroUsize::MIN;
@@ -190,7 +306,7 @@ mod tests {
     }
 
     fn started(medium: FileMedium, clock: fn() -> Instant) -> WorkedMedium {
-        WorkedMedium::start_by(clock, medium, "lu", ONE, |_, _| {}).unwrap()
+        WorkedMedium::start_by(clock, medium, "lu", IoWay::Best, ONE, |_, _| {}).unwrap()
     }
 
     fn range(start: u64, blocks: u64) -> LbaRange {
@@ -209,9 +325,14 @@ mod tests {
         buffer.fill(0, buffer.len(), 0x5a);
         let sink = Arc::new(Inbox(Mutex::new(sender)));
         medium.submit(Request::new(op, OpTag(1), buffer, urgent, sink));
-        let (thread, answer) = answers.recv_timeout(Duration::from_secs(60)).unwrap();
+        let own = thread::current().id();
+        let at_once = answers.try_recv().ok();
+        let on_the_spot = at_once.as_ref().is_some_and(|(thread, _)| *thread == own);
+        let receive = |step| answers.recv_timeout(step).ok();
+        let later = || wait_for_answer(medium, Duration::from_secs(60), receive);
+        let (_, answer) = at_once.or_else(later).unwrap();
         assert_eq!(answer.result, Ok(OpOutput::Done), "{op:?}");
-        thread == thread::current().id()
+        on_the_spot
     }
 
     /// No time ever passes.

@@ -4,6 +4,7 @@
 //! before anything has changed. Then the unit's conductor takes it over (`conductor/changing.rs`) and
 //! gives the old one back, to be closed.
 
+use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub(crate) enum ChangeError {
     Late,
     #[error("the old medium cannot put on stable storage what was written")]
     Flush(#[source] BackstoreError),
+    #[error("the new medium cannot wake its unit")]
+    Watch(#[source] io::Error),
     #[error("the unit ends, or broke down meanwhile")]
     Ended,
 }
@@ -54,7 +57,7 @@ impl ChangeError {
             Self::Foreign(_) => Errno::EINVAL,
             Self::Busy => Errno::EBUSY,
             Self::Late => Errno::ETIMEDOUT,
-            Self::Flush(_) | Self::Ended => Errno::EIO,
+            Self::Flush(_) | Self::Watch(_) | Self::Ended => Errno::EIO,
         }
     }
 }

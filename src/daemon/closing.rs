@@ -5,7 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use pulsefield_backstore::{Backstore, Completion, CompletionSink, Op, OpTag, Request};
+use pulsefield_backstore::{
+    Backstore, Completion, CompletionSink, Op, OpTag, Request, wait_for_answer,
+};
 use pulsefield_data::Buffer;
 use tracing::error;
 
@@ -21,10 +23,10 @@ pub(crate) fn flush(medium: &dyn Backstore, patience: Duration) {
     let (sender, receiver): (_, Receiver<Completion>) = crossbeam_channel::bounded(1);
     let sink = Arc::new(Last(sender));
     medium.submit(Request::new(Op::Flush, OpTag(0), Buffer::empty(), false, sink));
-    match receiver.recv_timeout(patience) {
-        Ok(Completion { result: Ok(_), .. }) => {}
-        Ok(Completion { result: Err(error), .. }) => error!(%error, "a flush failed"),
-        Err(_) => error!("a flush did not end in time"),
+    match wait_for_answer(medium, patience, |step| receiver.recv_timeout(step).ok()) {
+        Some(Completion { result: Ok(_), .. }) => {}
+        Some(Completion { result: Err(error), .. }) => error!(%error, "a flush failed"),
+        None => error!("a flush did not end in time"),
     }
 }
 

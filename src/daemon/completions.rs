@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use mio::Waker;
-use pulsefield_backstore::{Backstore, Completion, CompletionSink, Op, OpTag, Request};
+use pulsefield_backstore::{
+    Backstore, Completion, CompletionSink, Op, OpTag, Request, wait_for_answer,
+};
 use pulsefield_data::Buffer;
 use pulsefield_engine::limits;
 
@@ -67,12 +69,13 @@ impl Completions {
         Some(completion)
     }
 
-    /// Takes one completion, if there is one. For the device thread.
-    pub(crate) fn take(&self) -> Option<Completion> {
+    /// Takes one completion, if there is one, from what `medium` is asked for now. For the device thread.
+    pub(crate) fn take(&self, medium: &dyn Backstore) -> Option<Completion> {
         // Nothing is on its way where all is done at once, and the queue need not be looked at.
         if self.outstanding.load(Ordering::Relaxed) == 0 {
             return None;
         }
+        medium.reap();
         let completion = self.receiver.try_recv().ok()?;
         self.count(-1);
         Some(completion)
@@ -85,12 +88,14 @@ impl Completions {
         self.outstanding.store(outstanding, Ordering::Relaxed);
     }
 
-    /// Throws away the completion of every request in flight, waiting up to `patience` for all of
+    /// Throws away the completion of every request in flight to `medium`, waiting up to `patience` for all of
     /// them; returns how many did not come.
-    pub(crate) fn discard_all(&self, patience: Duration) -> usize {
+    pub(crate) fn discard_all(&self, medium: &dyn Backstore, patience: Duration) -> usize {
         let deadline = Instant::now() + patience;
         while self.outstanding.load(Ordering::Relaxed) > 0 {
-            if self.receiver.recv_deadline(deadline).is_err() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let receive = |step| self.receiver.recv_timeout(step).ok();
+            if wait_for_answer(medium, left, receive).is_none() {
                 break;
             }
             self.count(-1);
@@ -220,10 +225,10 @@ mod tests {
         let [done, dropped, held] = [(); 3].map(|()| requests.recv().unwrap());
         done.complete(Ok(OpOutput::Done));
         drop(dropped);
-        assert_eq!(completions.discard_all(Duration::from_millis(1)), 1);
+        assert_eq!(completions.discard_all(&*medium, Duration::from_millis(1)), 1);
         held.complete(Ok(OpOutput::Done));
-        assert_eq!(completions.discard_all(PATIENCE), 0);
-        assert!(completions.take().is_none());
+        assert_eq!(completions.discard_all(&*medium, PATIENCE), 0);
+        assert!(completions.take(&*medium).is_none());
     }
 
     #[test]
@@ -241,8 +246,12 @@ mod tests {
         assert!(flush(completions, &medium, 1).is_none());
         assert_eq!(flush(completions, &medium, 2).unwrap().tag, OpTag(1));
         drop(earlier.lock().unwrap().take());
-        assert_eq!(completions.take().unwrap().tag, OpTag(2), "nothing is being submitted now");
-        assert_eq!(completions.discard_all(PATIENCE), 0);
+        assert_eq!(
+            completions.take(&medium).unwrap().tag,
+            OpTag(2),
+            "nothing is being submitted now"
+        );
+        assert_eq!(completions.discard_all(&medium, PATIENCE), 0);
     }
 
     #[test]
@@ -261,9 +270,9 @@ mod tests {
         let at_once: Vec<_> = (0..3).map(|tag| flush(completions, &medium, tag)).collect();
         let tags = at_once.into_iter().map(|completion| completion.map(|it| it.tag));
         assert_eq!(tags.collect::<Vec<_>>(), [None, None, Some(OpTag(0))]);
-        let queued = [(); 2].map(|()| completions.take().unwrap().tag);
+        let queued = [(); 2].map(|()| completions.take(&medium).unwrap().tag);
         assert_eq!(queued, [OpTag(1), OpTag(2)]);
-        assert!(completions.take().is_none());
+        assert!(completions.take(&medium).is_none());
     }
 
     #[test]
@@ -273,6 +282,6 @@ mod tests {
         let medium = FnMedium(|request: Request| assert!(request.is_urgent(), "a bug"));
         let submitted = catch_unwind(AssertUnwindSafe(|| flush(completions, &medium, 1)));
         assert!(submitted.is_err());
-        assert_eq!(completions.discard_all(PATIENCE), 0);
+        assert_eq!(completions.discard_all(&medium, PATIENCE), 0);
     }
 }

@@ -548,7 +548,7 @@ impl<'a> Conductor<'a> {
     /// did.
     fn take_in(&mut self) -> Result<bool, RingError> {
         let mut any = false;
-        while let Some(completion) = self.station.completions().take() {
+        while let Some(completion) = self.station.completions().take(&**self.backstore) {
             self.note_time(&mut any);
             self.take_completion(completion);
         }

@@ -284,6 +284,7 @@ impl Lun {
         let mut breakdowns = 0;
         loop {
             let started = Instant::now();
+            station.watch_medium(&**medium).map_err(LunError::Watch)?;
             station.set_conducting(true);
             let orders = RecordOrders::of(&self.commons.table.lock().config, self.name.device());
             let recorder = orders.open(medium.geometry(), breakdowns > 0);
@@ -315,7 +316,7 @@ impl Lun {
                 breakdowns = 0;
             }
             breakdowns += 1;
-            ring = match self.recover(uio, station) {
+            ring = match self.recover(uio, station, &**medium) {
                 Ok(Some(ring)) => ring,
                 Ok(None) => return Ok(()),
                 Err(error) if error.is_gone() => return Ok(()),
@@ -332,11 +333,16 @@ impl Lun {
     }
 
     /// A fresh ring after a breakdown; `None` if the kernel removes the device meanwhile.
-    fn recover(&self, uio: &dyn Uio, station: &Station) -> Result<Option<Ring>, LunError> {
+    fn recover(
+        &self,
+        uio: &dyn Uio,
+        station: &Station,
+        medium: &dyn Backstore,
+    ) -> Result<Option<Ring>, LunError> {
         let Some(blocked) = self.on_errand(station, Blocked::new)? else { return Ok(None) };
         // The kernel gives the pages of reset commands to new ones at once, so nobody may still be
         // writing into them.
-        let outstanding = station.completions().discard_all(MEDIUM_PATIENCE);
+        let outstanding = station.completions().discard_all(medium, MEDIUM_PATIENCE);
         if outstanding > 0 {
             return Err(LunError::Stuck { outstanding });
         }

@@ -2,7 +2,7 @@
 //! holds on when a conductor breaks down and the next one takes over.
 
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
-use pulsefield_backstore::OpTag;
+use pulsefield_backstore::{Backstore, OpTag};
 use pulsefield_engine::{Identity, LuConfig, PortGroup, SavedState, limits};
 use pulsefield_faults::{Disarm, FaultReport, Plan, PlanId, Saboteur};
 use pulsefield_record::Recorder;
@@ -29,6 +29,7 @@ use crate::recording::RecordOrders;
 
 const UIO: Token = Token(0);
 const WAKE: Token = Token(1);
+const MEDIUM: Token = Token(2);
 
 /// What a conductor is told by others.
 pub(crate) enum Message {
@@ -180,6 +181,8 @@ pub(crate) struct FaultOrders {
 pub(crate) struct Station {
     poll: Poll,
     events: Events,
+    /// What becomes readable when the medium has something to be reaped.
+    medium: Option<RawFd>,
     inbox: Receiver<Message>,
     removed: Receiver<()>,
     mailbox: Mailbox,
@@ -238,6 +241,7 @@ impl Station {
         Ok(Self {
             poll,
             events,
+            medium: None,
             inbox,
             removed,
             mailbox,
@@ -324,6 +328,23 @@ impl Station {
     /// Shows that it has come back.
     pub(crate) fn leave_medium(&self) {
         self.mailbox.pulse.in_medium_since.store(0, Ordering::Relaxed);
+    }
+
+    /// Has the thread wake when `medium` has something to be reaped, and no longer for the medium before it,
+    /// which must still be open.
+    ///
+    /// # Errors
+    /// If the operating system refuses; it wakes for neither then.
+    pub(crate) fn watch_medium(&mut self, medium: &dyn Backstore) -> io::Result<()> {
+        if let Some(before) = self.medium.take() {
+            self.poll.registry().deregister(&mut SourceFd(&before))?;
+        }
+        if let Some(ended) = medium.ended() {
+            let ended = ended.as_raw_fd();
+            self.poll.registry().register(&mut SourceFd(&ended), MEDIUM, Interest::READABLE)?;
+            self.medium = Some(ended);
+        }
+        Ok(())
     }
 
     /// Whether nothing was sent since [`Self::has_mail`] was last asked.

@@ -46,7 +46,17 @@ const HOUSE: &[Room] = &[
         "backstore",
         &["units", "data"],
         // proptest and tempfile: the conformance kit, a feature that only tests turn on.
-        Only(&["crossbeam-channel", "nix", "proptest", "rustix", "strsim", "tempfile", "tracing"]),
+        Only(&[
+            "crossbeam-channel",
+            "io-uring",
+            "libc",
+            "nix",
+            "proptest",
+            "rustix",
+            "strsim",
+            "tempfile",
+            "tracing",
+        ]),
     ),
     room(
         "kernel",

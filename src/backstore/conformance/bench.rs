@@ -13,7 +13,7 @@ use super::scattered::scattered;
 use super::{Origin, Retains, Subject};
 use crate::{
     Backstore, BackstoreError, Cfgstring, Completion, CompletionSink, Extent, Geometry, Mapping,
-    Op, OpOutput, OpTag, OpenSpec, Request,
+    Op, OpOutput, OpTag, OpenSpec, Request, wait_for_answer,
 };
 
 /// How long a request may take before the kit calls it lost: far longer than any medium needs, so
@@ -49,7 +49,8 @@ impl CompletionSink for Inbox {
 pub fn execute(medium: &dyn Backstore, op: Op, buffer: Buffer) -> Result<OpOutput, BackstoreError> {
     let (sender, answers) = mpsc::channel();
     medium.submit(Request::new(op, OpTag(0), buffer, false, Arc::new(Inbox(sender))));
-    answers.recv_timeout(LOST_AFTER).expect("an answer").result
+    let receive = |step| answers.recv_timeout(step).ok();
+    wait_for_answer(medium, LOST_AFTER, receive).expect("an answer").result
 }
 
 /// `blocks` blocks from `start` on.
@@ -147,16 +148,20 @@ impl Bench {
 
     /// Waits for `count` answers.
     pub(super) fn collect(&self, count: usize) -> Vec<Completion> {
-        let answer = |_| self.answers.recv_timeout(LOST_AFTER).expect("every request is answered");
-        (0..count).map(answer).collect()
+        (0..count).map(|_| self.next().expect("every request is answered")).collect()
+    }
+
+    /// The next answer.
+    fn next(&self) -> Option<Completion> {
+        let receive = |step| self.answers.recv_timeout(step).ok();
+        wait_for_answer(&*self.medium, LOST_AFTER, receive)
     }
 
     /// Sends one request and waits for its answer.
     pub(super) fn run(&mut self, op: Op, buffer: Buffer) -> Completion {
         let len = buffer.len();
         let tag = self.start(op, buffer);
-        let answer = self.answers.recv_timeout(LOST_AFTER);
-        let answer = answer.unwrap_or_else(|_| panic!("{op:?} was not answered"));
+        let answer = self.next().unwrap_or_else(|| panic!("{op:?} was not answered"));
         assert_eq!(answer.tag, tag, "the answer names another request");
         assert_eq!(answer.buffer.len(), len, "the answer brings another buffer");
         answer

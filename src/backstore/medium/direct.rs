@@ -52,6 +52,11 @@ impl Direct {
         Self { block_length, bounces: Mutex::default() }
     }
 
+    /// Whether the buffer's first `len` bytes need no bounce buffer.
+    pub(super) fn takes(&self, buffer: &Buffer, len: usize) -> bool {
+        buffer.is_aligned(0, len, PAGE_BYTES, self.block_length)
+    }
+
     /// As [`Buffer::pread`] from the buffer's start.
     pub(super) fn read(
         &self,
@@ -60,7 +65,7 @@ impl Direct {
         file: &File,
         position: u64,
     ) -> io::Result<usize> {
-        if buffer.is_aligned(0, len, PAGE_BYTES, self.block_length) {
+        if self.takes(buffer, len) {
             return buffer.pread(0, len, file.as_fd(), position);
         }
         self.in_turns(len, |bounce, done, piece| {
@@ -80,7 +85,7 @@ impl Direct {
         position: u64,
         durable: bool,
     ) -> io::Result<usize> {
-        if buffer.is_aligned(0, len, PAGE_BYTES, self.block_length) {
+        if self.takes(buffer, len) {
             return buffer.pwrite(0, len, file.as_fd(), position, durable);
         }
         self.in_turns(len, |bounce, done, piece| {

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 
 use super::direct::Paged;
 use super::{Span, offset};
+use crate::uring::Transfer;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 
@@ -32,13 +33,30 @@ static ZEROS: LazyLock<Paged> = LazyLock::new(|| Paged::new(ZEROS_BYTES));
 
 /// Zeroes `span`; writes zeros where the file system has no call for it.
 pub(super) fn zero(file: &File, span: Span, space: Space) -> io::Result<()> {
-    let mode = match space {
-        Space::GiveBack => FallocateFlags::FALLOC_FL_PUNCH_HOLE,
-        Space::Keep => FallocateFlags::FALLOC_FL_ZERO_RANGE,
-    };
-    match fallocate_whole(file, mode, span) {
-        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => write_zeros(file, span),
+    match fallocate_whole(file, space.mode(), span) {
+        Err(error) if is_unsupported(&error.into()) => write_zeros(file, span),
         other => Ok(other?),
+    }
+}
+
+/// The same, but where the file system has no call for it.
+pub(super) fn as_transfer(span: Span, space: Space) -> Transfer {
+    let mode = (space.mode() | FallocateFlags::FALLOC_FL_KEEP_SIZE).bits();
+    Transfer::Allocate { mode, position: span.start, len: span.len }
+}
+
+/// Whether the file system has no such call.
+pub(super) fn is_unsupported(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EOPNOTSUPP | Errno::ENOSYS))
+}
+
+impl Space {
+    const fn mode(self) -> FallocateFlags {
+        match self {
+            Self::GiveBack => FallocateFlags::FALLOC_FL_PUNCH_HOLE,
+            Self::Keep => FallocateFlags::FALLOC_FL_ZERO_RANGE,
+        }
     }
 }
 

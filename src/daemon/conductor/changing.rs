@@ -71,13 +71,25 @@ impl Conductor<'_> {
     /// Changes over, or stays; either way what waited goes on. Nothing happens if it was given up.
     fn end_change(&mut self, result: Result<(), ChangeError>) {
         let Some(Changing { change, .. }) = self.changing.take() else { return };
-        match result {
+        match result.and_then(|()| self.watch(&change)) {
             Ok(()) => self.change_over(change),
             Err(error) => refuse(change, error),
         }
         for request in std::mem::take(&mut self.held_requests) {
             self.take_copy_request(request);
         }
+    }
+
+    /// Has the thread wake for the new medium instead of the old one.
+    fn watch(&mut self, change: &MediumChange) -> Result<(), ChangeError> {
+        let watched = self.station.watch_medium(&*change.medium);
+        watched.map_err(|error| {
+            // It worked when the unit started; if it does not now, requests are reaped with the next command.
+            if let Err(error) = self.station.watch_medium(&**self.backstore) {
+                tracing::error!(%error, "the old medium cannot wake its unit any more");
+            }
+            ChangeError::Watch(error)
+        })
     }
 
     fn change_over(&mut self, change: MediumChange) {

@@ -326,7 +326,8 @@ fn a_device_that_is_removed_during_a_breakdown_is_not_waited_for() {
         let _ = released.recv();
     });
     station.mailbox().remove();
-    assert!(lun.recover(&machine.uio(), &station).unwrap().is_none());
+    let (medium, _) = held_medium(8);
+    assert!(lun.recover(&machine.uio(), &station, &*medium).unwrap().is_none());
     drop(release);
 }
 
