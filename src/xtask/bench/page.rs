@@ -16,12 +16,13 @@ const BEGIN: &str = "<!-- measured: begin -->\n";
 const END: &str = "<!-- measured: end -->\n";
 
 /// The subjects as the guest names them, and what they are.
-pub(super) const SUBJECTS: [(&str, &str); 7] = [
+pub(super) const SUBJECTS: [(&str, &str); 8] = [
     ("tcmu-runner", "tcmu-runner, qcow on a raw file"),
     ("fileio", "LIO fileio"),
     ("ramdisk", "LIO ramdisk"),
     ("bare", "bare ring"),
     ("null", "ours, `null`"),
+    ("unrecorded", "ours, `null`, `record = \"off\"`"),
     ("ram", "ours, `ram`"),
     ("file", "ours, `file`"),
 ];

@@ -18,6 +18,8 @@ pub(super) enum Subject {
     Bare,
     /// Ours, on no medium.
     Null,
+    /// The same without a recorder.
+    Unrecorded,
     /// Ours, in memory.
     Ram,
     /// Ours, on a file.
@@ -26,7 +28,19 @@ pub(super) enum Subject {
 
 impl Subject {
     /// All of them.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
+        Self::TcmuRunner,
+        Self::Fileio,
+        Self::Ramdisk,
+        Self::Bare,
+        Self::Null,
+        Self::Unrecorded,
+        Self::Ram,
+        Self::File,
+    ];
+
+    /// Those that differ in how they do what everybody does.
+    pub(super) const SERVERS: [Self; 7] = [
         Self::TcmuRunner,
         Self::Fileio,
         Self::Ramdisk,
@@ -47,6 +61,7 @@ impl Subject {
             Self::Ramdisk => "ramdisk",
             Self::Bare => "bare",
             Self::Null => "null",
+            Self::Unrecorded => "unrecorded",
             Self::Ram => "ram",
             Self::File => "file",
         }
@@ -54,7 +69,7 @@ impl Subject {
 
     /// Whether what is written is there to be read.
     pub(super) const fn keeps_data(self) -> bool {
-        !matches!(self, Self::Bare | Self::Null)
+        !matches!(self, Self::Bare | Self::Null | Self::Unrecorded)
     }
 
     /// What its LUN `name` of `bytes` is made of: the folder of its plugin in configfs, and what that is
@@ -72,7 +87,7 @@ impl Subject {
             }
             Self::Ramdisk => ("rd_mcp", vec![format!("rd_pages={}", bytes / PAGE)]),
             Self::Bare => ("user", user("bare/".to_owned())),
-            Self::Null => ("user", user("pulsefield/null/".to_owned())),
+            Self::Null | Self::Unrecorded => ("user", user("pulsefield/null/".to_owned())),
             Self::Ram => ("user", user("pulsefield/ram/".to_owned())),
             Self::File => ("user", user(format!("pulsefield/file//srv/{name}.img"))),
         }

@@ -54,6 +54,8 @@ impl Units {
         // tcmu-runner first: its start ends everybody's conversations with the kernel.
         let incumbent = Incumbent::start()?;
         daemon::start()?;
+        let unrecorded = format!("[lun.\"{}-0\"]\nrecord = \"off\"\n", Subject::Unrecorded);
+        daemon::configure(&unrecorded)?;
         let mut units =
             Self { by_subject: BTreeMap::new(), target: Target::new()?, bare: None, incumbent };
         for subject in Subject::ALL {
@@ -74,7 +76,9 @@ impl Units {
         let mut disks = Vec::new();
         let mut process = match subject {
             Subject::TcmuRunner => Some(self.incumbent.pid()?),
-            Subject::Null | Subject::Ram | Subject::File => Some(daemon::main_pid()?),
+            Subject::Null | Subject::Unrecorded | Subject::Ram | Subject::File => {
+                Some(daemon::main_pid()?)
+            }
             Subject::Fileio | Subject::Ramdisk | Subject::Bare => None,
         };
         for number in 0..count {

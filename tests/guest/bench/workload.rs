@@ -97,8 +97,8 @@ impl Workload {
             | Self::Write32
             | Self::SequentialRead
             | Self::SequentialWrite
-            | Self::CawIdle
-            | Self::CawPaced => &Subject::ALL,
+            | Self::CawPaced => &Subject::SERVERS,
+            Self::CawIdle => &Subject::ALL,
             Self::CawLoaded => &[
                 Subject::TcmuRunner,
                 Subject::Fileio,
