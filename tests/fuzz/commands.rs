@@ -5,9 +5,9 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 use pulsefield_ring::simulated_kernel::Data;
+use pulsefield_units::Random;
 
 use crate::checker::{data_out_of, transfer_blocks_max, write_same_blocks_max};
-use crate::random::Random;
 use crate::shape::Shape;
 use crate::standard::{
     ADDITIONAL_CDB_LENGTH, FORMS, Form, Role, VARIABLE_LENGTH, cdb_length, control_at, flags_at,

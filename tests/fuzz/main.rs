@@ -8,7 +8,6 @@
 mod checker;
 mod commands;
 mod medium;
-mod random;
 mod shape;
 mod standard;
 mod unit;
@@ -21,10 +20,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
 use pulsefield_engine::UnitAttention;
 use pulsefield_ring::simulated_kernel::{Finished, Submitted};
+use pulsefield_units::Random;
 
 use checker::{Oracle, Standing};
 use commands::Sent;
-use random::Random;
 use shape::{SHAPES, Shape};
 use standard::{FORMS, Presence, form_of};
 use unit::Unit;

@@ -13,10 +13,9 @@ use pulsefield_ring::simulated_kernel::{
 };
 use pulsefield_ring::{CommandToken, DataIn, Entry, Ring, TmrKind};
 use pulsefield_scsi::parameter::{AccessState, AccessStates};
-use pulsefield_units::Instant;
+use pulsefield_units::{Instant, Random};
 
 use crate::medium::Medium;
-use crate::random::Random;
 use crate::shape::Shape;
 
 /// What Data-In blocks hold before anybody writes into them: what another command left there. No

@@ -329,10 +329,10 @@ pub(crate) fn write_same_blocks_max(shape: &Shape) -> u64 {
 #[cfg(test)]
 mod tests {
     use pulsefield_ring::simulated_kernel::Data;
+    use pulsefield_units::Random;
 
     use super::*;
     use crate::commands::CDB_BYTES;
-    use crate::random::Random;
     use crate::shape::SHAPES;
     use crate::unit::{STALE, Unit};
 
