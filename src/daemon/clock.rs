@@ -4,6 +4,38 @@ use nix::time::{ClockId, clock_gettime};
 use pulsefield_record::WallTime;
 use pulsefield_units::Instant;
 
+/// What time it is for one unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// What the machine's clocks say.
+    Machine,
+    /// What the unit was told, so that nothing of what it does depends on the machine.
+    #[cfg(feature = "embedded")]
+    Told(Instant),
+}
+
+impl Clock {
+    /// [`now`] of the machine, or what the unit was told.
+    #[inline]
+    pub(crate) fn now(self) -> Instant {
+        match self {
+            Self::Machine => now(),
+            #[cfg(feature = "embedded")]
+            Self::Told(now) => now,
+        }
+    }
+
+    /// [`coarse`] of the machine, or what the unit was told.
+    #[inline]
+    pub(crate) fn coarse(self) -> Instant {
+        match self {
+            Self::Machine => coarse(),
+            #[cfg(feature = "embedded")]
+            Self::Told(now) => now,
+        }
+    }
+}
+
 /// Now, in nanoseconds of CLOCK_MONOTONIC: the clock the kernel's own traces use.
 pub(crate) fn now() -> Instant {
     Instant::from_nanos(read(ClockId::CLOCK_MONOTONIC))

@@ -31,7 +31,8 @@ use tracing::{debug, error, info, trace};
 
 use self::changing::{Changing, FLUSH_TAG};
 use self::latency::Watch;
-use crate::clock;
+#[cfg(feature = "embedded")]
+use crate::clock::Clock;
 use crate::copying::{CopyEnd, CopyReply, CopyRequest, Reachable};
 use crate::counters::{Counters, CountingObserver};
 use crate::latency::InFlight;
@@ -239,7 +240,7 @@ impl<'a> Conductor<'a> {
         backstore: &'a mut Arc<dyn Backstore>,
         counters: Arc<Counters>,
     ) -> Self {
-        let number = station.number_conductor();
+        let (number, now) = (station.number_conductor(), station.clock.now());
         let opened = backstore.geometry();
         let blocks = station.orders.blocks.unwrap_or(opened.blocks);
         let geometry = Geometry { blocks, ..opened };
@@ -264,7 +265,7 @@ impl<'a> Conductor<'a> {
             server,
             backstore,
             counters,
-            now: clock::now(),
+            now,
             just_looked: false,
             unannounced: Unannounced::default(),
             restored: false,
@@ -326,6 +327,30 @@ impl<'a> Conductor<'a> {
         }
     }
 
+    /// The same, at a time that it is told.
+    ///
+    /// # Errors
+    /// As [`Self::turn`].
+    #[cfg(feature = "embedded")]
+    pub(crate) fn turn_at(&mut self, now: Instant) -> Result<(), End> {
+        self.station.clock = Clock::Told(now);
+        self.look_at_clock();
+        loop {
+            self.turn()?;
+            // A plan of faults may have ended, which the device server has something to tell of.
+            if !self.show_faults() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// When it has something to do again, even if nothing comes in.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn wake_at(&mut self) -> Option<Instant> {
+        let patience = self.patience()?;
+        Some(self.station.clock.now().after(patience))
+    }
+
     /// Works until there is nothing to do, or a reason to end.
     fn work(&mut self) -> Result<Option<End>, Interruption> {
         loop {
@@ -365,18 +390,8 @@ impl<'a> Conductor<'a> {
         }
         self.station.completions().announce_sleep();
         if !self.take_in()? && self.station.is_quiet() {
-            // Whatever else must happen happens with an event.
-            let held = self.ring.in_flight() > self.commands_in_hand();
-            let step = match (&self.stopping, &self.changing) {
-                _ if held => Some(HELD_STEP),
-                (None, None) => None,
-                (Some(_), _) | (_, Some(_)) => Some(DRAIN_STEP),
-            };
-            if self.ring.in_flight() == 0 {
-                self.late_due = None;
-            }
-            let timeouts = step.into_iter().chain(self.until_deadline()).chain(self.until_late());
-            match self.station.sleep(timeouts.min())? {
+            let patience = self.patience();
+            match self.station.sleep(patience)? {
                 Awake::Look => {}
                 // Nothing that came in says what time it is.
                 Awake::TimedOut => self.look_at_clock(),
@@ -387,14 +402,30 @@ impl<'a> Conductor<'a> {
         Ok(())
     }
 
+    /// How long it may sleep; for ever if whatever must happen happens with an event.
+    fn patience(&mut self) -> Option<Duration> {
+        let held = self.ring.in_flight() > self.commands_in_hand();
+        let step = match (&self.stopping, &self.changing) {
+            _ if held => Some(HELD_STEP),
+            (None, None) => None,
+            (Some(_), _) | (_, Some(_)) => Some(DRAIN_STEP),
+        };
+        if self.ring.in_flight() == 0 {
+            self.late_due = None;
+        }
+        step.into_iter().chain(self.until_deadline()).chain(self.until_late()).min()
+    }
+
     /// Looks for something that comes in, as long as that pays; says whether something did.
     fn look_for_work(&mut self) -> Result<bool, Interruption> {
-        let Some(until) = self.station.polling.rest(clock::now()) else { return Ok(false) };
+        let Some(until) = self.station.polling.rest(self.station.clock.now()) else {
+            return Ok(false);
+        };
         loop {
             if self.take_in()? || !self.station.is_quiet() {
                 return Ok(true);
             }
-            let now = clock::now();
+            let now = self.station.clock.now();
             if now >= until {
                 self.station.polling.look_in_vain(now);
                 return Ok(false);
@@ -415,9 +446,10 @@ impl<'a> Conductor<'a> {
                 Message::Stop => {
                     self.station.orders.stop = true;
                     self.changing = None;
-                    self.stopping.get_or_insert(Stopping { since: clock::now(), blocked: false });
+                    let now = self.station.clock.now();
+                    self.stopping.get_or_insert(Stopping { since: now, blocked: false });
                     if let Some(saboteur) = &mut self.station.saboteur {
-                        saboteur.stop(clock::now());
+                        saboteur.stop(now);
                     }
                     self.surroundings.block();
                 }
@@ -449,7 +481,7 @@ impl<'a> Conductor<'a> {
                 Message::PortGroups(groups) => self.server.on_port_groups(groups),
                 Message::Initiators(count) => self.server.on_initiators(count),
                 Message::AccessStatesSet { request, changed } => {
-                    self.server.on_access_states_set(clock::now(), request, changed);
+                    self.server.on_access_states_set(self.station.clock.now(), request, changed);
                 }
                 Message::CommandTimeOut(time_out) => {
                     self.command_time_out = time_out;
@@ -458,7 +490,7 @@ impl<'a> Conductor<'a> {
                 Message::Restored(state) => self.restore(state),
                 // One that an earlier conductor asked for concerns nobody any more.
                 Message::Saved { number, on_stable_storage } if number >= self.first_save => {
-                    self.server.on_saved(clock::now(), on_stable_storage);
+                    self.server.on_saved(self.station.clock.now(), on_stable_storage);
                 }
                 Message::Saved { .. } => {}
                 Message::CopyPeers(reachable) => {
@@ -472,7 +504,7 @@ impl<'a> Conductor<'a> {
                 Message::CopyRequest(request) => self.take_copy_request(request),
                 Message::CopyEnd(CopyEnd { asker, tag, outcome, buffer }) => {
                     if asker == self.number {
-                        self.server.on_copy_op_done(clock::now(), tag, outcome, buffer);
+                        self.server.on_copy_op_done(self.station.clock.now(), tag, outcome, buffer);
                     }
                 }
                 Message::SetDeadlines(deadlines) => self.station.latency.set_deadlines(deadlines),
@@ -507,7 +539,12 @@ impl<'a> Conductor<'a> {
             return;
         }
         let CopyRequest { op, buffer, reply } = request;
-        self.server.on_copy_op(clock::now(), Origin::PeerPart(Box::new(reply)), op, buffer);
+        self.server.on_copy_op(
+            self.station.clock.now(),
+            Origin::PeerPart(Box::new(reply)),
+            op,
+            buffer,
+        );
     }
 
     /// Gives the unit what it has saved; what was ordered since it was opened holds on.
@@ -769,7 +806,7 @@ impl<'a> Conductor<'a> {
         let inquiry = Cdb::new(&[opcode::INQUIRY, 1, 0, 0, 36, 0]);
         let token = Origin::Probe(number);
         let incoming = Incoming { token, tag: None, cdb: inquiry, data: Buffer::heap(36) };
-        self.server.on_command(clock::now(), incoming);
+        self.server.on_command(self.station.clock.now(), incoming);
         Ok(())
     }
 
@@ -791,7 +828,7 @@ impl<'a> Conductor<'a> {
 
     fn end_if_stopped(&mut self) -> Result<Option<End>, Interruption> {
         let Some(Stopping { since, blocked }) = self.stopping else { return Ok(None) };
-        let late = clock::now().since(since) >= DRAIN_TIMEOUT;
+        let late = self.station.clock.now().since(since) >= DRAIN_TIMEOUT;
         let end = match self.ring.in_flight() {
             0 if blocked || late => End::Stopped,
             in_flight if late => End::StoppedBusy { in_flight },

@@ -4,6 +4,10 @@
 //! Everything between the ring and the medium is what serves a device. What is missing is around it:
 //! nobody is woken or rung for, since the caller says when to look, and of configfs there is only
 //! that there is nothing in it.
+//!
+//! Time may be the caller's as well ([`EmbeddedConductor::turn_at`]). Over a medium that does what it is
+//! asked for before it returns (`null/`, `ram/`), what a unit does then follows from what it was sent and told
+//! alone.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -14,10 +18,11 @@ use crossbeam_channel::bounded;
 use pulsefield_backstore::{Backstore, Geometry, OpTag};
 use pulsefield_control::config::Config;
 use pulsefield_engine::{AccessStateChange, Identity, LuConfig, Query, SavedState};
-use pulsefield_faults::{Disarm, Plan};
+use pulsefield_faults::{Disarm, FaultReport, Plan};
 use pulsefield_kernel::UioError;
 use pulsefield_record::Reason;
 use pulsefield_ring::{Mapping, Ring, RingError};
+use pulsefield_units::Instant;
 
 use crate::conductor::{Conductor, End, Surroundings};
 use crate::counters::Counters;
@@ -55,6 +60,18 @@ pub enum EmbeddedError {
     /// The operating system refused something it never refuses.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl From<End> for EmbeddedError {
+    fn from(end: End) -> Self {
+        match end {
+            End::Broken(error) => error.into(),
+            End::Failed(error) => error.into(),
+            End::Stopped | End::StoppedBusy { .. } | End::Gone => {
+                unreachable!("nobody stops it or takes its device away")
+            }
+        }
+    }
 }
 
 impl EmbeddedUnit {
@@ -96,19 +113,34 @@ impl EmbeddedConductor<'_> {
     /// # Errors
     /// [`EmbeddedError`]; the unit has ended.
     pub fn turn(&mut self) -> Result<(), EmbeddedError> {
-        self.conductor.turn().map_err(|end| match end {
-            End::Broken(error) => error.into(),
-            End::Failed(error) => error.into(),
-            End::Stopped | End::StoppedBusy { .. } | End::Gone => {
-                unreachable!("nobody stops it or takes its device away")
-            }
-        })
+        self.conductor.turn().map_err(EmbeddedError::from)
+    }
+
+    /// The same when it is `now`, never earlier than the time before. From the first time on the unit
+    /// looks at no clock of the machine. It must not be recorded: a record also says what the wall clock
+    /// showed.
+    ///
+    /// # Errors
+    /// As [`Self::turn`].
+    pub fn turn_at(&mut self, now: Instant) -> Result<(), EmbeddedError> {
+        self.conductor.turn_at(now).map_err(EmbeddedError::from)
+    }
+
+    /// When the next turn is due even if nothing is sent before, on the clock that the unit goes by: then
+    /// a fault has something to do, or a command becomes late.
+    pub fn wake_at(&mut self) -> Option<Instant> {
+        self.conductor.wake_at()
     }
 
     /// Arms those rules of a plan that are for every unit, with the next turn.
     pub fn arm(&self, plan: Plan) {
         let (done, _) = bounded(1);
         self.mailbox.send(Message::Arm { plan: Arc::new(plan), lun: NAME.to_owned(), done });
+    }
+
+    /// What is armed, and the hits from number `since` on.
+    pub fn faults(&self, since: u64) -> FaultReport {
+        self.conductor.faults(since)
     }
 
     /// Disarms all rules, with the next turn.

@@ -80,9 +80,9 @@ impl Latency {
         &self.book
     }
 
-    /// Forgets what is known.
-    pub(crate) fn clear(&mut self) {
-        self.book = Book::new(clock::now());
+    /// Forgets what is known, and begins anew.
+    pub(crate) fn clear(&mut self, now: Instant) {
+        self.book = Book::new(now);
     }
 
     /// Counts the commands for which the doorbell has `rung`, while `faults` are armed or not. Those of a
@@ -210,7 +210,7 @@ mod tests {
         latency.set_deadlines(Deadlines { warning: None, error: None });
         latency.settle(&mut batch(&[100]), second(200), false, &counters);
         assert_eq!((counters.late.load(), counters.too_late.load()), (2, 1));
-        latency.clear();
+        latency.clear(second(200));
         assert_eq!(latency.book().rows().count(), 0);
     }
 

@@ -18,7 +18,7 @@ use pulsefield_scsi::parameter::Ascii;
 use pulsefield_units::{BlockCount, Instant};
 
 use crate::change_medium::MediumChange;
-use crate::clock;
+use crate::clock::Clock;
 use crate::completions::Completions;
 use crate::conductor::Origin;
 use crate::copying::{CopyEnd, CopyRequest, Reachable};
@@ -188,6 +188,7 @@ pub(crate) struct Station {
     mailbox: Mailbox,
     /// How many conductors have worked here.
     conductors: u64,
+    pub(crate) clock: Clock,
     pub(crate) orders: Orders,
     /// Faults, once any were armed. They go on when a conductor breaks down.
     pub(crate) saboteur: Option<Saboteur<Origin>>,
@@ -246,6 +247,7 @@ impl Station {
             removed,
             mailbox,
             conductors,
+            clock: Clock::Machine,
             orders,
             saboteur,
             configured,
@@ -321,7 +323,7 @@ impl Station {
 
     /// Shows that the thread is inside its medium from now on.
     pub(crate) fn enter_medium(&self) {
-        let since = clock::coarse().as_nanos();
+        let since = self.clock.coarse().as_nanos();
         self.mailbox.pulse.in_medium_since.store(since, Ordering::Relaxed);
     }
 

@@ -14,7 +14,6 @@ use pulsefield_units::Instant;
 
 use super::Conductor;
 use crate::change_medium::{ChangeError, MediumChange};
-use crate::clock;
 
 /// How long initiators may be kept waiting. After that the old medium serves on: ESXi takes a
 /// datastore for lost when a heartbeat has waited 8 seconds.
@@ -39,7 +38,7 @@ impl Conductor<'_> {
         } else if busy {
             refuse(change, ChangeError::Busy);
         } else {
-            self.changing = Some(Changing { change, since: clock::now() });
+            self.changing = Some(Changing { change, since: self.station.clock.now() });
         }
     }
 
@@ -51,7 +50,7 @@ impl Conductor<'_> {
     /// Flushes the old medium once nothing is in flight, or gives up if that takes too long.
     pub(super) fn go_on_changing(&mut self) {
         let Some(changing) = &self.changing else { return };
-        if clock::now().since(changing.since) >= HOLD_MAX {
+        if self.station.clock.now().since(changing.since) >= HOLD_MAX {
             self.end_change(Err(ChangeError::Late));
         } else if self.server.in_flight() == 0 && !self.flushing {
             self.flushing = true;

@@ -9,7 +9,6 @@ use pulsefield_faults::{Deed, Disarm, FaultReport, Plan, PlanId, Saboteur, Unit}
 use tracing::warn;
 
 use super::{Conductor, Interruption};
-use crate::clock;
 
 /// For how long a command is held that is never to be answered, if neither the rule that holds it says
 /// nor the kernel, which may wait for ever: as long as TCMU waits unless told otherwise.
@@ -21,8 +20,9 @@ impl Conductor<'_> {
     /// Arms a plan for this unit, which is called `lun`.
     pub(super) fn arm(&mut self, plan: Arc<Plan>, lun: &str) -> PlanId {
         let unit = self.unit();
+        let now = self.station.clock.now();
         let saboteur = self.station.saboteur.get_or_insert_with(|| Saboteur::new(unit));
-        let id = saboteur.arm(clock::now(), plan, lun);
+        let id = saboteur.arm(now, plan, lun);
         warn!(plan = %id, "FAULTS ARE ARMED: the unit breaks its promises on purpose");
         self.show_faults();
         id
@@ -30,24 +30,31 @@ impl Conductor<'_> {
 
     /// Disarms rules; says how many there were.
     pub(super) fn disarm(&mut self, which: &Disarm) -> usize {
+        let now = self.station.clock.now();
         let saboteur = self.station.saboteur.as_mut();
-        let rules = saboteur.map_or(0, |saboteur| saboteur.disarm(clock::now(), which));
+        let rules = saboteur.map_or(0, |saboteur| saboteur.disarm(now, which));
         warn!(rules, "faults are disarmed");
         self.show_faults();
         rules
     }
 
+    /// What is armed, and what was hit from number `since` on.
+    pub(crate) fn faults(&self, since: u64) -> FaultReport {
+        let saboteur = self.station.saboteur.as_ref();
+        saboteur.map(|saboteur| saboteur.report(since)).unwrap_or_default()
+    }
+
     /// Says what is armed, and what was hit.
     pub(super) fn report_faults(&self, since: u64, reply: &Sender<FaultReport>) {
-        let saboteur = self.station.saboteur.as_ref();
-        let _ = reply.send(saboteur.map(|saboteur| saboteur.report(since)).unwrap_or_default());
+        // Whoever gave up waiting does not need to know.
+        let _ = reply.send(self.faults(since));
     }
 
     /// How long until a fault has something to do again.
     pub(super) fn until_deadline(&self) -> Option<Duration> {
         let saboteur = self.station.saboteur.as_ref().filter(|_| !self.flushing)?;
         let due = saboteur.next_deadline()?;
-        Some(due.since(clock::now()))
+        Some(due.since(self.station.clock.now()))
     }
 
     /// Does what faults ask for. While a medium is flushed that is about to be changed for another, they

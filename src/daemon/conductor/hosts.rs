@@ -6,7 +6,6 @@ use pulsefield_scsi::opcode;
 use pulsefield_vmfs::{Heartbeat, Object};
 
 use super::Conductor;
-use crate::clock;
 use crate::hosts::Host;
 
 /// The bytes of a heartbeat slot that mean something.
@@ -40,6 +39,6 @@ impl Conductor<'_> {
     /// Says which hosts pulse.
     pub(super) fn report_hosts(&mut self, reply: &Sender<Vec<Host>>) {
         // Whoever gave up waiting does not need to know.
-        let _ = reply.send(self.station.hosts.report(clock::now()));
+        let _ = reply.send(self.station.hosts.report(self.station.clock.now()));
     }
 }

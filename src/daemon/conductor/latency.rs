@@ -10,7 +10,6 @@ use pulsefield_units::Instant;
 
 use super::Conductor;
 use super::recording::record_event;
-use crate::clock;
 use crate::counters::CountingObserver;
 use crate::latency::{Book, InFlight};
 
@@ -38,7 +37,7 @@ impl Observer for Watch {
 impl Conductor<'_> {
     /// Looks at the clock.
     pub(super) fn look_at_clock(&mut self) {
-        self.now = clock::now();
+        self.now = self.station.clock.now();
         self.server.observer_mut().commands.see_time(self.now);
     }
 
@@ -79,7 +78,7 @@ impl Conductor<'_> {
         // Whoever gave up waiting does not need to know.
         let _ = reply.send(self.station.latency.book().clone());
         if clear {
-            self.station.latency.clear();
+            self.station.latency.clear(self.station.clock.now());
         }
     }
 }

@@ -74,8 +74,9 @@ impl Conductor<'_> {
     }
 
     fn stop_recording(&mut self, reason: Stop) {
+        let now = self.station.clock.now();
         if let Some(mut recorder) = self.server.observer_mut().recorder.take() {
-            recorder.stop(clock::now(), reason);
+            recorder.stop(now, reason);
         }
     }
 
@@ -122,7 +123,7 @@ impl Conductor<'_> {
             return self.now;
         }
         if self.server.observer().commands.is_out_of_time() {
-            return self.now.max(clock::coarse());
+            return self.now.max(self.station.clock.coarse());
         }
         self.now
     }
@@ -153,9 +154,10 @@ impl Conductor<'_> {
     /// Does what is due when a doorbell has rung: looks at the wall clock now and then, and has the record
     /// copied if a heartbeat was too late.
     pub(super) fn tend_record(&mut self) {
+        let clock = self.station.clock;
         let Some(recorder) = &mut self.server.observer_mut().recorder else { return };
         if recorder.wants_anchor(self.now) {
-            recorder.anchor(clock::now(), clock::wall());
+            recorder.anchor(clock.now(), clock::wall());
         }
         if self.station.latency.has_late_heartbeat()
             && self.dump_rate.admit(self.now).is_some()

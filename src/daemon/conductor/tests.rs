@@ -17,6 +17,7 @@ use pulsefield_scsi::parameter::{AccessState, AccessStates};
 use pulsefield_units::{Lba, LbaRange};
 
 use super::*;
+use crate::clock;
 use crate::media::Media;
 use crate::pool::{Pools, Share};
 use crate::station::Mailbox;

@@ -361,6 +361,13 @@ impl SimulatedKernel {
         finished
     }
 
+    /// When the next command runs out of time; what [`Self::tick`] is for.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let posted = self.commands.values().filter(|posted| !posted.expired && !posted.kept);
+        let posted = posted.filter_map(|posted| posted.deadline);
+        posted.chain(self.waiting.iter().map(|(_, deadline)| *deadline)).min()
+    }
+
     /// A task management function aborts commands (`tcmu_tmr_notify`). Those that wait for room end
     /// at once; for the others the handler is notified, if that is on, and must still answer.
     pub fn task_management(&mut self, kind: TmrKind, aborted: &[Submitted]) -> Vec<Finished> {
