@@ -136,7 +136,12 @@ const HOUSE: &[Room] = &[
         ],
         Any,
     ),
-    // Floor 6: the one binary.
+    // Floor 6: the one binary, and a device in the process.
+    room(
+        "embedded",
+        &["units", "ring", "scsi", "backstore", "engine", "faults", "daemon", "ram"],
+        Any,
+    ),
     room("pulsefield", &["control", "daemon", "ctl"], Any),
     // In front of it: programs that look at the house from outside, and the project's own commands.
     room(
