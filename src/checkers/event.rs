@@ -12,19 +12,31 @@ pub struct HostId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnitId(pub u32);
 
-/// Something that came to its end. Events are told in the order of their ends; those of operations
-/// that never end are told with the moment at which nobody waits any more.
+/// A command, from its beginning to its end: a number that the caller gives to no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperationId(pub u64);
+
+/// What happened, in the order in which it is told.
+///
+/// That order counts, not the moments that events carry: an operation that was told to have ended before
+/// another one was told to begin came before it. So whoever tells them from several threads sends them
+/// through one queue, [`Event::Begun`] *before* it reads the clock for the beginning and the end *after* it
+/// read the clock for the end. What goes wrong then only makes two operations look as if they had overlapped,
+/// and checkers permit more, never less.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Of a device.
+    /// A host is about to ask a device.
+    Begun(Begun),
+    /// It was answered, or nobody waits for the answer any more. Every operation that has begun is told
+    /// once; one that never ends, at the end of all.
     Operation(Operation),
-    /// A heartbeat of a host was asked for and ended.
+    /// A heartbeat of a host was asked for and ended; also the one by which it got its slot.
     Pulse(Pulse),
     /// A host believes to have a lock from now on.
     Taken(Claim),
     /// It believes so no longer.
     Left(Claim),
-    /// All that a host believed to have on a unit is lost to it, and it knows: it crashed, or gave up.
+    /// All that a host believed to have on any unit is lost to it, and it knows: it crashed, or gave up.
     Forgotten {
         /// Who.
         host: HostId,
@@ -35,16 +47,43 @@ pub enum Event {
     DeclaredDead {
         /// Who is taken for dead.
         host: HostId,
+        /// Where.
+        unit: UnitId,
         /// By whom.
         by: HostId,
         /// When.
         at: Instant,
     },
+    /// Nothing is in flight to a unit, and from now on it is only read, to see what is left: what it last
+    /// acknowledged must be there. Told only if blocks are read afterwards.
+    ReadBack {
+        /// Which.
+        unit: UnitId,
+        /// When.
+        at: Instant,
+    },
+}
+
+/// The beginning of an operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    /// Which.
+    pub id: OperationId,
+    /// Whose.
+    pub host: HostId,
+    /// Where.
+    pub unit: UnitId,
+    /// When.
+    pub at: Instant,
+    /// Which blocks it may read or write; of a copy those that it writes.
+    pub blocks: LbaRange,
 }
 
 /// One command of a host to a device.
 #[derive(Clone, Debug)]
 pub struct Operation {
+    /// Which.
+    pub id: OperationId,
     /// Whose.
     pub host: HostId,
     /// Where.
@@ -71,8 +110,8 @@ pub enum OperationKind {
     },
     /// Writes blocks.
     Write {
-        /// The first.
-        lba: Lba,
+        /// Which.
+        blocks: LbaRange,
         /// What.
         data: Arc<[u8]>,
     },
@@ -122,7 +161,7 @@ pub struct Pulse {
     pub unit: UnitId,
     /// When it was asked for.
     pub invoked: Instant,
-    /// When it ended.
+    /// When the device answered; a host that was frozen may hear of it later.
     pub returned: Instant,
     /// Whether the host may count it as a pulse.
     pub alive: bool,

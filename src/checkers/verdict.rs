@@ -74,10 +74,21 @@ pub struct Verdict {
     pub standing: Standing,
     /// How many things were looked at: operations, pulses, claims.
     pub checked: u64,
+    /// What else was counted or measured, whether or not it broke anything.
+    pub figures: Vec<Figure>,
     /// What broke it: the first ones, in order.
     pub breaches: Vec<Breach>,
     /// How many there were in all.
     pub breaches_total: u64,
+}
+
+/// One number beside a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// What it is, with its unit last if it has one: `longest_us`.
+    pub name: &'static str,
+    /// How much.
+    pub value: u64,
 }
 
 /// How a promise stands.
