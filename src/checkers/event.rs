@@ -28,7 +28,7 @@ pub enum Event {
     /// A host is about to ask a device.
     Begun(Begun),
     /// It was answered, or nobody waits for the answer any more. Every operation that has begun is told
-    /// once; one that never ends, at the end of all.
+    /// once.
     Operation(Operation),
     /// A heartbeat of a host was asked for and ended; also the one by which it got its slot.
     Pulse(Pulse),
@@ -75,7 +75,7 @@ pub struct Begun {
     pub unit: UnitId,
     /// When.
     pub at: Instant,
-    /// Which blocks it may read or write; of a copy those that it writes.
+    /// Which blocks it reads or writes; of a copy those that it writes.
     pub blocks: LbaRange,
 }
 
@@ -88,6 +88,8 @@ pub struct Operation {
     pub host: HostId,
     /// Where.
     pub unit: UnitId,
+    /// Which blocks it reads or writes, as its beginning told; of a copy those that it writes.
+    pub blocks: LbaRange,
     /// Before this it had not begun.
     pub invoked: Instant,
     /// When it ended, and before this it was done if it was done; `None` if it may yet be done.
@@ -98,43 +100,32 @@ pub struct Operation {
     pub ending: Ending,
 }
 
-/// What an operation does. Data is of whole blocks.
+/// What an operation does. Data is of as many whole blocks as [`Operation::blocks`] has.
 #[derive(Clone, Debug)]
 pub enum OperationKind {
-    /// Reads blocks; what was read, if the ending is [`Ending::Done`].
+    /// Reads.
     Read {
-        /// Which.
-        blocks: LbaRange,
-        /// What was there.
+        /// What was there, if the ending is [`Ending::Done`].
         data: Arc<[u8]>,
     },
-    /// Writes blocks.
+    /// Writes.
     Write {
-        /// Which.
-        blocks: LbaRange,
         /// What.
         data: Arc<[u8]>,
     },
-    /// Compares one block and writes it.
+    /// Compares and writes.
     CompareAndWrite {
-        /// Which.
-        lba: Lba,
         /// What must be there.
         test: Arc<[u8]>,
         /// What is to be there.
         set: Arc<[u8]>,
     },
-    /// Makes zeros of blocks: UNMAP of a unit that reads zeros then, WRITE SAME.
-    Zero {
-        /// Which.
-        blocks: LbaRange,
-    },
+    /// Makes zeros: UNMAP of a unit that reads zeros then, WRITE SAME.
+    Zero,
     /// Copies blocks within the unit.
     Copy {
         /// The first to read.
         from: Lba,
-        /// Which to write.
-        to: LbaRange,
     },
 }
 

@@ -7,12 +7,15 @@ use pulsefield_units::Instant;
 use crate::{Event, HostId, UnitId};
 
 /// What listens to a history and says at its end whether a promise held.
-pub trait Checker {
+pub trait Checker: Send {
     /// What it checks.
     fn promise(&self) -> Promise;
 
     /// Hears what came to its end. In stated memory, and quickly: it runs beside what it checks.
     fn observe(&mut self, event: &Event);
+
+    /// How often it saw its promise broken, up to now.
+    fn breaches(&self) -> u64;
 
     /// Judges. `at` is when nobody asked for anything any more.
     fn finish(self: Box<Self>, at: Instant) -> Verdict;
