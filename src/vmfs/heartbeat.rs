@@ -149,6 +149,13 @@ impl Heartbeat {
             .then_some(heartbeat)
     }
 
+    /// Address and generation, if it begins as a heartbeat.
+    pub(crate) fn serial(sector: &[u8]) -> Option<(u64, u64)> {
+        let (layout, _) = Layout::ref_from_prefix(sector.first_chunk::<SECTOR>()?).ok()?;
+        HeartbeatState::decode(layout.state.get())?;
+        Some((layout.address.get(), layout.generation.get()))
+    }
+
     /// The sector that a host would write. What no reader knows the meaning of is zero, as it was in every
     /// sector seen.
     pub fn encode(&self) -> [u8; SECTOR] {

@@ -23,6 +23,7 @@ mod journal;
 mod lock;
 mod lvm;
 mod partition;
+mod serial;
 mod standing;
 #[cfg(any(test, feature = "synthetic"))]
 pub mod synthetic;
@@ -37,6 +38,7 @@ pub use journal::JournalAddress;
 pub use lock::{DiskLock, LockHolder, LockKind, LockMode};
 pub use lvm::{Extent, LVM_HEADER_OFFSET, LvmHeader};
 pub use partition::{Partition, Scheme};
+pub use serial::Serial;
 pub use standing::Standing;
 pub use volume::{LocateError, Lvm, Place, Volume};
 

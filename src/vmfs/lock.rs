@@ -261,6 +261,13 @@ impl DiskLock {
         })
     }
 
+    /// Address and token, if it begins as a lock.
+    pub(crate) fn serial(sector: &[u8]) -> Option<(u64, u64)> {
+        let (layout, _) = Layout::ref_from_prefix(sector.first_chunk::<SECTOR>()?).ok()?;
+        LockKind::decode(layout.kind.get())?;
+        Some((layout.address.get(), layout.token.get()))
+    }
+
     /// The sector that a host would write. What no reader knows the meaning of is zero.
     pub fn encode(&self) -> [u8; SECTOR] {
         let layout = Layout {
