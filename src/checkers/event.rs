@@ -92,7 +92,8 @@ pub struct Operation {
     pub blocks: LbaRange,
     /// Before this it had not begun.
     pub invoked: Instant,
-    /// When it ended, and before this it was done if it was done; `None` if it may yet be done.
+    /// When it ended, and before this it was done if it was done; `None` if it may yet be done, up to two
+    /// minutes after it began.
     pub returned: Option<Instant>,
     /// What.
     pub kind: OperationKind,
@@ -184,4 +185,15 @@ pub enum ClaimMode {
     ReadOnly,
     /// All others write as well, and know it.
     MultiWriter,
+}
+
+impl ClaimMode {
+    /// What it is called, as a lock's mode on the medium.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exclusive => "exclusive",
+            Self::ReadOnly => "read-only",
+            Self::MultiWriter => "multi-writer",
+        }
+    }
 }

@@ -46,6 +46,19 @@ pub enum Promise {
 }
 
 impl Promise {
+    /// All promises, as a report lists them.
+    pub const ALL: [Self; 9] = [
+        Self::LockExclusion,
+        Self::Linearizable,
+        Self::Information,
+        Self::HeartbeatDeadline,
+        Self::Durability,
+        Self::AnsweredOnce,
+        Self::Fairness,
+        Self::Monotonic,
+        Self::NoEarlyTakeover,
+    ];
+
     /// As a report and a plan name it.
     pub const fn name(self) -> &'static str {
         match self {

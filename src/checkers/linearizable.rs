@@ -1,0 +1,266 @@
+//! [`Promise::Linearizable`]: every block is a compare-and-set register.
+//!
+//! Each block is judged by itself: what an operation on several does to one of them has no part in what it does
+//! to another, since no standard makes a command on several blocks atomic but COMPARE AND WRITE and WRITE
+//! ATOMIC. For one block the judgement is exact, whether or not values are unique ([`search`]), with these
+//! exceptions, all of which permit more than there should be:
+//!
+//! - What a block holds is not known before the first operation on it, nor after it was copied to: whatever is
+//!   seen then is taken for it. A copy that brings the wrong data is not caught here.
+//! - A write that is lost is not caught if the block held the same before: zeros over zeros, a lock that is
+//!   released to the bytes it had.
+//! - After a breach the block is as if never seen before, and what was in flight to it may have
+//!   happened or not: one wrong answer is one breach.
+//! - An operation that is lost may happen for two minutes ([`block::LOST_AFTER`]).
+//! - A block is given up when 64 ([`search::PENDING_MAX`]) operations on it are open at once or 65,536 ([`block::QUEUE_MAX`]) wait for one
+//!   that does not end; blocks beyond the first [`BLOCKS_MAX`] are not looked at. Figures tell how many.
+//!
+//! Memory: less than 256 bytes for each block ever touched, so less than 256 MiB in all, and less than 256
+//! bytes for each block of each operation that began after the oldest one in flight to the same block.
+//! Of what has ended nothing else is kept.
+
+mod block;
+#[cfg(test)]
+mod oracle;
+mod search;
+#[cfg(test)]
+mod tests;
+
+use std::collections::hash_map::Entry;
+
+use pulsefield_units::Instant;
+
+use self::block::{Activity, Ended, Judged, Rest, Settled};
+use self::search::Effect;
+use crate::digest::{Digest, Place, PlaceMap};
+use crate::ledger::Ledger;
+use crate::words::Moment;
+use crate::{
+    Begun, Breach, Checker, Ending, Event, Figure, HostId, Operation, OperationKind, Promise,
+    Verdict,
+};
+
+/// So many blocks are followed: 512 MiB of 512-byte blocks. Others are not looked at.
+pub const BLOCKS_MAX: usize = 1 << 20;
+
+/// Whether every block is a compare-and-set register.
+#[derive(Debug)]
+pub struct Linearizable {
+    ledger: Ledger,
+    blocks: PlaceMap<Block>,
+    /// Memory of blocks that came to rest.
+    #[allow(clippy::vec_box)] // Boxes are what is to be used again.
+    spare: Vec<Box<Activity>>,
+    /// Operations on blocks that are not followed, blocks given up, and blocks of which too much may be.
+    passed_over: u64,
+    given_up: u64,
+    blurred: u64,
+}
+
+#[derive(Debug)]
+enum Block {
+    Resting(Rest),
+    Active(Box<Activity>),
+    GivenUp,
+}
+
+impl Default for Linearizable {
+    fn default() -> Self {
+        Self {
+            ledger: Ledger::new(Promise::Linearizable),
+            blocks: PlaceMap::default(),
+            spare: Vec::new(),
+            passed_over: 0,
+            given_up: 0,
+            blurred: 0,
+        }
+    }
+}
+
+impl Checker for Linearizable {
+    fn promise(&self) -> Promise {
+        self.ledger.promise()
+    }
+
+    fn observe(&mut self, event: &Event) {
+        match event {
+            Event::Begun(begun) => self.begin(begun),
+            Event::Operation(operation) => self.end(operation),
+            Event::Pulse(_)
+            | Event::Taken(_)
+            | Event::Left(_)
+            | Event::Forgotten { .. }
+            | Event::DeclaredDead { .. }
+            | Event::ReadBack { .. } => {}
+        }
+    }
+
+    fn breaches(&self) -> u64 {
+        self.ledger.breaches_total()
+    }
+
+    fn finish(self: Box<Self>, _at: Instant) -> Verdict {
+        let undecided = |block: &Block| match block {
+            Block::Active(activity) => activity.undecided(),
+            Block::Resting(_) | Block::GivenUp => 0,
+        };
+        let figure = |name, value| Figure { name, value };
+        let figures = vec![
+            figure("blocks", self.blocks.len() as u64),
+            figure("blocks_given_up", self.given_up),
+            figure("blocks_forgotten", self.blurred),
+            figure("operations_passed_over", self.passed_over),
+            figure("operations_undecided", self.blocks.values().map(undecided).sum()),
+        ];
+        self.ledger.verdict(figures)
+    }
+}
+
+impl Linearizable {
+    fn begin(&mut self, begun: &Begun) {
+        for place in Place::all(begun.unit, begun.blocks) {
+            let followed = self.blocks.len();
+            let block = match self.blocks.entry(place) {
+                Entry::Occupied(block) => block.into_mut(),
+                Entry::Vacant(place) if followed < BLOCKS_MAX => {
+                    place.insert(Block::Resting(Rest::default()))
+                }
+                Entry::Vacant(_) => {
+                    self.passed_over += 1;
+                    continue;
+                }
+            };
+            if let Block::Resting(rest) = block {
+                *block = Block::Active(match self.spare.pop() {
+                    Some(mut activity) => {
+                        activity.reuse(*rest);
+                        activity
+                    }
+                    None => Box::new(Activity::new(*rest)),
+                });
+            }
+            if let Block::Active(activity) = block
+                && !activity.begin(begun.id)
+            {
+                *block = Block::GivenUp;
+                self.given_up += 1;
+            }
+        }
+    }
+
+    fn end(&mut self, operation: &Operation) {
+        for (place, effect) in effects(operation) {
+            let Some(block) = self.blocks.get_mut(&place) else { continue };
+            let Block::Active(activity) = block else { continue };
+            let settled = match (operation.ending, operation.returned) {
+                (Ending::Maybe, Some(_)) => Settled::Over,
+                (Ending::Maybe, None) => Settled::Lost,
+                (Ending::Done | Ending::Miscompared(_) | Ending::Refused, _) => Settled::Done,
+            };
+            activity.end(
+                operation.id,
+                Ended {
+                    host: operation.host,
+                    invoked: operation.invoked,
+                    returned: operation.returned.unwrap_or(operation.invoked),
+                    effect,
+                    settled,
+                },
+            );
+            let (ledger, blurred) = (&mut self.ledger, &mut self.blurred);
+            let advanced = activity.advance(|judged| {
+                ledger.count();
+                match judged {
+                    Judged::Possible => {}
+                    Judged::Impossible { ended, held, known } => {
+                        ledger.breach(|| breach(place, &ended, &held, &known));
+                    }
+                    Judged::Blurred => *blurred += 1,
+                }
+            });
+            if advanced.is_err() {
+                *block = Block::GivenUp;
+                self.given_up += 1;
+            } else if let Some(rest) = activity.resting() {
+                let active = std::mem::replace(block, Block::Resting(rest));
+                if let Block::Active(activity) = active {
+                    self.spare.push(activity);
+                }
+            }
+        }
+    }
+}
+
+/// What an operation is to each of its blocks; `None` if it is nothing.
+fn effects(operation: &Operation) -> impl Iterator<Item = (Place, Option<Effect>)> {
+    let Operation { unit, blocks, ending, kind, .. } = operation;
+    let count = usize::try_from(blocks.blocks().as_u64()).unwrap_or(usize::MAX);
+    let digest = move |data: &[u8], nth| {
+        let length = data.len() / count;
+        data.get(nth * length..(nth + 1) * length).map(Digest::of)
+    };
+    let effect = move |nth| match (kind, ending) {
+        (_, Ending::Refused) => None,
+        (OperationKind::Read { data }, Ending::Done) => digest(data, nth).map(Effect::Read),
+        (OperationKind::CompareAndWrite { test, .. }, Ending::Miscompared(_)) if count == 1 => {
+            digest(test, nth).map(Effect::Miscompare)
+        }
+        (_, Ending::Miscompared(_)) | (OperationKind::Read { .. }, Ending::Maybe) => None,
+        (OperationKind::CompareAndWrite { test, set }, Ending::Done | Ending::Maybe) => {
+            Some(Effect::Swap { test: digest(test, nth)?, set: digest(set, nth)? })
+        }
+        (OperationKind::Write { data }, Ending::Done | Ending::Maybe) => {
+            Some(Effect::Write(digest(data, nth)))
+        }
+        (OperationKind::Zero, Ending::Done | Ending::Maybe) => {
+            Some(Effect::Write(Some(Digest::ZEROS)))
+        }
+        (OperationKind::Copy { .. }, Ending::Done | Ending::Maybe) => Some(Effect::Write(None)),
+    };
+    Place::all(*unit, *blocks).enumerate().map(move |(nth, place)| (place, effect(nth)))
+}
+
+/// What to say of an operation that cannot have ended as it did.
+fn breach(place: Place, ended: &Ended, held: &[Option<Digest>], known: &Rest) -> Breach {
+    let Ended { host, invoked, returned, effect, .. } = ended;
+    let (host, invoked, returned) = (host.0, Moment(*invoked), Moment(*returned));
+    let (asked, saw, meant) = match effect {
+        Some(Effect::Read(seen)) => {
+            let meant = if Some(*seen) == known.before {
+                "what it held before: the read was stale, or the last write is lost"
+            } else {
+                "neither that nor what it held before: a write is lost, torn, or was not meant for it"
+            };
+            ("READ", format!("found {seen}"), meant)
+        }
+        Some(Effect::Swap { test, .. }) => (
+            "COMPARE AND WRITE",
+            format!("was GOOD with {test} expected"),
+            "equality was false, or a write in between is lost",
+        ),
+        Some(Effect::Miscompare(test)) => (
+            "COMPARE AND WRITE",
+            format!("miscompared with {test} expected"),
+            "it held just that all the time: the miscompare was spurious",
+        ),
+        Some(Effect::Write(_)) | None => unreachable!("a write can follow anything"),
+    };
+    let held: Vec<_> = held.iter().map(|value| described(*value)).collect();
+    let written = known.written.map_or_else(String::new, |(by, at)| {
+        format!(", last written by host {} as acknowledged at {}", by.0, Moment(at))
+    });
+    let what = format!(
+        "{asked} of {place} by host {host}, {invoked} to {returned}, {saw}, but the block held {}{written}; {meant}",
+        held.join(" or "),
+    );
+    Breach { at: ended.returned, unit: Some(place.unit), hosts: hosts(ended.host, known), what }
+}
+
+fn hosts(host: HostId, known: &Rest) -> Vec<HostId> {
+    let other = known.written.map(|(by, _)| by).filter(|by| *by != host);
+    [host].into_iter().chain(other).collect()
+}
+
+fn described(value: Option<Digest>) -> String {
+    value.map_or_else(|| "anything".to_owned(), |value| value.to_string())
+}

@@ -1,0 +1,289 @@
+//! [`Promise::Monotonic`]: tokens of locks and generations of heartbeats only grow.
+//!
+//! Whatever begins as a heartbeat or lock is compared with the latest image of the same object (the same block,
+//! and the same address in it) of an operation that had ended before this one began. An image that was only
+//! *asked* to be written, and may not have been, counts once it is seen. A block that is zeroed, copied to, or
+//! written with anything else begins anew: the volume was formatted.
+//!
+//! Memory: less than 192 bytes for each heartbeat and lock.
+
+use pulsefield_units::Instant;
+use pulsefield_vmfs::Serial;
+
+use crate::digest::{Place, PlaceMap, blocks_of};
+use crate::ledger::Ledger;
+use crate::words::Moment;
+use crate::{Breach, Checker, Ending, Event, HostId, Operation, OperationKind, Promise, Verdict};
+
+/// Whether tokens and generations only grow.
+#[derive(Debug)]
+pub struct Monotonic {
+    ledger: Ledger,
+    latest: PlaceMap<Latest>,
+}
+
+/// The latest image of a block.
+#[derive(Clone, Copy, Debug)]
+struct Latest {
+    /// The object's address and number; `None` since something else was written.
+    image: Option<(u64, Serial)>,
+    /// When the operation ended that it is known from.
+    until: Instant,
+    /// Whose that was.
+    by: HostId,
+}
+
+impl Default for Monotonic {
+    fn default() -> Self {
+        Self { ledger: Ledger::new(Promise::Monotonic), latest: PlaceMap::default() }
+    }
+}
+
+impl Checker for Monotonic {
+    fn promise(&self) -> Promise {
+        self.ledger.promise()
+    }
+
+    fn observe(&mut self, event: &Event) {
+        match event {
+            Event::Operation(operation) if operation.ending == Ending::Done => self.look(operation),
+            Event::Operation(_)
+            | Event::Begun(_)
+            | Event::Pulse(_)
+            | Event::Taken(_)
+            | Event::Left(_)
+            | Event::Forgotten { .. }
+            | Event::DeclaredDead { .. }
+            | Event::ReadBack { .. } => {}
+        }
+    }
+
+    fn breaches(&self) -> u64 {
+        self.ledger.breaches_total()
+    }
+
+    fn finish(self: Box<Self>, _at: Instant) -> Verdict {
+        self.ledger.verdict(Vec::new())
+    }
+}
+
+impl Monotonic {
+    fn look(&mut self, operation: &Operation) {
+        let Operation { unit, blocks, kind, .. } = operation;
+        match kind {
+            OperationKind::Read { data } => {
+                for (place, block) in blocks_of(*unit, *blocks, data) {
+                    if let Some(image) = Serial::of(block) {
+                        self.see(operation, place, image);
+                    }
+                }
+            }
+            OperationKind::Write { data } => {
+                for (place, block) in blocks_of(*unit, *blocks, data) {
+                    self.write(operation, place, block);
+                }
+            }
+            OperationKind::CompareAndWrite { test, set } => {
+                let tests = blocks_of(*unit, *blocks, test);
+                for ((place, set), (_, test)) in blocks_of(*unit, *blocks, set).zip(tests) {
+                    self.change(operation, place, test, set);
+                    self.write(operation, place, set);
+                }
+            }
+            OperationKind::Zero | OperationKind::Copy { .. } => {
+                Place::all(*unit, *blocks).for_each(|place| self.wipe(operation, place));
+            }
+        }
+    }
+
+    fn write(&mut self, operation: &Operation, place: Place, block: &[u8]) {
+        match Serial::of(block) {
+            Some(image) => self.see(operation, place, image),
+            None => self.wipe(operation, place),
+        }
+    }
+
+    /// The block held, or holds, this image.
+    fn see(&mut self, operation: &Operation, place: Place, image: (u64, Serial)) {
+        self.ledger.count();
+        let until = operation.returned.unwrap_or(operation.invoked);
+        let seen = Latest { image: Some(image), until, by: operation.host };
+        let latest = self.latest.entry(place).or_insert(seen);
+        let is_later = operation.invoked > latest.until;
+        match latest.image {
+            Some(known) if is_same_object(known, image) => {
+                if image.1.number() > known.1.number() {
+                    *latest = seen;
+                } else if image.1.number() < known.1.number() && is_later {
+                    let before = std::mem::replace(latest, seen);
+                    self.ledger.breach(|| went_back(place, known.1, image.1, &before, &seen));
+                }
+            }
+            Some(_) | None if is_later => *latest = seen,
+            // It may be from before what is known.
+            Some(_) | None => {}
+        }
+    }
+
+    fn wipe(&mut self, operation: &Operation, place: Place) {
+        if let Some(latest) = self.latest.get_mut(&place) {
+            let until = operation.returned.unwrap_or(operation.invoked).max(latest.until);
+            *latest = Latest { image: None, until, by: operation.host };
+        }
+    }
+
+    /// An image replaced another one by COMPARE AND WRITE: the number of a lock that changes must grow, and that
+    /// of a heartbeat whose state changes.
+    fn change(&mut self, operation: &Operation, place: Place, test: &[u8], set: &[u8]) {
+        let (Some(from), Some(to)) = (Serial::of(test), Serial::of(set)) else { return };
+        let must_grow = match to.1 {
+            Serial::Token(_) => test != set,
+            Serial::Generation(_) => test[..4] != set[..4],
+        };
+        let grows = to.1.number() > from.1.number();
+        if is_same_object(from, to) && must_grow && !grows {
+            let at = operation.returned.unwrap_or(operation.invoked);
+            self.ledger.breach(|| {
+                let what = format!(
+                    "host {} changed {place} at {}, and its {} did not grow: from {} to {}",
+                    operation.host.0,
+                    Moment(at),
+                    name(to.1),
+                    from.1.number(),
+                    to.1.number()
+                );
+                Breach { at, unit: Some(place.unit), hosts: vec![operation.host], what }
+            });
+        }
+    }
+}
+
+fn is_same_object(one: (u64, Serial), other: (u64, Serial)) -> bool {
+    one.0 == other.0 && name(one.1) == name(other.1)
+}
+
+const fn name(serial: Serial) -> &'static str {
+    match serial {
+        Serial::Generation(_) => "generation",
+        Serial::Token(_) => "token",
+    }
+}
+
+fn went_back(place: Place, from: Serial, to: Serial, before: &Latest, seen: &Latest) -> Breach {
+    let what = format!(
+        "the {} of {place} went back from {} (known from host {}, {}) to {} (host {}, {})",
+        name(to),
+        from.number(),
+        before.by.0,
+        Moment(before.until),
+        to.number(),
+        seen.by.0,
+        Moment(seen.until),
+    );
+    Breach { at: seen.until, unit: Some(place.unit), hosts: vec![before.by, seen.by], what }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use pulsefield_vmfs::{DiskLock, LockKind, LockMode};
+
+    use super::*;
+    use crate::Standing;
+    use crate::history::{breach, done, history, judge, operation, write};
+
+    fn lock(token: u64) -> Arc<[u8]> {
+        let free = DiskLock::never_taken(LockKind::FileDescriptor, 0x72_0000);
+        Arc::new(DiskLock { token, ..free }.encode())
+    }
+
+    /// A slot that is in use, or clear.
+    fn slot(generation: u8, state: u8) -> Arc<[u8]> {
+        let mut slot = [0; 512];
+        slot[..4].copy_from_slice(&[state, 0xef, 0xcd, 0xab]);
+        slot[4..8].copy_from_slice(&[0, 0, 0x34, 0]);
+        slot[0x0c] = generation;
+        Arc::new(slot)
+    }
+
+    fn read(data: Arc<[u8]>) -> OperationKind {
+        OperationKind::Read { data }
+    }
+
+    fn swap(test: Arc<[u8]>, set: Arc<[u8]>) -> OperationKind {
+        OperationKind::CompareAndWrite { test, set }
+    }
+
+    fn verdict(operations: impl IntoIterator<Item = Operation>) -> Verdict {
+        judge(Monotonic::default(), &history(operations))
+    }
+
+    #[test]
+    fn a_token_that_goes_back_is_a_breach() {
+        let verdict = verdict([
+            done(1, (0, 1), read(lock(4))),
+            done(1, (2, 3), swap(lock(4), lock(5))),
+            done(2, (4, 5), read(lock(5))),
+            done(2, (6, 7), read(lock(4))),
+        ]);
+        assert_eq!(
+            breach(&verdict).what,
+            "the token of block 7 went back from 5 (known from host 1, 0.003000 s) to 4 (host 2, 0.007000 s)"
+        );
+    }
+
+    #[test]
+    fn what_overlaps_may_be_seen_in_any_order() {
+        let overlapping = [
+            done(1, (0, 1), read(lock(4))),
+            done(1, (2, 8), swap(lock(4), lock(5))),
+            done(2, (3, 9), read(lock(4))),
+        ];
+        assert_eq!(verdict(overlapping).standing, Standing::Held);
+        // What may not have been written may not have been.
+        let aborted = operation(1, (2, 3), swap(lock(4), lock(5)), Ending::Maybe);
+        let operations = [done(1, (0, 1), read(lock(4))), aborted, done(2, (4, 5), read(lock(4)))];
+        assert_eq!(verdict(operations).standing, Standing::Held);
+    }
+
+    #[test]
+    fn a_lock_that_changes_has_another_token() {
+        let taken = {
+            let mut lock = DiskLock::decode(&lock(4)).unwrap();
+            lock.mode = LockMode::Exclusive;
+            Arc::new(lock.encode())
+        };
+        let verdict = verdict([done(1, (2, 3), swap(lock(4), taken))]);
+        assert!(breach(&verdict).what.ends_with("its token did not grow: from 4 to 4"));
+    }
+
+    #[test]
+    fn a_heartbeat_grows_with_its_state_and_not_with_a_pulse() {
+        let pulse = {
+            let mut pulse = slot(5, 2).to_vec();
+            pulse[0x14] = 9;
+            Arc::from(pulse)
+        };
+        let acquired = done(1, (0, 1), swap(slot(4, 1), slot(5, 2)));
+        let held = verdict([acquired.clone(), done(1, (2, 3), swap(slot(5, 2), pulse))]);
+        assert_eq!(held.standing, Standing::Held);
+        let cleared = done(1, (2, 3), swap(slot(5, 2), slot(5, 1)));
+        assert!(breach(&verdict([acquired, cleared])).what.contains("generation did not grow"));
+    }
+
+    #[test]
+    fn a_volume_that_is_formatted_begins_anew() {
+        let wipes = [write(0), write(9), OperationKind::Zero];
+        for wipe in wipes {
+            let operations = [
+                done(1, (0, 1), read(lock(40))),
+                done(1, (2, 6), wipe),
+                // From before it was wiped.
+                done(2, (3, 7), read(lock(41))),
+                done(1, (8, 9), OperationKind::Write { data: lock(1) }),
+            ];
+            assert_eq!(verdict(operations).standing, Standing::Held);
+        }
+    }
+}
