@@ -7,10 +7,17 @@
 //!
 //! What ESXi does is not published as a whole. Each module names where its part is from.
 
+mod geometry;
 mod io;
+mod ledger;
+mod locking;
 mod notice;
+mod operation;
 mod order;
+mod random;
 
+pub use geometry::{Geometry, Sector};
 pub use io::{Action, Io, IoId, Outcome, VolumeId};
+pub use locking::Locking;
 pub use notice::{Access, Claim, LockOutcome, Notice};
 pub use order::{Order, OrderId, OrderKind};

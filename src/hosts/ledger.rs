@@ -1,0 +1,87 @@
+//! What a host keeps beside its volumes: which locks it believes to have, its counter of modifications, its
+//! chance, and what it has to say.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use pulsefield_units::Instant;
+use pulsefield_vmfs::HostUuid;
+
+use crate::random::Random;
+use crate::{Action, Claim, Notice, VolumeId};
+
+/// A host's memory and voice.
+pub(crate) struct Ledger {
+    claims: Vec<Claim>,
+    modification_time: u64,
+    random: Random,
+    pub(crate) actions: VecDeque<Action>,
+}
+
+impl Ledger {
+    /// Of a host that has just started; `seed` decides what is left to chance.
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self {
+            claims: Vec::new(),
+            modification_time: 0,
+            random: Random::new(seed),
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// The locks that the host believes to have.
+    pub(crate) fn claims(&self, volume: VolumeId) -> impl Iterator<Item = &Claim> {
+        self.claims.iter().filter(move |claim| claim.volume == volume)
+    }
+
+    /// The host believes from now on that it has a lock.
+    pub(crate) fn take(&mut self, now: Instant, claim: Claim) {
+        self.claims.push(claim);
+        self.notice(now, Notice::LockTaken(claim));
+    }
+
+    /// The host believes so no longer. To be said before the I/O that lets go.
+    ///
+    /// # Panics
+    /// If it did not believe so before.
+    pub(crate) fn leave(&mut self, now: Instant, claim: &Claim) {
+        let position = self.claims.iter().position(|own| own == claim);
+        let claim = self.claims.swap_remove(position.expect("only what was taken is left"));
+        self.notice(now, Notice::LockLeft(claim));
+    }
+
+    /// The host has lost all its locks on a volume.
+    pub(crate) fn leave_all(&mut self, now: Instant, volume: VolumeId) {
+        while let Some(claim) = self.claims(volume).next().copied() {
+            self.leave(now, &claim);
+        }
+    }
+
+    /// The host took the lock at `lock`, in bytes from the start of the volume, from a dead owner.
+    pub(crate) fn broke(
+        &mut self,
+        now: Instant,
+        volume: VolumeId,
+        lock: u64,
+        owner: Option<HostUuid>,
+    ) {
+        self.notice(now, Notice::LockBroken { volume, lock, owner });
+    }
+
+    /// Says something.
+    pub(crate) fn notice(&mut self, at: Instant, notice: Notice) {
+        self.actions.push_back(Action::Notice { at, notice });
+    }
+
+    /// The next value of the counter that locks bear as the time of their modification. All volumes share it.
+    pub(crate) const fn next_modification_time(&mut self) -> u64 {
+        self.modification_time += 1;
+        self.modification_time
+    }
+
+    /// A time between half of `duration` and all of it: how long to stay away from what another host wants,
+    /// too, so that both do not come back at once.
+    pub(crate) fn back_off(&mut self, duration: Duration) -> Duration {
+        duration / 2 + self.random.below(duration / 2)
+    }
+}
