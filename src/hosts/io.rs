@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pulsefield_scsi::{Sense, Status};
+use pulsefield_scsi::{Asc, Sense, SenseKey, Status};
 use pulsefield_units::{BlockCount, Instant, Lba, LbaRange};
 
 use crate::Notice;
@@ -108,4 +108,14 @@ pub enum Outcome {
     TimedOut,
     /// The way to the device broke, or the device was reset under it: nobody knows whether it was done.
     Lost,
+}
+
+impl Outcome {
+    /// Whether the device has no such command (05h/20h/00h, or 05h/24h/00h from one that knows the operation
+    /// code but not this use of it): what makes ESXi do without a primitive.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        let Self::Failed { sense: Some(sense), .. } = self else { return false };
+        sense.key == SenseKey::IllegalRequest
+            && [Asc::INVALID_COMMAND_OPERATION_CODE, Asc::INVALID_FIELD_IN_CDB].contains(&sense.asc)
+    }
 }

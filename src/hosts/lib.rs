@@ -15,6 +15,7 @@ mod notice;
 mod operation;
 mod order;
 mod random;
+mod swap;
 
 pub use geometry::{Geometry, Sector};
 pub use io::{Action, Io, IoId, Outcome, VolumeId};

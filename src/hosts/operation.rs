@@ -73,6 +73,8 @@ impl<End> Step<End> {
 pub(crate) struct View<'a> {
     /// The time.
     pub(crate) now: Instant,
+    /// How long the host has been up.
+    pub(crate) uptime: Duration,
     /// The volume.
     pub(crate) volume: VolumeId,
     /// Where things are on it.
