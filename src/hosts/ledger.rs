@@ -1,21 +1,24 @@
 //! What a host keeps beside its volumes: which locks it believes to have, its counter of modifications, its
 //! chance, and what it has to say.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use pulsefield_units::Instant;
 use pulsefield_vmfs::HostUuid;
 
 use crate::random::Random;
-use crate::{Action, Claim, Notice, VolumeId};
+use crate::{Action, Claim, Io, IoId, Notice, VolumeId};
 
 /// A host's memory and voice.
+#[derive(Debug)]
 pub(crate) struct Ledger {
     claims: Vec<Claim>,
     modification_time: u64,
     random: Random,
-    pub(crate) actions: VecDeque<Action>,
+    next_io: IoId,
+    in_flight: BTreeMap<IoId, VolumeId>,
+    actions: VecDeque<Action>,
 }
 
 impl Ledger {
@@ -25,6 +28,8 @@ impl Ledger {
             claims: Vec::new(),
             modification_time: 0,
             random: Random::new(seed),
+            next_io: IoId(0),
+            in_flight: BTreeMap::new(),
             actions: VecDeque::new(),
         }
     }
@@ -66,6 +71,45 @@ impl Ledger {
         owner: Option<HostUuid>,
     ) {
         self.notice(now, Notice::LockBroken { volume, lock, owner });
+    }
+
+    /// Asks the device of a volume for something.
+    pub(crate) fn submit(&mut self, volume: VolumeId, io: Io, timeout: Duration) -> IoId {
+        self.submit_to(volume, volume, io, timeout)
+    }
+
+    /// Asks the device of a volume for something that another volume wants to know.
+    pub(crate) fn submit_to(
+        &mut self,
+        device: VolumeId,
+        asking: VolumeId,
+        io: Io,
+        timeout: Duration,
+    ) -> IoId {
+        let id = self.next_io;
+        self.next_io = IoId(id.0 + 1);
+        self.in_flight.insert(id, asking);
+        self.actions.push_back(Action::Submit { id, volume: device, io, timeout });
+        id
+    }
+
+    /// Which volume asked for this, unless it was answered already or asked for before a crash.
+    pub(crate) fn answered(&mut self, io: IoId) -> Option<VolumeId> {
+        self.in_flight.remove(&io)
+    }
+
+    /// What is to be done or told next.
+    pub(crate) fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// The host is gone: what it had noticed before was still said, what it wanted is not asked for any more.
+    /// Its counters go on: no I/O has a name again.
+    pub(crate) fn crash(&mut self, now: Instant) {
+        self.claims.clear();
+        self.in_flight.clear();
+        self.actions.retain(|action| matches!(action, Action::Notice { .. }));
+        self.notice(now, Notice::Crashed);
     }
 
     /// Says something.

@@ -7,7 +7,9 @@
 //!
 //! What ESXi does is not published as a whole. Each module names where its part is from.
 
+mod config;
 mod geometry;
+mod heartbeat;
 mod io;
 mod ledger;
 mod locking;
@@ -17,8 +19,9 @@ mod order;
 mod random;
 mod swap;
 
+pub use config::{HeartbeatMode, HostConfig, MountedVolume};
 pub use geometry::{Geometry, Sector};
 pub use io::{Action, Io, IoId, Outcome, VolumeId};
-pub use locking::Locking;
-pub use notice::{Access, Claim, LockOutcome, Notice};
+pub use locking::{Locking, NoAts};
+pub use notice::{Access, Claim, LockOutcome, MountError, Notice};
 pub use order::{Order, OrderId, OrderKind};

@@ -1,5 +1,12 @@
 //! How hosts of several releases keep others out while they change a sector.
 
+use thiserror::Error;
+
+/// ATS and nothing else is wanted, of a device that does not have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the device has no ATS")]
+pub struct NoAts;
+
 /// How a host changes metadata that others change, too (`esxcli storage vmfs lockmode list`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Locking {

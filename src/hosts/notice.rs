@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use pulsefield_vmfs::{HostUuid, LockMode};
+use thiserror::Error;
 
-use crate::{OrderId, Outcome, VolumeId};
+use crate::{Locking, OrderId, Outcome, VolumeId};
 
 /// Something that a host noticed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +19,33 @@ pub enum Notice {
         /// The generation under which it takes locks.
         generation: u64,
     },
-    /// A pulse came to its end.
+    /// The volume is not mounted, and will not be before the host starts again.
+    NotMounted {
+        /// Which.
+        volume: VolumeId,
+        /// Why.
+        error: MountError,
+    },
+    /// Metadata is changed in another way from now on: because somebody wanted it, or because the device has no
+    /// ATS any more.
+    LockingChanged {
+        /// Of which volume.
+        volume: VolumeId,
+        /// How.
+        locking: Locking,
+    },
+    /// Somebody asked whether a volume could extend to another device.
+    Extension {
+        /// The volume.
+        volume: VolumeId,
+        /// The device.
+        by: VolumeId,
+        /// Whether it could. Not if the device did not answer, nor if it has no ATS and the volume wants ATS
+        /// alone.
+        permitted: bool,
+    },
+    /// A pulse came to its end; also the first one, with which the slot was taken, and one that shows
+    /// that the host still has it.
     Pulse {
         /// On which volume.
         volume: VolumeId,
@@ -80,6 +107,17 @@ pub enum Notice {
     Crashed,
     /// It has started (again).
     Started,
+}
+
+/// Why a volume is not mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
+pub enum MountError {
+    /// It wants ATS and nothing else.
+    #[error("not mounted: the volume is ATS-only, and the device has no ATS")]
+    NoAts,
+    /// As many hosts as there are slots have it.
+    #[error("not mounted: no heartbeat slot is clear")]
+    NoSlot,
 }
 
 /// Access to a volume.

@@ -161,7 +161,7 @@ impl Operation for Swap {
             Stage::Swap => self.after_swap(view, outcome),
             Stage::ReadBack | Stage::Read => self.after_read(view, outcome),
             Stage::Reserve => {
-                self.reserved |= matches!(outcome, Outcome::Good(_));
+                self.reserved = matches!(outcome, Outcome::Good(_));
                 if self.reserved { self.read(view, Stage::Read) } else { self.pause() }
             }
             Stage::Write if matches!(outcome, Outcome::Good(_)) => self.end(Swapped::Done),
