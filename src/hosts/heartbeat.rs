@@ -20,7 +20,6 @@ pub(crate) use clear::Clear;
 pub(crate) use image::Author;
 pub(crate) use pulse::{Finding, Pulse, Pulsed};
 pub(crate) use recovery::{Recovered, Recovery};
-#[cfg_attr(not(test), expect(unused_imports, reason = "for locks"))]
 pub(crate) use replay::{Replay, Replayed};
 
 /// How long until a heartbeat that could not be written or read is tried again (KB 2136081).

@@ -57,8 +57,8 @@ impl Ledger {
 
     /// The host has lost all its locks on a volume.
     pub(crate) fn leave_all(&mut self, now: Instant, volume: VolumeId) {
-        while let Some(claim) = self.claims(volume).next().copied() {
-            self.leave(now, &claim);
+        for claim in self.claims.extract_if(.., |claim| claim.volume == volume) {
+            self.actions.push_back(Action::Notice { at: now, notice: Notice::LockLeft(claim) });
         }
     }
 

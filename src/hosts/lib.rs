@@ -12,6 +12,7 @@ mod geometry;
 mod heartbeat;
 mod io;
 mod ledger;
+mod lock;
 mod locking;
 mod notice;
 mod operation;

@@ -27,6 +27,9 @@ pub(crate) struct Swap {
     test: Sector,
     set: Sector,
     tries: u32,
+    /// Whether ATS is out of the question: not wanted, refused, or somebody came in between.
+    reserving: bool,
+    /// Whether there may be a reservation to be given back.
     reserved: bool,
     stage: Stage,
 }
@@ -58,11 +61,11 @@ pub(crate) enum Swapped {
 impl Swap {
     /// Of the sector at `address`, in bytes from the start of the volume.
     pub(crate) const fn new(address: u64, test: Sector, set: Sector) -> Self {
-        Self { address, test, set, tries: 0, reserved: false, stage: Stage::Swap }
+        Self { address, test, set, tries: 0, reserving: false, reserved: false, stage: Stage::Swap }
     }
 
     fn begin(&mut self, view: &View<'_>) -> Step<Swapped> {
-        if self.reserved || !view.locking.tries_ats() { self.reserve() } else { self.swap(view) }
+        if view.locking.tries_ats() { self.swap(view) } else { self.reserve() }
     }
 
     fn swap(&mut self, view: &View<'_>) -> Step<Swapped> {
@@ -71,6 +74,7 @@ impl Swap {
     }
 
     fn reserve(&mut self) -> Step<Swapped> {
+        self.reserving = true;
         self.stage = Stage::Reserve;
         request(Io::Reserve)
     }
@@ -103,7 +107,7 @@ impl Swap {
     fn after_pause(&mut self, view: &View<'_>) -> Step<Swapped> {
         match self.stage {
             Stage::Pause(Some(end)) => self.end(end),
-            _ if self.reserved || !view.locking.tries_ats() => self.reserve(),
+            _ if self.reserving => self.reserve(),
             _ => self.read(view, Stage::ReadBack),
         }
     }
@@ -161,8 +165,9 @@ impl Operation for Swap {
             Stage::Swap => self.after_swap(view, outcome),
             Stage::ReadBack | Stage::Read => self.after_read(view, outcome),
             Stage::Reserve => {
-                self.reserved = matches!(outcome, Outcome::Good(_));
-                if self.reserved { self.read(view, Stage::Read) } else { self.pause() }
+                let good = matches!(outcome, Outcome::Good(_));
+                self.reserved |= good || matches!(outcome, Outcome::TimedOut | Outcome::Lost);
+                if good { self.read(view, Stage::Read) } else { self.pause() }
             }
             Stage::Write if matches!(outcome, Outcome::Good(_)) => self.end(Swapped::Done),
             Stage::Write => self.pause(),
