@@ -35,6 +35,7 @@ impl Ledger {
     }
 
     /// The locks that the host believes to have.
+    #[cfg(test)]
     pub(crate) fn claims(&self, volume: VolumeId) -> impl Iterator<Item = &Claim> {
         self.claims.iter().filter(move |claim| claim.volume == volume)
     }

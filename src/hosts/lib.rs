@@ -10,6 +10,7 @@
 mod config;
 mod geometry;
 mod heartbeat;
+mod host;
 mod io;
 mod ledger;
 mod lock;
@@ -19,9 +20,14 @@ mod operation;
 mod order;
 mod random;
 mod swap;
+mod task;
+#[cfg(test)]
+mod testing;
+mod volume;
 
 pub use config::{HeartbeatMode, HostConfig, MountedVolume};
 pub use geometry::{Geometry, Sector};
+pub use host::Host;
 pub use io::{Action, Io, IoId, Outcome, VolumeId};
 pub use locking::{Locking, NoAts};
 pub use notice::{Access, Claim, LockOutcome, MountError, Notice};

@@ -1,0 +1,6 @@
+//! Whole hosts on a device in memory.
+
+mod chance;
+mod modes;
+mod pulses;
+mod recovery;
