@@ -4,3 +4,4 @@ mod chance;
 mod modes;
 mod pulses;
 mod recovery;
+mod takeover;
