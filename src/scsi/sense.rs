@@ -21,6 +21,12 @@ pub const SENSE_BUFFER_LENGTH: usize = 96;
 /// SKSV: the sense-key specific bytes mean something.
 const SENSE_KEY_SPECIFIC_VALID: u8 = 0x80;
 
+/// RESPONSE CODE; the bit beside it is VALID in fixed form.
+const RESPONSE_CODE_MASK: u8 = 0x7f;
+/// ADDITIONAL SENSE LENGTH counts what follows it; both forms have it at the end of eight bytes.
+const ADDITIONAL_SENSE_LENGTH: usize = 7;
+const HEADER_LENGTH: usize = 8;
+
 /// Which of the two forms sense data takes. Autosense follows D_SENSE of the Control mode page,
 /// REQUEST SENSE follows the DESC bit of its CDB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +105,18 @@ impl Sense {
         self.field.map(FieldPointer::encode).or_else(progress)
     }
 
+    /// The same, with what the three sense-key specific bytes say; that depends on the sense key.
+    fn with_sense_key_specific(self, bytes: [u8; 3]) -> Self {
+        let [flags, high, low] = bytes;
+        if self.key == SenseKey::IllegalRequest {
+            return Self { field: FieldPointer::decode(bytes), ..self };
+        }
+        let counts = matches!(self.key, SenseKey::NoSense | SenseKey::NotReady);
+        let valid = counts && flags & SENSE_KEY_SPECIFIC_VALID != 0;
+        // Retry counts and the segment pointer of a copy have no field.
+        Self { progress: valid.then_some(u16::from_be_bytes([high, low])), ..self }
+    }
+
     const fn illegal_request(asc: Asc) -> Self {
         Self::new(SenseKey::IllegalRequest, asc)
     }
@@ -148,6 +166,25 @@ impl Sense {
             SenseFormat::Descriptor => descriptor::encode(self, out),
         }
     }
+
+    /// Reads sense data of either form, from any target; `None` if it is none, or ends within its header.
+    ///
+    /// A deferred error (71h, 73h) is read like a current one. What [`Sense`] has no field for is left out.
+    ///
+    /// Spec: SPC-4 4.5.2 and 4.5.3.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        match bytes.first()? & RESPONSE_CODE_MASK {
+            0x70 | 0x71 => fixed::decode(bytes),
+            0x72 | 0x73 => descriptor::decode(bytes),
+            _ => None,
+        }
+    }
+}
+
+/// What of `bytes` is sense data: a header, and as much after it as ADDITIONAL SENSE LENGTH counts.
+fn counted(bytes: &[u8]) -> Option<&[u8]> {
+    let additional = bytes.get(ADDITIONAL_SENSE_LENGTH)?;
+    bytes.get(..HEADER_LENGTH.saturating_add(usize::from(*additional))).or(Some(bytes))
 }
 
 impl fmt::Display for Sense {

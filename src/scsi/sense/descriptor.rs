@@ -1,10 +1,11 @@
 //! Descriptor format sense data, response code 72h (SPC-4 4.5.2).
 
-use super::{SENSE_BUFFER_LENGTH, Sense};
+use super::{Asc, HEADER_LENGTH, SENSE_BUFFER_LENGTH, Sense, SenseKey, counted};
 
 /// Response code: current information, descriptor format.
 const RESPONSE_CODE: u8 = 0x72;
-const HEADER_LENGTH: usize = 8;
+/// VALID, in the first byte after the header of an information descriptor.
+const VALID: u8 = 0x80;
 
 pub(super) fn encode(sense: &Sense, out: &mut [u8; SENSE_BUFFER_LENGTH]) -> usize {
     let [asc, ascq] = sense.asc.to_be_bytes();
@@ -40,4 +41,31 @@ const fn command_specific_information(segment: u16) -> [u8; 12] {
 /// The sense-key specific sense data descriptor (SPC-4 4.5.2.4).
 const fn sense_key_specific([flags, high, low]: [u8; 3]) -> [u8; 8] {
     [0x02, 0x06, 0, 0, flags, high, low, 0]
+}
+
+/// Descriptors that are unknown, or of another length than the standard has for them, are passed over.
+pub(super) fn decode(bytes: &[u8]) -> Option<Sense> {
+    let [_, key, asc, ascq, _, _, _, _, descriptors @ ..] = counted(bytes)? else {
+        return None;
+    };
+    let mut sense = Sense::new(SenseKey::from_u8(key & 0x0f)?, Asc::new(*asc, *ascq));
+    let mut rest = descriptors;
+    while let [kind, length, after @ ..] = rest {
+        let Some((body, after)) = after.split_at_checked((*length).into()) else { break };
+        match (kind, body) {
+            (0x00, [flags, _, information @ ..]) if flags & VALID != 0 => {
+                let information = information.try_into().ok().map(u64::from_be_bytes);
+                sense.information = information.or(sense.information);
+            }
+            (0x01, [_, _, _, _, _, _, _, _, high, low]) if sense.key == SenseKey::CopyAborted => {
+                sense.segment = Some(u16::from_be_bytes([*high, *low]));
+            }
+            (0x02, [_, _, first, second, third, ..]) => {
+                sense = sense.with_sense_key_specific([*first, *second, *third]);
+            }
+            _ => {}
+        }
+        rest = after;
+    }
+    Some(sense)
 }

@@ -54,6 +54,17 @@ impl FieldPointer {
         let [high, low] = self.byte.to_be_bytes();
         [SENSE_KEY_SPECIFIC_VALID | source | bit, high, low]
     }
+
+    /// The field that the three sense-key specific bytes point at, if SKSV says that they do.
+    pub(super) fn decode([flags, high, low]: [u8; 3]) -> Option<Self> {
+        let source = match flags & COMMAND {
+            0 => FieldSource::ParameterList,
+            _ => FieldSource::Cdb,
+        };
+        let bit = (flags & BIT_POINTER_VALID != 0).then_some(flags & BIT_POINTER);
+        let pointer = Self { source, byte: u16::from_be_bytes([high, low]), bit };
+        (flags & SENSE_KEY_SPECIFIC_VALID != 0).then_some(pointer)
+    }
 }
 
 impl fmt::Display for FieldPointer {

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 /// What `sense` looks like in a buffer full of old bytes.
@@ -99,4 +101,70 @@ fn a_log_reads_like_the_standard() {
         Sense::new(SenseKey::NotReady, asc).with_progress(0x8001).to_string(),
         "NOT READY, LOGICAL UNIT NOT READY, SANITIZE IN PROGRESS (04h/1Bh), 50% done"
     );
+}
+
+#[test]
+fn what_other_targets_send_is_read() {
+    // Less than the encoder writes, and more: all of byte 18 on is the vendor's.
+    let short = [0x70, 0, 0x06, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0x29, 0x00];
+    let reset =
+        Sense::new(SenseKey::UnitAttention, Asc::POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED);
+    assert_eq!(Sense::decode(&short), Some(reset));
+    let mut long = [0xff; 96];
+    long[..18].copy_from_slice(b"\x71\0\x06\0\0\0\0\x58\0\0\0\0\x29\0\0\0\0\0");
+    assert_eq!(Sense::decode(&long), Some(reset));
+    // A stream commands descriptor (03h) before the one that is wanted, and a length that says more than
+    // there is.
+    let mut descriptors = vec![0x72, 0x0e, 0x1d, 0, 0, 0, 0, 200];
+    descriptors.extend([0x03, 0x02, 0xff, 0xff]);
+    descriptors.extend([0x00, 0x0a, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 0x80]);
+    assert_eq!(Sense::decode(&descriptors), Some(Sense::miscompare(0x180)));
+    // INFORMATION without VALID.
+    descriptors[14] = 0;
+    assert_eq!(Sense::decode(&descriptors).and_then(|sense| sense.information), None);
+}
+
+#[test]
+fn what_is_no_sense_is_none() {
+    for bytes in [&[][..], &[0; 18], &[0x70, 0, 5], &[0x72, 5, 0x24, 0], &[0x7f; 18]] {
+        assert_eq!(Sense::decode(bytes), None, "{bytes:x?}");
+    }
+}
+
+proptest! {
+    /// What is encoded is read again, as far as the form has room for it.
+    #[test]
+    fn either_form_and_back(
+        key in (0..16_u8).prop_map(|bits| SenseKey::from_u8(bits).unwrap()),
+        (asc, ascq) in any::<(u8, u8)>(),
+        information in any::<Option<u64>>(),
+        number in any::<u16>(),
+        bit in proptest::option::of(0..8_u8),
+        in_cdb in any::<bool>(),
+        there in any::<bool>(),
+    ) {
+        let mut sense = Sense::new(key, Asc::new(asc, ascq));
+        sense.information = information;
+        if key == SenseKey::IllegalRequest && there {
+            sense.field = Some(match in_cdb {
+                true => FieldPointer::in_cdb(number, bit),
+                false => FieldPointer::in_parameter_list(number, bit),
+            });
+        } else if matches!(key, SenseKey::NoSense | SenseKey::NotReady) && there {
+            sense.progress = Some(number);
+        } else if key == SenseKey::CopyAborted {
+            sense.segment = Some(number);
+        }
+        prop_assert_eq!(Sense::decode(&encoded(sense, SenseFormat::Descriptor)), Some(sense));
+        sense.information = information.filter(|it| *it <= u32::MAX.into());
+        prop_assert_eq!(Sense::decode(&encoded(sense, SenseFormat::Fixed)), Some(sense));
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(
+        code in prop_oneof![0x70..0x74_u8, any::<u8>()],
+        rest in proptest::collection::vec(any::<u8>(), 0..100),
+    ) {
+        let _ = Sense::decode(&[vec![code], rest].concat());
+    }
 }
