@@ -4,10 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use zerocopy::little_endian::{U16, U32, U64};
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::heartbeat::{REGION_OFFSET, VMFS_6, lossy_text};
-use crate::{HostUuid, VolumeUuid};
+use crate::{HostUuid, SECTOR, VolumeUuid};
 
 /// Where the descriptor is, in bytes from the start of the volume.
 pub const DESCRIPTOR_OFFSET: u64 = 0x20_0000;
@@ -18,9 +18,11 @@ const MAGIC_LOCAL: u32 = 0x2fab_f15f;
 const MAINTENANCE: u32 = 0x8;
 /// What metadata may be aligned to. VMFS 6 has 4096; nothing else was seen.
 const ALIGNMENTS: std::ops::RangeInclusive<u32> = 512..=65536;
+/// What the label leaves for a NUL.
+pub(crate) const LABEL_BYTES_MAX: usize = 127;
 
 /// `FS3_Descriptor`, up to what is read of it.
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 struct Layout {
     magic: U32,
@@ -115,6 +117,33 @@ impl FileSystem {
             heartbeats: HeartbeatRegion::of(version, layout.metadata_alignment.get())?,
         })
     }
+
+    /// The sector that says this. Of the label there is room for 127 bytes; what is not read is zero.
+    pub(crate) fn encode(&self) -> [u8; SECTOR] {
+        let ms = |interval: Option<Duration>| {
+            interval.map_or(0, |it| u32::try_from(it.as_millis()).unwrap_or(u32::MAX))
+        };
+        let mut layout = Layout::new_zeroed();
+        layout.magic = if self.local { MAGIC_LOCAL } else { MAGIC }.into();
+        layout.major = self.version.major.into();
+        layout.minor = self.version.minor;
+        layout.uuid = *self.uuid.as_bytes();
+        layout.config = if self.maintenance { MAINTENANCE } else { 0 }.into();
+        let label = &self.label.as_bytes()[..self.label.floor_char_boundary(LABEL_BYTES_MAX)];
+        layout.label[..label.len()].copy_from_slice(label);
+        layout.created_s = self.created_s.into();
+        layout.creator = self.creator.map_or([0; 16], |host| *host.as_bytes());
+        layout.file_block_length = self.file_block_length.into();
+        if self.version.major >= VMFS_6 {
+            layout.metadata_alignment =
+                u32::try_from(self.heartbeats.stride).unwrap_or(*ALIGNMENTS.end()).into();
+        }
+        layout.lease_ms = ms(self.lease).into();
+        layout.reclaim_window_ms = ms(self.reclaim_window).into();
+        let mut sector = [0; SECTOR];
+        sector[..size_of::<Layout>()].copy_from_slice(layout.as_bytes());
+        sector
+    }
 }
 
 /// The version of a file system, or of the driver that wrote a heartbeat.
@@ -124,6 +153,15 @@ pub struct Version {
     pub major: u32,
     /// The minor version.
     pub minor: u8,
+}
+
+impl Version {
+    /// VMFS 3 of ESX 3.5 and 4.
+    pub const VMFS_3: Self = Self { major: 4, minor: 31 };
+    /// VMFS 5 as ESXi 8 writes it.
+    pub const VMFS_5: Self = Self { major: 14, minor: 81 };
+    /// VMFS 6 as ESXi 8 writes it.
+    pub const VMFS_6: Self = Self { major: VMFS_6, minor: 82 };
 }
 
 impl fmt::Display for Version {
@@ -149,7 +187,7 @@ pub struct HeartbeatRegion {
 
 impl HeartbeatRegion {
     /// `None` if no file system is aligned like that.
-    fn of(version: Version, metadata_alignment: u32) -> Option<Self> {
+    pub(crate) fn of(version: Version, metadata_alignment: u32) -> Option<Self> {
         if version.major < VMFS_6 {
             return Some(Self { slots: 2048, stride: 512 });
         }

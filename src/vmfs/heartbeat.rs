@@ -125,6 +125,26 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
+    /// A slot that no host ever used, as formatting leaves it at `address`.
+    pub const fn never_used(address: u64) -> Self {
+        Self {
+            state: HeartbeatState::Clear,
+            address,
+            generation: 0,
+            stamp: Duration::ZERO,
+            owner: None,
+            journal: None,
+            major_version: 0,
+            minor_version: 0,
+            lock_implementation: 0,
+            management_address: None,
+            journal_offset: 0,
+            replaying_host: None,
+            replaying_heartbeat: 0,
+            replaying_generation: 0,
+        }
+    }
+
     /// The heartbeat in `sector`, of which at least 512 bytes are there. `None` if the first word
     /// is none of the states, or the address is none of a slot's.
     pub fn decode(sector: &[u8]) -> Option<Self> {

@@ -60,6 +60,17 @@ impl VolumeUuid {
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
+
+    /// The bytes on the medium.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// The MAC address of the host that made it.
+    pub const fn mac_address(&self) -> [u8; 6] {
+        let [.., a, b, c, d, e, f] = self.0;
+        [a, b, c, d, e, f]
+    }
 }
 
 impl fmt::Display for VolumeUuid {

@@ -234,6 +234,25 @@ pub struct DiskLock {
 }
 
 impl DiskLock {
+    /// A lock that no host ever took, as formatting leaves it at `address`.
+    pub const fn never_taken(kind: LockKind, address: u64) -> Self {
+        Self {
+            kind,
+            address,
+            heartbeat_address: 0,
+            heartbeat_generation: 0,
+            token: 1,
+            mode: LockMode::Free,
+            owner: None,
+            modification_time: 0,
+            holders: [None; HOLDERS_MAX],
+            global_holders: 0,
+            global_generation: 0,
+            global_break: 0,
+            affinity: None,
+        }
+    }
+
     /// The lock in `sector`, of which at least 512 bytes are there. `None` if the first word is
     /// none of a lock's, or the mode or the number of holders cannot be.
     pub fn decode(sector: &[u8]) -> Option<Self> {

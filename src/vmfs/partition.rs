@@ -1,6 +1,9 @@
 //! Where on a disk the partition of VMFS is: MBR, or GPT (UEFI specification, 5).
 //!
-//! A crate for this would bring the writing of tables, too. All that is needed is where one partition begins.
+//! A crate for this would bring much more. All that is needed is where one partition begins, and `table`
+//! writes a table that has no other.
+
+pub(crate) mod table;
 
 /// How much of a disk holds its partition table: enough for GPT's 128 entries, in blocks of 512 and of 4096
 /// bytes. A table elsewhere is not found.
@@ -8,6 +11,8 @@ pub(crate) const TABLE_BYTES: usize = 64 << 10;
 
 /// What MBR calls a partition of VMFS.
 const MBR_VMFS: u8 = 0xfb;
+/// What MBR calls the entry that keeps others off a disk with a GPT.
+const MBR_PROTECTIVE: u8 = 0xee;
 /// `AA31E02A-400F-11DB-9590-000C2911D1B8`, as its bytes lie on the disk.
 const GPT_VMFS: [u8; 16] = [
     0x2a, 0xe0, 0x31, 0xaa, 0x0f, 0x40, 0xdb, 0x11, 0x95, 0x90, 0x00, 0x0c, 0x29, 0x11, 0xd1, 0xb8,
@@ -52,36 +57,31 @@ impl Partition {
         BLOCK_LENGTHS.iter().find_map(gpt).or_else(|| Self::find_mbr(head))
     }
 
+    /// How many partitions there are at the beginning of a disk, of VMFS or of anything else, by all tables
+    /// that are there; 0 without a table.
+    pub(crate) fn count(head: &[u8]) -> usize {
+        let used = |entry: &&[u8]| entry.iter().take(16).any(|byte| *byte != 0);
+        let gpt = BLOCK_LENGTHS.iter().filter_map(|block_length| gpt_entries(head, *block_length));
+        let mbr = mbr_entries(head).filter(|entry| ![0, MBR_PROTECTIVE].contains(&entry[4]));
+        gpt.flatten().filter(used).count() + mbr.count()
+    }
+
     fn find_gpt(head: &[u8], block_length: u64) -> Option<Self> {
-        let header = at(head, block_length)?;
-        if !header.starts_with(b"EFI PART") {
-            return None;
-        }
-        let (count, length) = (number::<4>(header, 80)?, number::<4>(header, 84)?);
-        let entries = at(head, number::<8>(header, 72)?.checked_mul(block_length)?)?;
-        let entry = |nth: u32| {
-            let entry = at(entries, u64::from(nth).checked_mul(length)?)?;
+        (0..).zip(gpt_entries(head, block_length)?).find_map(|(nth, entry)| {
             if entry.get(..16)? != GPT_VMFS {
                 return None;
             }
             let (first, last) = (number::<8>(entry, 32)?, number::<8>(entry, 40)?);
             let blocks = last.checked_sub(first)?.checked_add(1)?;
             Self::new(Scheme::Gpt, nth, first, blocks, block_length)
-        };
-        (0..u32::try_from(count).ok()?.min(GPT_ENTRIES_MAX)).find_map(entry)
+        })
     }
 
     fn find_mbr(head: &[u8]) -> Option<Self> {
-        if head.get(510..512)? != [0x55, 0xaa] {
-            return None;
-        }
-        let entry = |nth: u32| {
-            let entry = at(head, 446 + 16 * u64::from(nth))?;
+        (0..).zip(mbr_entries(head)).find_map(|(nth, entry)| {
             let (first, blocks) = (number::<4>(entry, 8)?, number::<4>(entry, 12)?);
-            (entry.get(4) == Some(&MBR_VMFS))
-                .then(|| Self::new(Scheme::Mbr, nth, first, blocks, 512))?
-        };
-        (0..4).find_map(entry)
+            (entry[4] == MBR_VMFS).then(|| Self::new(Scheme::Mbr, nth, first, blocks, 512))?
+        })
     }
 
     /// `None` if there can be no such disk.
@@ -95,6 +95,21 @@ impl Partition {
             length,
         })
     }
+}
+
+/// What begins with each entry of a GPT, if there is one for blocks of this length.
+fn gpt_entries(head: &[u8], block_length: u64) -> Option<impl Iterator<Item = &[u8]>> {
+    let header = at(head, block_length).filter(|header| header.starts_with(b"EFI PART"))?;
+    let count = u32::try_from(number::<4>(header, 80)?).ok()?.min(GPT_ENTRIES_MAX);
+    let length = number::<4>(header, 84)?;
+    let entries = at(head, number::<8>(header, 72)?.checked_mul(block_length)?)?;
+    Some((0..count).filter_map(move |nth| at(entries, u64::from(nth).checked_mul(length)?)))
+}
+
+/// The entries of a master boot record; none without one.
+fn mbr_entries(head: &[u8]) -> impl Iterator<Item = &[u8; 16]> {
+    let record = head.first_chunk::<512>().filter(|record| record.ends_with(&[0x55, 0xaa]));
+    record.into_iter().flat_map(|record| record[446..510].as_chunks::<16>().0)
 }
 
 fn at(bytes: &[u8], offset: u64) -> Option<&[u8]> {
@@ -153,6 +168,16 @@ mod tests {
     }
 
     #[test]
+    fn partitions_are_counted_whatever_they_are() {
+        assert_eq!(Partition::count(&[]), 0);
+        assert_eq!(Partition::count(&mbr()), 1);
+        assert_eq!(Partition::count(&gpt(4096)), 1);
+        let mut two = gpt(512);
+        two[1024] = 0xaf;
+        assert_eq!(Partition::count(&two), 2);
+    }
+
+    #[test]
     fn other_disks_have_none() {
         assert_eq!(Partition::find(&[]), None);
         assert_eq!(Partition::find(&vec![0; TABLE_BYTES]), None);
@@ -176,6 +201,7 @@ mod tests {
             }
             if let Some(found) = Partition::find(&disk) {
                 prop_assert!(found.start < DISK_BYTES_MAX && found.length < DISK_BYTES_MAX);
+                prop_assert!(Partition::count(&disk) > 0);
             }
         }
 

@@ -7,8 +7,8 @@ use super::*;
 use crate::synthetic::SyntheticDevice;
 use crate::{Scheme, Version};
 
-const VMFS_5: Version = Version { major: 14, minor: 81 };
-const VMFS_6: Version = Version { major: 24, minor: 82 };
+const VMFS_5: Version = Version::VMFS_5;
+const VMFS_6: Version = Version::VMFS_6;
 
 fn locate(device: &SyntheticDevice) -> Result<Volume, LocateError<Infallible>> {
     locate_in(&device.pieces(), device.length())
@@ -129,7 +129,7 @@ proptest! {
     fn no_volume_is_too_strange(
         scheme in prop_oneof![Just(None), Just(Some(Scheme::Gpt)), Just(Some(Scheme::Mbr))],
         lvm in any::<bool>(),
-        changes in proptest::collection::vec((0..5_usize, 0..SECTOR, any::<u8>()), 0..24),
+        changes in proptest::collection::vec((0..9_usize, 0..SECTOR, any::<u8>()), 0..24),
         length in 0..(320_u64 << 20),
         asked in any::<u64>(),
     ) {
