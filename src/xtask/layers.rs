@@ -84,11 +84,13 @@ const HOUSE: &[Room] = &[
     room("file", HANDLER, Only(&["nix", "tracing"])),
     room("null", HANDLER, Only(&[])),
     room("template", HANDLER, Only(&[])),
-    // Floor 3: what breaks on purpose, what is kept of what happened, and what an operator's tools speak.
+    // Floor 3: what breaks on purpose, what is kept of what happened, what an operator's tools speak, and
+    // what hosts reach devices by.
     room("faults", &["units", "data", "scsi", "backstore", "vmfs", "settings", "engine"], Any),
     room("record", &["units", "data", "scsi", "engine"], Any),
     room("control", &["units", "settings"], Any),
     room("metrics", &[], Any),
+    room("initiator", &["units", "scsi", "hosts"], Any),
     // Floor 4: what is concluded from what was kept, and what is shown of what the daemon says.
     room("explain", &["units", "scsi", "vmfs", "engine", "record"], Any),
     room("top", &["control"], Any),
