@@ -152,7 +152,7 @@ const HOUSE: &[Room] = &[
         Any,
     ),
     room("fuzz", &["units", "data", "ring", "scsi", "backstore", "engine"], Any),
-    room("guest", &[], Any),
+    room("guest", &["initiator"], Any),
     room("bare", &["units", "data", "ring", "kernel"], Any),
     // xtask knows the command line in order to write its manual.
     room("xtask", &["ctl"], Any),

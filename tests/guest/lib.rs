@@ -1,8 +1,8 @@
 //! What is to be seen of Pulsefield inside a guest with a real LIO kernel, as root.
 //!
-//! Beside the house, and a stranger to it: no crate of ours is used here. CDBs, sense data and the
-//! judgement over them are written again from the standards, so that a mistake in the target's codec
-//! is not shared by its checker. From the bottom up:
+//! Beside the house, and a stranger to it: of our crates only the initiator's pass-through is used here,
+//! which hands bytes to the kernel. CDBs, sense data and the judgement over them are written again from the
+//! standards, so that a mistake in the target's codec is not shared by its checker. From the bottom up:
 //!
 //! - `sg`, `sense`, `reply`, `cdb`, `disk`: an initiator's commands and their answers;
 //! - `command`, `targetcli`, `configfs`, `examples`, `persist`, `daemon`, `control`, `fault`, `processes`, `kernel_log`: the system;
