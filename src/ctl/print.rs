@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use pulsefield_control::protocol::{Change, Effect, Fullest, LunDetail, LunSummary, Status};
+use pulsefield_units::Size;
 
 /// How the daemon is.
 pub(crate) fn status(status: &Status, out: &mut dyn Write) -> io::Result<()> {
@@ -32,7 +33,7 @@ pub(crate) fn luns(luns: &[LunSummary], out: &mut dyn Write) -> io::Result<()> {
         [
             lun.name.clone(),
             format!("uio{}", lun.id),
-            size(lun.size_bytes),
+            Size(lun.size_bytes).to_string(),
             lun.block_length_bytes.to_string(),
             lun.cfgstring.clone(),
             match lun.faults_armed {
@@ -57,7 +58,7 @@ pub(crate) fn lun(lun: &LunDetail, out: &mut dyn Write) -> io::Result<()> {
             ("faults", armed(summary.faults_armed)),
             ("handler", summary.handler.clone()),
             ("configuration", summary.cfgstring.clone()),
-            ("size", format!("{} ({} bytes)", size(summary.size_bytes), summary.size_bytes)),
+            ("size", format!("{} ({} bytes)", Size(summary.size_bytes), summary.size_bytes)),
             ("block length", format!("{} bytes", summary.block_length_bytes)),
             ("commands", format!("{}, {} in flight", counters.commands, counters.in_flight)),
             (
@@ -77,7 +78,7 @@ pub(crate) fn lun(lun: &LunDetail, out: &mut dyn Write) -> io::Result<()> {
                 "data area",
                 format!(
                     "{}, {} % in use at most; of the ring {} %",
-                    size(kernel.max_data_area_bytes),
+                    Size(kernel.max_data_area_bytes),
                     summary.data_area_peak_percent,
                     summary.ring_peak_percent
                 ),
@@ -170,23 +171,6 @@ pub(crate) fn table<const COLUMNS: usize>(
     Ok(())
 }
 
-/// `bytes` in the largest binary unit of which there is at least one, rounded down to a tenth.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 7] = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let mut shift = 0;
-    let mut unit = 0;
-    while bytes >> shift >= 1024 {
-        shift += 10;
-        unit += 1;
-    }
-    let whole = bytes >> shift;
-    let tenth = ((u128::from(bytes) * 10) >> shift) - u128::from(whole) * 10;
-    match tenth {
-        0 => format!("{whole} {}", UNITS[unit]),
-        tenth => format!("{whole}.{tenth} {}", UNITS[unit]),
-    }
-}
-
 fn seconds(seconds: i64, zero: &str) -> String {
     match seconds {
         0 => zero.to_owned(),
@@ -209,21 +193,6 @@ pub(crate) fn duration(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_short_and_never_rounded_up() {
-        for (bytes, words) in [
-            (0, "0 bytes"),
-            (1023, "1023 bytes"),
-            (1024, "1 KiB"),
-            (1536, "1.5 KiB"),
-            (64 << 30, "64 GiB"),
-            ((1 << 40) - 1, "1023.9 GiB"),
-            (u64::MAX, "15.9 EiB"),
-        ] {
-            assert_eq!(size(bytes), words);
-        }
-    }
 
     #[test]
     fn times_read_like_a_clock() {

@@ -8,12 +8,12 @@ use pulsefield_control::UnitError;
 use pulsefield_control::protocol::{CommandLatency, LunLatency, Quantiles, SlowCommand, TimeParts};
 use pulsefield_engine::Lane;
 use pulsefield_scsi::opcode;
-use pulsefield_units::Instant;
+use pulsefield_units::{Histogram, Instant};
 
 use crate::asking::{Promise, Reached, reach};
 use crate::clock;
 use crate::counters::Counters;
-use crate::latency::{Book, Deadlines, Histogram, Parts, Row, Slow};
+use crate::latency::{Book, Deadlines, Parts, Row, Slow};
 use crate::station::Message;
 use crate::table::SharedTable;
 

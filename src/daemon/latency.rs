@@ -15,7 +15,6 @@
 
 mod book;
 mod deadlines;
-mod histogram;
 mod in_flight;
 mod passage;
 mod slowest;
@@ -25,7 +24,6 @@ use pulsefield_units::Instant;
 
 pub(crate) use book::{Book, Row};
 pub(crate) use deadlines::{Deadlines, Lateness};
-pub(crate) use histogram::Histogram;
 pub(crate) use in_flight::InFlight;
 #[cfg(test)]
 pub(crate) use passage::Served;

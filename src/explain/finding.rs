@@ -25,6 +25,8 @@ mod takeover;
 use std::fmt;
 use std::time::Duration;
 
+use pulsefield_units::{Instant, Span};
+
 pub use contention::Contention;
 pub use corruption::Corruption;
 pub use foreign::ForeignWrite;
@@ -34,7 +36,7 @@ pub use stale::StaleView;
 pub use takeover::Takeover;
 
 use crate::case::{Case, Compared, Source};
-use crate::told::{Span, Told};
+use crate::told::Told;
 use crate::traffic::{Gap, Traffic};
 
 /// How long it may take a host to read a block, decide, and send its ATS. That takes milliseconds; who is
@@ -311,6 +313,6 @@ impl fmt::Display for Missing<'_> {
 }
 
 /// How long one thing was before another.
-pub(crate) fn before(earlier: pulsefield_units::Instant, later: pulsefield_units::Instant) -> Span {
+pub(crate) fn before(earlier: Instant, later: Instant) -> Span {
     Span(later.since(earlier))
 }

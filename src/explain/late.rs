@@ -4,10 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use pulsefield_record::ImageRole;
-use pulsefield_units::Instant;
+use pulsefield_units::{Instant, Span};
 use pulsefield_vmfs::{HostUuid, Object, ObjectName};
 
-use crate::told::{Span, Told};
+use crate::told::Told;
 use crate::traffic::Traffic;
 
 /// When a heartbeat is late, and when it is too late.

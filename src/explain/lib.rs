@@ -29,4 +29,4 @@ pub use finding::{
 pub use host::Host;
 pub use late::{Deadlines, LateHeartbeat, Share, Shares};
 pub use summary::{Summary, WORST_MAX};
-pub use told::{Span, Told};
+pub use told::Told;

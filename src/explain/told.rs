@@ -1,7 +1,6 @@
 //! A command as the record tells of it, and what can be said of it in words.
 
 use std::fmt;
-use std::time::Duration;
 
 use pulsefield_record::{Command, Image, ImageRole, Origin, Record};
 use pulsefield_scsi::{Command as Meaning, Status, opcode};
@@ -178,22 +177,5 @@ impl fmt::Display for Told<'_> {
             Some(blocks) => write!(f, " {}+{}", blocks.start(), blocks.blocks()),
             None => Ok(()),
         }
-    }
-}
-
-/// A time with three digits.
-#[derive(Clone, Copy, Debug)]
-pub struct Span(pub Duration);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0.as_secs_f64() * 1e6;
-        let (value, unit) = match micros {
-            ..1e3 => (micros, "µs"),
-            ..1e6 => (micros / 1e3, "ms"),
-            _ => (micros / 1e6, "s"),
-        };
-        let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
-        write!(f, "{value:.digits$} {unit}")
     }
 }

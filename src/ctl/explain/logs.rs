@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use pulsefield_explain::{Span, Told};
+use pulsefield_explain::Told;
 use pulsefield_hostlog::{
     Event as Logged, FailureMark, HeartbeatMark, HeartbeatRecord, Host, Log, Mark, TargetEvent,
     Timeline, WallTime as LogTime,
 };
 use pulsefield_record::{Event, ImageRole, Record, WallTime};
 use pulsefield_scsi::Status;
+use pulsefield_units::Span;
 use pulsefield_vmfs::{Change, Heartbeat, HeartbeatChange, Object, ObjectName};
 
 use super::{ExplainError, Explained};

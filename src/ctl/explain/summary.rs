@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use pulsefield_explain::{Host, Span};
+use pulsefield_explain::Host;
+use pulsefield_units::Span;
 
 use super::Explained;
 use super::text::{Dated, When};

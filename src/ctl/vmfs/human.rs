@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
+use pulsefield_units::Size;
 use pulsefield_vmfs::esxi::{ActiveHostLine, HeartbeatLine, LockLines};
 use pulsefield_vmfs::{
     DiskLock, FileSystem, Heartbeat, HeartbeatState, LockHolder, Lvm, Partition, Scheme, Volume,
 };
 
 use super::findings::{Findings, Locks, Slot, heartbeats};
-use crate::print::{fields, size, table};
+use crate::print::{fields, table};
 
 /// Of the heartbeats those in use, or `all` that ever were.
 pub(crate) fn report(findings: &Findings, all: bool, out: &mut dyn Write) -> io::Result<()> {
@@ -61,7 +62,7 @@ fn place(volume: &Volume) -> String {
                 Scheme::Mbr => "MBR",
                 Scheme::Gpt => "GPT",
             };
-            let length = size(length);
+            let length = Size(length);
             format!("in partition {number} ({scheme}), {length} from byte {start} on{lvm}")
         }
     }
@@ -73,12 +74,12 @@ fn span(Lvm { extent, .. }: &Lvm) -> String {
         (devices, true) => format!(
             "{devices} devices, of which this is the head with the first {}: locks on others are not \
              shown",
-            size(extent.length)
+            Size(extent.length)
         ),
         (devices, false) => format!(
             "{devices} devices, of which this is not the head: it has {} from byte {} of the volume \
              on; the heartbeats of \"{}\" are on another",
-            size(extent.length),
+            Size(extent.length),
             extent.start,
             extent.name.escape_debug()
         ),
@@ -159,9 +160,9 @@ fn lock_table(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
     let all = if searched_bytes == part_bytes { "all " } else { "the first " };
     let rest = match searched_bytes == part_bytes {
         true => String::new(),
-        false => format!(" of {}; --search looks further", size(*part_bytes)),
+        false => format!(" of {}; --search looks further", Size(*part_bytes)),
     };
-    let searched = size(*searched_bytes);
+    let searched = Size(*searched_bytes);
     writeln!(out, "{} of {found} locks held, in {all}{searched}{rest}", held.len())?;
     if held.is_empty() {
         return Ok(());

@@ -6,9 +6,8 @@
 
 use pulsefield_engine::Lane;
 use pulsefield_scsi::opcode;
-use pulsefield_units::{Cdb, Instant};
+use pulsefield_units::{Cdb, Histogram, Instant};
 
-use super::histogram::Histogram;
 use super::passage::{Passage, Served};
 use super::slowest::Slowest;
 

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use pulsefield_units::Span;
 use pulsefield_vmfs::{Heartbeat, HeartbeatState, HostUuid, LEASE, Object};
 
 use super::{Finding, Missing, before};
 use crate::case::Case;
-use crate::told::{Span, Told};
+use crate::told::Told;
 
 /// Another host changed a heartbeat slot that was in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

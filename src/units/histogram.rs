@@ -22,7 +22,7 @@ const BUCKETS: usize = OCTAVES * STEPS;
 
 /// How often which times were taken.
 #[derive(Clone, Debug)]
-pub(crate) struct Histogram {
+pub struct Histogram {
     counts: [u64; BUCKETS],
     max_ns: u64,
     /// All together; stays where it is after 584 years.
@@ -55,30 +55,39 @@ const fn end_of(bucket: usize) -> u64 {
 
 impl Histogram {
     /// Counts a time in nanoseconds, so many times.
-    pub(crate) fn record(&mut self, nanos: u64, times: u64) {
+    pub fn record(&mut self, nanos: u64, times: u64) {
         self.counts[bucket(nanos)] += times;
         self.max_ns = self.max_ns.max(nanos);
         self.sum_ns = self.sum_ns.saturating_add(nanos.saturating_mul(times));
     }
 
+    /// Counts all that `other` has counted as well.
+    pub fn absorb(&mut self, other: &Self) {
+        for (count, others) in self.counts.iter_mut().zip(other.counts) {
+            *count += others;
+        }
+        self.max_ns = self.max_ns.max(other.max_ns);
+        self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
+    }
+
     /// How many times were counted.
-    pub(crate) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
     /// The longest.
-    pub(crate) const fn max(&self) -> Duration {
+    pub const fn max(&self) -> Duration {
         Duration::from_nanos(self.max_ns)
     }
 
     /// All times together.
-    pub(crate) const fn sum(&self) -> Duration {
+    pub const fn sum(&self) -> Duration {
         Duration::from_nanos(self.sum_ns)
     }
 
     /// How many were certainly not above each of these bounds, which ascend: one that was less than a
     /// bound, but by no more than an eighth, may not be among them.
-    pub(crate) fn upto<const N: usize>(&self, bounds: [Duration; N]) -> [u64; N] {
+    pub fn upto<const N: usize>(&self, bounds: [Duration; N]) -> [u64; N] {
         let (mut at, mut counted) = (0, 0);
         bounds.map(|bound| {
             let bound = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
@@ -92,7 +101,7 @@ impl Histogram {
 
     /// A time that so many in a million are not longer than: never too short, and too long by less
     /// than an eighth, or than 288 ns. Zero if nothing was counted.
-    pub(crate) fn quantile(&self, per_million: u32) -> Duration {
+    pub fn quantile(&self, per_million: u32) -> Duration {
         let wanted = u128::from(self.count()) * u128::from(per_million);
         let mut counted = 0;
         for (at, count) in self.counts.iter().enumerate() {
@@ -139,6 +148,17 @@ mod tests {
         histogram.record(u64::MAX, 1);
         assert_eq!(histogram.max(), Duration::from_nanos(u64::MAX));
         assert_eq!(histogram.quantile(1_000_000), Duration::from_nanos(u64::MAX));
+    }
+
+    #[test]
+    fn what_is_absorbed_is_counted_with_the_rest() {
+        let (mut both, mut one, mut other) = <(Histogram, Histogram, Histogram)>::default();
+        one.record(800, 2);
+        [2_000_000, 900_000_000].into_iter().for_each(|nanos| other.record(nanos, 2));
+        [800, 2_000_000, 900_000_000].into_iter().for_each(|nanos| both.record(nanos, 2));
+        one.absorb(&other);
+        assert_eq!((one.count(), one.max(), one.sum()), (6, both.max(), both.sum()));
+        assert_eq!(one.counts, both.counts);
     }
 
     proptest! {
