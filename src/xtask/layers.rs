@@ -88,6 +88,7 @@ const HOUSE: &[Room] = &[
     // what hosts reach devices by.
     room("faults", &["units", "data", "scsi", "backstore", "vmfs", "settings", "engine"], Any),
     room("record", &["units", "data", "scsi", "engine"], Any),
+    room("report", &["units", "vmfs", "hostlog", "checkers"], Any),
     room("control", &["units", "settings"], Any),
     room("metrics", &[], Any),
     room("initiator", &["units", "scsi", "hosts"], Any),
@@ -133,6 +134,7 @@ const HOUSE: &[Room] = &[
             "faults",
             "record",
             "explain",
+            "report",
             "control",
             "top",
         ],
