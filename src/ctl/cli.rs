@@ -116,6 +116,11 @@ pub(crate) enum Command {
     /// serves; writes nothing. Of a volume in use it shows what lay there while it was read.
     #[command(after_help = EXIT_STATUS)]
     Vmfs(VmfsArgs),
+    /// Show again what a soak found
+    ///
+    /// Reads the JSON that a soak wrote, and prints a summary unless another form is asked for.
+    #[command(after_help = EXIT_STATUS)]
+    Report(ReportArgs),
     /// Have the daemon read its configuration again
     ///
     /// Prints what changed. If the file is wrong, the daemon keeps the configuration it has.
@@ -329,6 +334,20 @@ pub(crate) enum ObjectArg {
     Heartbeat,
     /// The lock of a piece of metadata
     Lock,
+}
+
+/// Which report to show, and how.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The report, as JSON
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Write it as a page
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write it as JUnit XML, a test case for each promise
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
 }
 
 /// Which volume to show, and what of it.

@@ -18,9 +18,10 @@ use thiserror::Error;
 use crate::cli::{AskArgs, Cli, Command, LunCommand, ServeArgs, cli};
 use crate::explain::ExplainError;
 use crate::fault::UnknownFault;
+use crate::report::ReportError;
 use crate::trace::TraceError;
 use crate::vmfs::VmfsError;
-use crate::{explain, fault, hosts, latency, print, top, trace, vmfs};
+use crate::{explain, fault, hosts, latency, print, report, top, trace, vmfs};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -43,6 +44,8 @@ pub(crate) enum CommandError {
     Explain(ExplainError),
     #[error(transparent)]
     Vmfs(#[from] VmfsError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
     #[error("cannot print")]
     Print(#[from] io::Error),
     #[error("cannot draw on the terminal")]
@@ -92,6 +95,7 @@ impl CommandError {
             | Self::Trace(_)
             | Self::Explain(_)
             | Self::Vmfs(_)
+            | Self::Report(_)
             | Self::Print(_) => ExitCode::FAILURE,
         }
     }
@@ -151,6 +155,7 @@ fn execute(
         Command::Explain(args) => explain::explain(&args, wall(), out)?,
         Command::Fault(command) => fault::execute(command, out)?,
         Command::Vmfs(args) => vmfs::execute(&args, out)?,
+        Command::Report(args) => report::report(&args, out)?,
         Command::Reload(ask) => {
             let changes = client(&ask).reload()?;
             answer(&ask, changes.as_slice(), print::changes, out)?;

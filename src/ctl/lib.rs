@@ -1,7 +1,8 @@
 //! The command line of `pulsefield`: a thin skin over the control socket's client.
 //!
 //! Floor 5: `control`, the plans and the catalogue of `faults`, the records of `record` and what `explain`
-//! concludes from them, the logs of `hostlog`, volumes of `vmfs`, the cfgstrings of `backstore`, and clap.
+//! concludes from them, the reports of `report`, the logs of `hostlog`, volumes of `vmfs`, the cfgstrings of
+//! `backstore`, and clap.
 //! [`Cli`] says what a user can type, [`run`] does it. What it takes to serve is not known here: `run` is
 //! handed that by the binary, which knows the daemon.
 
@@ -12,6 +13,7 @@ mod fault;
 mod hosts;
 mod latency;
 mod print;
+mod report;
 mod top;
 mod trace;
 mod vmfs;
