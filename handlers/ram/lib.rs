@@ -1,4 +1,4 @@
-//! A medium in memory: an anonymous file (`memfd_create(2)`), gone with the daemon.
+//! A medium in memory: an anonymous file (`memfd_create(2)`), mapped, gone with the daemon.
 //!
 //! Memory is taken as it is written to and given back by UNMAP. Nothing can block, so every op is
 //! done before `submit` returns, on the engine's own thread. There is no stable storage behind it,
@@ -51,7 +51,7 @@ impl Handler for RamHandler {
         file.set_len(spec.geometry.bytes()?).map_err(refused("size memory for"))?;
         let access = MediumAccess { read_only: false, write_cache: false };
         let medium = FileMedium::new(file, spec.name.clone(), spec.geometry, access)?;
-        Ok(Arc::new(RamMedium(medium)))
+        Ok(Arc::new(RamMedium(medium.in_memory()?)))
     }
 }
 

@@ -6,6 +6,7 @@
 mod copying;
 mod direct;
 mod failure;
+mod memory;
 mod page_cache;
 mod provisioning;
 mod zeroing;
@@ -15,13 +16,14 @@ use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pulsefield_data::Buffer;
 use pulsefield_units::{BlockCount, BlockLength, LbaRange};
 
 use self::direct::Direct;
 use self::failure::FailureLog;
+use self::memory::Memory;
 use self::page_cache::PageCache;
 use self::zeroing::Space;
 use crate::uring::Transfer;
@@ -82,6 +84,8 @@ pub struct FileMedium {
     direct: Option<Direct>,
     /// There if it tells what it holds.
     page_cache: Option<PageCache>,
+    /// There if the file's pages are memory: see [`FileMedium::in_memory`].
+    memory: Option<Mutex<Memory>>,
     /// Whose turn it is among long writes: see [`FileMedium::write_in_turns`].
     turn: Mutex<()>,
     /// Set once the kernel could not write back what was answered as written. It reports such a
@@ -150,6 +154,7 @@ impl FileMedium {
         Self {
             claim: Claim::new(file.clone()),
             page_cache: PageCache::of(&file),
+            memory: None,
             turn: Mutex::default(),
             file,
             name,
@@ -169,6 +174,18 @@ impl FileMedium {
     #[must_use]
     pub fn claimed_by(self, claim: Claim) -> Self {
         Self { claim, ..self }
+    }
+
+    /// The same medium on a file whose pages are memory (`memfd_create(2)`), and that nobody else cuts: reads and
+    /// writes of what is there need no system call. Ops must come from one thread at a time.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] if the file cannot be mapped.
+    pub fn in_memory(mut self) -> Result<Self, OpenError> {
+        let bytes = self.geometry().bytes()?;
+        let memory = Memory::of(&self.file, bytes).map_err(|source| self.refused("map", source))?;
+        self.memory = memory.map(Mutex::new);
+        Ok(self)
     }
 
     /// As [`Backstore::claim`](crate::Backstore::claim): its own file, or who was named instead.
@@ -244,8 +261,13 @@ impl FileMedium {
         if self.is_device {
             self.require_room(geometry)?;
         } else {
-            let resized = self.file.set_len(geometry.bytes()?);
+            let bytes = geometry.bytes()?;
+            let mut memory = self.memory();
+            let resized = self.file.set_len(bytes);
             resized.map_err(|source| self.refused("resize", source))?;
+            if let Some(memory) = &mut memory {
+                memory.resize(&self.file, bytes).map_err(|source| self.refused("map", source))?;
+            }
         }
         self.blocks.store(blocks.as_u64(), Ordering::Relaxed);
         Ok(())
@@ -265,6 +287,18 @@ impl FileMedium {
     /// How long the file or device is now. Moves the file's position, which nobody uses.
     fn size(&self) -> io::Result<u64> {
         (&*self.file).seek(SeekFrom::End(0))
+    }
+
+    fn memory(&self) -> Option<MutexGuard<'_, Memory>> {
+        // A panic in the midst of a copy is one of whoever asked for what is not there.
+        self.memory.as_ref().map(|memory| memory.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that pages of `span` may go, before they do.
+    fn forget(&self, span: Span) {
+        if let Some(mut memory) = self.memory() {
+            memory.forget(span);
+        }
     }
 
     fn refused(&self, action: &'static str, source: io::Error) -> OpenError {
@@ -423,6 +457,7 @@ impl FileMedium {
             }
             Op::Unmap { range } => self.zero(self.span(range), Space::GiveBack, false)?,
             Op::Copy { source, range, durable } => {
+                self.forget(self.span(range));
                 copying::copy(&self.file, self.span(source), self.span(range), self.block_length)?;
                 self.sync_if(durable)?;
             }
@@ -446,6 +481,9 @@ impl FileMedium {
     }
 
     fn read(&self, span: Span, buffer: &mut Buffer) -> io::Result<()> {
+        if self.memory().is_some_and(|memory| memory.read(span, buffer)) {
+            return Ok(());
+        }
         let len = span.len_in_memory();
         let read = match &self.direct {
             Some(direct) => direct.read(buffer, len, &self.file, span.start)?,
@@ -460,6 +498,15 @@ impl FileMedium {
     }
 
     fn write(&self, span: Span, buffer: &Buffer, durable: bool) -> io::Result<()> {
+        let Some(mut memory) = self.memory() else { return self.write_file(span, buffer, durable) };
+        if !memory.write(span, buffer) {
+            self.write_file(span, buffer, durable)?;
+            memory.note_written(span);
+        }
+        Ok(())
+    }
+
+    fn write_file(&self, span: Span, buffer: &Buffer, durable: bool) -> io::Result<()> {
         let durable = self.must_be_durable(durable);
         let len = span.len_in_memory();
         let written = match &self.direct {
@@ -511,6 +558,7 @@ impl FileMedium {
     }
 
     fn zero(&self, span: Span, space: Space, durable: bool) -> io::Result<()> {
+        self.forget(span);
         zeroing::zero(&self.file, span, space)?;
         self.sync_if(durable)
     }

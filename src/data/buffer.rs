@@ -10,10 +10,13 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+
+use memmap2::MmapOptions;
 
 /// One contiguous piece of a [`Buffer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +167,24 @@ impl Buffer {
         let SegmentList(mut pieces) = segments;
         pieces.owner = Owner::Shared { _keep: keep };
         Self(Some(pieces))
+    }
+
+    /// The first `len` bytes of `file`, mapped: what is copied into the buffer is in the file.
+    ///
+    /// Whoever touches bytes that the file does not have, or has no space for, ends the process with SIGBUS
+    /// (mmap(2)): the caller must know that they are there.
+    ///
+    /// # Errors
+    /// What mmap(2) answers.
+    pub fn of_file(file: &File, len: usize) -> io::Result<Self> {
+        if len == 0 {
+            return Ok(Self::empty());
+        }
+        let map = MmapOptions::new().len(len).map_raw(file)?;
+        let start = NonNull::new(map.as_mut_ptr()).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let segments = SegmentList::from_iter([Segment::new(start, len)]);
+        // SAFETY: `map` is kept with the segment, which is all of it, and nobody else has its address.
+        Ok(unsafe { Self::from_segments(segments, Arc::new(map)) })
     }
 
     /// Gives up the bytes and returns the emptied list of segments, so that its memory can serve the
