@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use pulsefield_units::Instant;
+use pulsefield_units::{Instant, Random, mix};
 use pulsefield_vmfs::HostUuid;
 
-use crate::random::Random;
 use crate::{Action, Claim, Io, IoId, Notice, VolumeId};
 
 /// A host's memory and voice.
@@ -27,7 +26,7 @@ impl Ledger {
         Self {
             claims: Vec::new(),
             modification_time: 0,
-            random: Random::new(seed),
+            random: Random::new(mix(seed)),
             next_io: IoId(0),
             in_flight: BTreeMap::new(),
             actions: VecDeque::new(),
@@ -127,6 +126,6 @@ impl Ledger {
     /// A time between half of `duration` and all of it: how long to stay away from what another host wants,
     /// too, so that both do not come back at once.
     pub(crate) fn back_off(&mut self, duration: Duration) -> Duration {
-        duration / 2 + self.random.below(duration / 2)
+        self.random.between(duration / 2, duration)
     }
 }

@@ -18,7 +18,6 @@ mod locking;
 mod notice;
 mod operation;
 mod order;
-mod random;
 mod swap;
 mod task;
 #[cfg(test)]

@@ -105,10 +105,12 @@ impl Swap {
 
     /// Nobody knows what has happened meanwhile: a reservation is asked for anew, the sector read.
     fn after_pause(&mut self, view: &View<'_>) -> Step<Swapped> {
-        match self.stage {
-            Stage::Pause(Some(end)) => self.end(end),
-            _ if self.reserving => self.reserve(),
-            _ => self.read(view, Stage::ReadBack),
+        if let Stage::Pause(Some(end)) = self.stage {
+            self.end(end)
+        } else if self.reserving {
+            self.reserve()
+        } else {
+            self.read(view, Stage::ReadBack)
         }
     }
 

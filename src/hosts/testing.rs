@@ -1,5 +1,8 @@
 //! Hosts on one device, in memory and in virtual time: for the tests of this room.
 
+// Each question is about one thing that hosts do and say.
+#![allow(clippy::wildcard_enum_match_arm)]
+
 mod medium;
 
 use std::collections::VecDeque;
@@ -41,6 +44,9 @@ pub(crate) enum Fate {
     Refused(Outcome),
 }
 
+/// What happens to each command of each host.
+pub(crate) type Fates = Box<dyn FnMut(usize, &Io) -> Fate>;
+
 /// Hosts, their device, and the time.
 pub(crate) struct Cluster {
     pub(crate) now: Instant,
@@ -51,7 +57,7 @@ pub(crate) struct Cluster {
     /// What each host asked for.
     pub(crate) asked: Vec<(Instant, usize, IoId, Io)>,
     /// What happens to a host's commands.
-    pub(crate) fate: Box<dyn FnMut(usize, &Io) -> Fate>,
+    pub(crate) fate: Fates,
     events: Vec<Event>,
 }
 

@@ -44,7 +44,7 @@ struct Facts {
 
 /// Where the heartbeat is in its life.
 #[derive(Debug)]
-// There are a few volumes, and they stay where they are.
+// There are few of these, and they are not moved about: a box would be an allocation for each pulse.
 #[allow(clippy::large_enum_variant)]
 enum Phase {
     /// There is none: the volume is not mounted.
@@ -67,6 +67,8 @@ enum Phase {
 
 /// What comes next of a heartbeat.
 #[derive(Debug)]
+// There are few of these, and they are not moved about: a box would be an allocation for each pulse.
+#[allow(clippy::large_enum_variant)]
 enum Next {
     /// A pulse at that time.
     At(Instant),

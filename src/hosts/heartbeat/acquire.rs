@@ -28,6 +28,8 @@ pub(crate) struct Acquire {
 }
 
 #[derive(Debug)]
+// There are few of these, and they are not moved about: a box would be an allocation for each pulse.
+#[allow(clippy::large_enum_variant)]
 enum Stage {
     /// The slot is read, or will be soon.
     Read,
@@ -39,6 +41,8 @@ enum Stage {
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+// There are few of these, and they are not moved about: a box would be an allocation for each pulse.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Acquired {
     /// There is a heartbeat.
     Heartbeat(Held),

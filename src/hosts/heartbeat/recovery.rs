@@ -20,6 +20,8 @@ pub(crate) struct Recovery {
 }
 
 #[derive(Clone, Copy, Debug)]
+// There are few of these, and they are not moved about: a box would be an allocation for each pulse.
+#[allow(clippy::large_enum_variant)]
 enum Stage {
     Reset,
     /// The slot is read, or will be soon.
@@ -33,6 +35,8 @@ enum Stage {
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+// There are few of these, and they are not moved about: a box would be an allocation for each pulse.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Recovered {
     /// Nobody had cleared or used it (a). It has a new stamp now.
     Resumed(Held),

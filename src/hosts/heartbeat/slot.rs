@@ -1,9 +1,8 @@
 //! Which slot a host takes: the same on all volumes of a version, and the same after an installation, so it
 //! follows from the MAC address. By which function is not known; this one is ours.
 
+use pulsefield_units::mix;
 use pulsefield_vmfs::{HeartbeatRegion, HostUuid};
-
-use crate::random::mix;
 
 /// VMFS 3 and 5 have slots shorter than a page, and first choices that were seen begin one.
 const PAGE: u64 = 4096;

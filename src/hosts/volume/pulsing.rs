@@ -91,9 +91,11 @@ impl Volume {
         self.works.suspend();
         let recovery = Recovery::new(self.heartbeat_mode(moment));
         let recovery = Task::begin(recovery, &mut self.facts.view(moment));
-        let pulse = match std::mem::replace(&mut self.phase, Phase::Away) {
-            Phase::Pulsing { next: Next::Pulse(pulse), .. } => Some((pulse, None)),
-            _ => None,
+        let before = std::mem::replace(&mut self.phase, Phase::Away);
+        let pulse = if let Phase::Pulsing { next: Next::Pulse(pulse), .. } = before {
+            Some((pulse, None))
+        } else {
+            None
         };
         self.phase = Phase::Recovering { recovery, pulse };
     }

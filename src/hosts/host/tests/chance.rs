@@ -1,14 +1,17 @@
 //! Whatever a device does: what a host says of its heartbeats is so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use pulsefield_units::Instant;
-use pulsefield_vmfs::{Heartbeat, HeartbeatState, LEASE};
+use pulsefield_vmfs::{DiskLock, Heartbeat, HeartbeatState, LEASE, LockKind};
 
-use crate::testing::{Cluster, Fate};
-use crate::{Access, HeartbeatMode, Io, IoId, Locking, Notice, Outcome};
+use crate::testing::{Cluster, Fate, VOLUME};
+use crate::{Access, HeartbeatMode, Io, Locking, Notice, Order, OrderId, OrderKind, Outcome};
+
+/// What the hosts want.
+const LOCKS: [u64; 2] = [0x72_0000, 0x72_2000];
 
 fn fates() -> impl Strategy<Value = Fate> {
     prop_oneof![
@@ -27,28 +30,33 @@ fn modes() -> impl Strategy<Value = HeartbeatMode> {
     proptest::sample::select(HeartbeatMode::ALL.to_vec())
 }
 
-/// The slot and the image that a command writes, if it writes a heartbeat that is in use.
-fn written(io: &Io) -> Option<Heartbeat> {
+/// Whether a command writes a heartbeat that is in use.
+fn writes_heartbeat(io: &Io) -> bool {
     let (Io::Write { data: image, .. } | Io::CompareAndWrite { set: image, .. }) = io else {
-        return None;
+        return false;
     };
-    Heartbeat::decode(image).filter(|heartbeat| heartbeat.state == HeartbeatState::InUse)
+    Heartbeat::decode(image).is_some_and(|heartbeat| heartbeat.state == HeartbeatState::InUse)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Three hosts and a device at its worst. Each moment in which a host calls itself alive, its stamp is on
-    /// the medium and nobody else's; it never has two heartbeats in flight unless it has reset the device; and
-    /// within a lease of its last pulse nobody clears its slot.
+    /// Three hosts that want the same locks, and a device at its worst. Each moment in which a host calls itself
+    /// alive, its heartbeat is on the medium; it takes no lock when it may not be; it says of each lock that it
+    /// took that it has it no longer, and of each order how it ended. When the device is well again, so are the
+    /// hosts.
     #[test]
     fn a_host_that_calls_itself_alive_is(
         fates in proptest::collection::vec(fates(), 1..60),
         mode in modes(),
-        locking in proptest::sample::select(vec![Locking::AtsOnly, Locking::Reservations]),
+        locking in proptest::sample::select(Locking::ALL.to_vec()),
         freezes in proptest::collection::vec((0..3_usize, 0..40_u64), 0..4),
     ) {
         let mut cluster = Cluster::new(3, mode, locking);
+        for lock in LOCKS {
+            let image = DiskLock::never_taken(LockKind::FileDescriptor, lock).encode();
+            cluster.medium.put(lock, &image);
+        }
         let mut next = 0;
         cluster.fate = Box::new(move |_, io| {
             next += 1;
@@ -67,7 +75,10 @@ proptest! {
             cluster.hosts[host].freeze(now, Duration::from_secs(seconds));
         }
         let mut heard = 0;
-        for _ in 0..4000 {
+        for round in 0..4000 {
+            if round % 200 == 0 {
+                order_all(&mut cluster, round);
+            }
             cluster.run(Duration::from_millis(20));
             for (_, host, notice) in &cluster.said[heard..] {
                 if let Notice::Pulse { alive: true, .. } = notice {
@@ -79,9 +90,6 @@ proptest! {
             }
             heard = cluster.said.len();
         }
-        in_order(&cluster)?;
-
-        // When the device is well again, so are the hosts.
         cluster.fate = Box::new(|_, _| Fate::Done);
         cluster.run(Duration::from_secs(60));
         let heard = cluster.said.len();
@@ -91,35 +99,57 @@ proptest! {
                 *nth == host && matches!(notice, Notice::Pulse { alive: true, .. })
             });
             prop_assert_eq!(alive.count(), 2);
+            in_order(&cluster, host)?;
         }
     }
 }
 
-/// What each host said makes sense, one after the other.
-fn in_order(cluster: &Cluster) -> Result<(), TestCaseError> {
-    let mut last_alive: BTreeMap<usize, Instant> = BTreeMap::new();
-    let mut lost: BTreeMap<usize, bool> = BTreeMap::new();
-    for (at, host, notice) in &cluster.said {
+/// Has each host take a lock for a while.
+fn order_all(cluster: &mut Cluster, round: u64) {
+    let now = cluster.now;
+    for (nth, host) in (0..).zip(&mut cluster.hosts) {
+        let lock = LOCKS[usize::try_from((round / 200 + nth) % 2).unwrap()];
+        let kind = OrderKind::Exclusive { lock, hold: Duration::from_millis(round % 1900) };
+        host.order(now, Order { id: OrderId(round * 3 + nth), volume: VOLUME, kind });
+    }
+}
+
+/// What a host said makes sense, one after the other.
+fn in_order(cluster: &Cluster, host: usize) -> Result<(), TestCaseError> {
+    let mut last_alive = Instant::default();
+    let mut lost = false;
+    let mut claims = Vec::new();
+    let mut ended = BTreeSet::new();
+    for (at, _, notice) in cluster.said.iter().filter(|(_, nth, _)| *nth == host) {
         match notice {
             Notice::Pulse { alive: true, took, .. } => {
-                let asked =
-                    Instant::from_nanos(at.as_nanos() - u64::try_from(took.as_nanos()).unwrap());
-                last_alive.insert(*host, asked);
+                let took = u64::try_from(took.as_nanos()).unwrap();
+                last_alive = Instant::from_nanos(at.as_nanos() - took);
             }
             Notice::Access { access, .. } => {
-                let was_lost = lost.insert(*host, *access == Access::Lost).unwrap_or(false);
-                prop_assert_eq!(was_lost, *access != Access::Lost, "{:?}", cluster.said);
-                if *access == Access::Resumed {
-                    prop_assert!(at.since(last_alive[host]) < LEASE);
-                }
+                prop_assert_eq!(lost, *access != Access::Lost, "{:?} at {:?}", access, at);
+                lost = *access == Access::Lost;
+                let kept = matches!(access, Access::Lost | Access::Resumed);
+                prop_assert!(kept || claims.is_empty(), "{:?}", claims);
             }
+            Notice::LockTaken(claim) => {
+                prop_assert!(!lost && at.since(last_alive) < LEASE, "{:?} at {:?}", claim, at);
+                claims.push(*claim);
+            }
+            Notice::LockLeft(claim) => {
+                let position = claims.iter().position(|taken| taken == claim);
+                prop_assert!(position.is_some());
+                claims.swap_remove(position.unwrap());
+            }
+            Notice::Finished { order, .. } => prop_assert!(ended.insert(*order)),
             _ => {}
         }
     }
+    prop_assert_eq!(ended.len(), 20);
+    prop_assert_eq!(claims, []);
     Ok(())
 }
 
-/// Heartbeats that a host has in flight, by what it asked for and heard.
 #[test]
 fn a_host_never_has_two_pulses_in_flight() {
     let mut cluster = Cluster::new(2, HeartbeatMode::Ats, Locking::AtsOnly);
@@ -128,16 +158,16 @@ fn a_host_never_has_two_pulses_in_flight() {
         _ => Fate::Slow(Duration::from_millis(7900)),
     });
     cluster.run(Duration::from_secs(300));
-    let mut pulses: BTreeMap<usize, Vec<(Instant, IoId)>> = BTreeMap::new();
-    for (at, host, id, io) in &cluster.asked {
-        if written(io).is_some() {
-            pulses.entry(*host).or_default().push((*at, *id));
+    let mut pulses: BTreeMap<usize, Vec<Instant>> = BTreeMap::new();
+    for (at, host, _, io) in &cluster.asked {
+        if writes_heartbeat(io) {
+            pulses.entry(*host).or_default().push(*at);
         }
     }
     for pulses in pulses.values() {
         assert!(pulses.len() > 20);
         for pair in pulses.windows(2) {
-            assert!(pair[1].0.since(pair[0].0) >= Duration::from_millis(7900));
+            assert!(pair[1].since(pair[0]) >= Duration::from_millis(7900));
         }
     }
 }

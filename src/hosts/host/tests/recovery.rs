@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pulsefield_vmfs::{Heartbeat, HeartbeatState, LEASE};
 
-use crate::testing::{Cluster, Fate, config};
+use crate::testing::{Cluster, Fate, Fates, config};
 use crate::{Access, HeartbeatMode, Io, Locking, Notice, Outcome};
 
 fn healthy(heartbeat: HeartbeatMode) -> Cluster {
@@ -14,7 +14,7 @@ fn healthy(heartbeat: HeartbeatMode) -> Cluster {
 }
 
 /// The next command has this fate, all others are done.
-fn once(fate: Fate) -> Box<dyn FnMut(usize, &Io) -> Fate> {
+fn once(fate: Fate) -> Fates {
     let mut fate = Some(fate);
     Box::new(move |_, _| fate.take().unwrap_or(Fate::Done))
 }
