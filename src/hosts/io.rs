@@ -95,7 +95,8 @@ pub enum Outcome {
     Miscompare(Option<u64>),
     /// RESERVATION CONFLICT: nothing was done.
     ReservationConflict,
-    /// BUSY or TASK SET FULL: nothing was done.
+    /// BUSY or TASK SET FULL: nothing was done, says SAM; but a target that was started again may answer
+    /// like that what it had done before.
     Busy,
     /// Any other status.
     Failed {

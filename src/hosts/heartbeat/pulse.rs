@@ -111,10 +111,13 @@ impl Pulse {
             | Outcome::ReservationConflict
             | Outcome::Failed { .. } => Finding::Nothing,
         };
-        if finding == Finding::Alive {
-            self.held = Held { image: self.set, doubt: None, pulsed: self.asked };
-        } else if wrote && matches!(outcome, Outcome::TimedOut | Outcome::Lost) {
-            self.held.doubt = Some(self.set);
+        match finding {
+            Finding::Alive => {
+                self.held = Held { image: self.set, doubt: None, pulsed: self.asked };
+            }
+            // Even of BUSY: a target that was started again says it of what it had done before.
+            Finding::Nothing if wrote => self.held.doubt = Some(self.set),
+            Finding::Nothing | Finding::Changed => {}
         }
         let outcome =
             if let Outcome::Good(_) = outcome { Outcome::Good(Vec::new()) } else { outcome };

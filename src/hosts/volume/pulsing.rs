@@ -89,6 +89,11 @@ impl Volume {
     fn recover(&mut self, moment: &mut Moment<'_>) {
         self.tell_access(moment, Access::Lost);
         self.works.suspend();
+        self.look(moment);
+    }
+
+    /// Begins to find out what became of the heartbeat, or begins again.
+    fn look(&mut self, moment: &mut Moment<'_>) {
         let recovery = Recovery::new(self.heartbeat_mode(moment));
         let recovery = Task::begin(recovery, &mut self.facts.view(moment));
         let before = std::mem::replace(&mut self.phase, Phase::Away);
@@ -138,13 +143,13 @@ impl Volume {
 
     fn resume(&mut self, moment: &mut Moment<'_>, held: Held) {
         self.tell_written(moment, held.pulsed);
-        self.phase = Phase::Pulsing { held, next: Next::At(moment.tick_after(moment.now)) };
-        // The write may have taken so long that it has to be done again.
-        self.expire(moment);
-        if let Phase::Pulsing { .. } = self.phase {
-            self.tell_access(moment, Access::Resumed);
-            self.works.resume(&mut self.facts.view(moment));
+        // The write may have taken so long that others may take the host for dead again.
+        if expiry(&held) <= moment.now {
+            return self.look(moment);
         }
+        self.phase = Phase::Pulsing { held, next: Next::At(moment.tick_after(moment.now)) };
+        self.tell_access(moment, Access::Resumed);
+        self.works.resume(&mut self.facts.view(moment));
     }
 
     /// A device that does not know COMPARE AND WRITE any more: pulses are plain from now on, and locks taken
