@@ -20,6 +20,9 @@ mod owner;
 mod release;
 mod upgrade;
 
+#[cfg(test)]
+mod tests;
+
 use pulsefield_vmfs::DiskLock;
 
 use crate::geometry::sector_of;

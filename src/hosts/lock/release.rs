@@ -39,6 +39,8 @@ pub(super) struct Release {
 }
 
 #[derive(Debug)]
+// It is made where it stays: a box would be one more allocation for every lock.
+#[allow(clippy::large_enum_variant)]
 enum Stage {
     Swapping(Swap),
     Reading,
