@@ -109,17 +109,17 @@ impl Hasher for QuickHasher {
     }
 }
 
-/// The blocks of `data`, each with its place; none if `data` is not of as many whole blocks.
-pub(crate) fn blocks_of(
+/// The blocks, each with what `data` says that it holds; nothing, if `data` is not of as many whole blocks.
+pub(crate) fn contents(
     unit: UnitId,
     blocks: LbaRange,
     data: &[u8],
-) -> impl Iterator<Item = (Place, &[u8])> {
+) -> impl Iterator<Item = (Place, Option<&[u8]>)> {
     let count = usize::try_from(blocks.blocks().as_u64()).unwrap_or(usize::MAX);
     let length = data.len() / count;
     let whole = length > 0 && data.len() == length * count;
-    let chunks = data.chunks_exact(length.max(1)).take(if whole { count } else { 0 });
-    Place::all(unit, blocks).zip(chunks)
+    let mut chunks = data.chunks_exact(length.max(1));
+    Place::all(unit, blocks).map(move |place| (place, chunks.next().filter(|_| whole)))
 }
 
 #[cfg(test)]
@@ -154,14 +154,16 @@ mod tests {
     }
 
     #[test]
-    fn data_falls_into_blocks_or_is_none() {
+    fn data_falls_into_blocks_or_is_not_known() {
         let two = LbaRange::new(Lba::new(7), BlockCount::new(2)).unwrap();
         let unit = UnitId(1);
         let data: Vec<u8> = (0..8).collect();
-        let found: Vec<_> = blocks_of(unit, two, &data).collect();
         let place = |lba| Place { unit, lba: Lba::new(lba) };
-        assert_eq!(found, [(place(7), &data[..4]), (place(8), &data[4..])]);
-        assert_eq!(blocks_of(unit, two, &data[..7]).count(), 0);
-        assert_eq!(blocks_of(unit, two, &[]).count(), 0);
+        let found: Vec<_> = contents(unit, two, &data).collect();
+        assert_eq!(found, [(place(7), Some(&data[..4])), (place(8), Some(&data[4..]))]);
+        for unknown in [&data[..7], &[]] {
+            let found: Vec<_> = contents(unit, two, unknown).collect();
+            assert_eq!(found, [(place(7), None), (place(8), None)]);
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use pulsefield_units::Instant;
 
-use crate::digest::{Digest, Place, PlaceMap, blocks_of};
+use crate::digest::{Digest, Place, PlaceMap, contents};
 use crate::ledger::Ledger;
 use crate::linearizable::BLOCKS_MAX;
 use crate::words::Moment;
@@ -109,8 +109,8 @@ impl Durability {
         };
         match kind {
             OperationKind::Write { data: set } | OperationKind::CompareAndWrite { set, .. } => {
-                for (place, block) in blocks_of(*unit, *blocks, set) {
-                    keep(place, certain.then(|| Digest::of(block)));
+                for (place, block) in contents(*unit, *blocks, set) {
+                    keep(place, block.filter(|_| certain).map(Digest::of));
                 }
             }
             OperationKind::Zero => {
@@ -124,12 +124,14 @@ impl Durability {
     }
 
     fn compare(&mut self, read: &Operation, data: &[u8]) {
-        for (place, block) in blocks_of(read.unit, read.blocks, data) {
-            let Some(Written { value: Some(value), until, by }) = self.blocks.get(&place) else {
+        for (place, found) in contents(read.unit, read.blocks, data) {
+            let (Some(Written { value: Some(value), until, by }), Some(found)) =
+                (self.blocks.get(&place), found)
+            else {
                 continue;
             };
             self.ledger.count();
-            let found = Digest::of(block);
+            let found = Digest::of(found);
             if found != *value {
                 self.ledger.breach(|| {
                     let what = format!(
@@ -187,6 +189,8 @@ mod tests {
         // A write after it makes it certain again.
         let again = [done(1, (0, 1), write(1)), aborted(), done(1, (4, 5), write(3))];
         assert_eq!(verdict(again, 1).standing, Standing::Broken);
+        let unknown = done(2, (2, 3), OperationKind::Write { data: [].into() });
+        assert_eq!(verdict([done(1, (0, 1), write(1)), unknown], 9).standing, Standing::Unchecked);
         let never = [Operation { returned: None, ..aborted() }, done(1, (4, 5), write(3))];
         assert_eq!(verdict(never, 2).standing, Standing::Unchecked);
     }

@@ -101,7 +101,8 @@ pub struct Operation {
     pub ending: Ending,
 }
 
-/// What an operation does. Data is of as many whole blocks as [`Operation::blocks`] has.
+/// What an operation does. Data is of as many whole blocks as [`Operation::blocks`] has, or empty if nobody
+/// knows it: the record of a unit keeps no bulk data.
 #[derive(Clone, Debug)]
 pub enum OperationKind {
     /// Reads.

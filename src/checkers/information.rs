@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use pulsefield_units::Instant;
 
-use crate::digest::{Place, QuickHasher, blocks_of};
+use crate::digest::{Place, QuickHasher, contents};
 use crate::ledger::Ledger;
 use crate::words::Moment;
 use crate::{
@@ -151,10 +151,10 @@ impl InformationOffset {
         let [first, end] = [blocks.start(), blocks.end()].map(|lba| Place { unit: *unit, lba });
         for (place, versions) in self.blocks.range_mut(first..end) {
             let bytes = match data {
-                Some(data) if one => Some(Arc::clone(data)),
+                Some(data) if one => Some(Arc::clone(data)).filter(|data| !data.is_empty()),
                 Some(data) => {
-                    let block = blocks_of(*unit, *blocks, data).find(|(at, _)| at == place);
-                    block.map(|(_, block)| Arc::from(block))
+                    let block = contents(*unit, *blocks, data).find(|(at, _)| at == place);
+                    block.and_then(|(_, block)| block).map(Arc::from)
                 }
                 None if is_zero => length(versions).map(|length| Arc::from(vec![0; length])),
                 None => None,
@@ -447,6 +447,8 @@ mod tests {
         assert_eq!(verdict([miscompare((4, 5), Some(400))]).standing, Standing::Held);
         let copy = done(1, (4, 5), OperationKind::Copy { from: pulsefield_units::Lba::new(0) });
         assert!(held(known().into_iter().chain([copy, miscompare((6, 7), Some(400))])));
+        let unknown = done(1, (4, 5), OperationKind::Write { data: Arc::from([]) });
+        assert!(held(known().into_iter().chain([unknown, miscompare((6, 7), Some(400))])));
         let spurious = operation(2, (4, 5), swap(5, 1), Ending::Miscompared(Some(0)));
         assert!(held(known().into_iter().chain([spurious])));
     }

@@ -32,7 +32,7 @@ use pulsefield_units::Instant;
 
 use self::block::{Activity, Ended, Judged, Rest, Settled};
 use self::search::Effect;
-use crate::digest::{Digest, Place, PlaceMap};
+use crate::digest::{Digest, Place, PlaceMap, contents};
 use crate::ledger::Ledger;
 use crate::words::Moment;
 use crate::{
@@ -194,30 +194,38 @@ impl Linearizable {
 /// What an operation is to each of its blocks; `None` if it is nothing.
 fn effects(operation: &Operation) -> impl Iterator<Item = (Place, Option<Effect>)> {
     let Operation { unit, blocks, ending, kind, .. } = operation;
-    let count = usize::try_from(blocks.blocks().as_u64()).unwrap_or(usize::MAX);
-    let digest = move |data: &[u8], nth| {
-        let length = data.len() / count;
-        data.get(nth * length..(nth + 1) * length).map(Digest::of)
+    let (data, set): (&[u8], &[u8]) = match kind {
+        OperationKind::Read { data } | OperationKind::Write { data } => (data, &[]),
+        OperationKind::CompareAndWrite { test, set } => (test, set),
+        OperationKind::Zero | OperationKind::Copy { .. } => (&[], &[]),
     };
-    let effect = move |nth| match (kind, ending) {
+    let alone = blocks.blocks().as_u64() == 1;
+    let effect = move |data: Option<&[u8]>, set: Option<&[u8]>| match (kind, ending) {
         (_, Ending::Refused) => None,
-        (OperationKind::Read { data }, Ending::Done) => digest(data, nth).map(Effect::Read),
-        (OperationKind::CompareAndWrite { test, .. }, Ending::Miscompared(_)) if count == 1 => {
-            digest(test, nth).map(Effect::Miscompare)
+        (OperationKind::Read { .. }, Ending::Done) => Some(Effect::Read(Digest::of(data?))),
+        // Of several blocks, nobody knows which one was not what was expected.
+        (OperationKind::CompareAndWrite { .. }, Ending::Miscompared(_)) if alone => {
+            Some(Effect::Miscompare(Digest::of(data?)))
         }
         (_, Ending::Miscompared(_)) | (OperationKind::Read { .. }, Ending::Maybe) => None,
-        (OperationKind::CompareAndWrite { test, set }, Ending::Done | Ending::Maybe) => {
-            Some(Effect::Swap { test: digest(test, nth)?, set: digest(set, nth)? })
+        (OperationKind::CompareAndWrite { .. }, Ending::Done | Ending::Maybe) => {
+            Some(match (data, set) {
+                (Some(test), Some(set)) => {
+                    Effect::Swap { test: Digest::of(test), set: Digest::of(set) }
+                }
+                _ => Effect::Write(set.map(Digest::of)),
+            })
         }
-        (OperationKind::Write { data }, Ending::Done | Ending::Maybe) => {
-            Some(Effect::Write(digest(data, nth)))
+        (OperationKind::Write { .. }, Ending::Done | Ending::Maybe) => {
+            Some(Effect::Write(data.map(Digest::of)))
         }
         (OperationKind::Zero, Ending::Done | Ending::Maybe) => {
             Some(Effect::Write(Some(Digest::ZEROS)))
         }
         (OperationKind::Copy { .. }, Ending::Done | Ending::Maybe) => Some(Effect::Write(None)),
     };
-    Place::all(*unit, *blocks).enumerate().map(move |(nth, place)| (place, effect(nth)))
+    let pairs = contents(*unit, *blocks, data).zip(contents(*unit, *blocks, set));
+    pairs.map(move |((place, data), (_, set))| (place, effect(data, set)))
 }
 
 /// What to say of an operation that cannot have ended as it did.

@@ -10,7 +10,7 @@
 use pulsefield_units::Instant;
 use pulsefield_vmfs::Serial;
 
-use crate::digest::{Place, PlaceMap, blocks_of};
+use crate::digest::{Place, PlaceMap, contents};
 use crate::ledger::Ledger;
 use crate::words::Moment;
 use crate::{Breach, Checker, Ending, Event, HostId, Operation, OperationKind, Promise, Verdict};
@@ -72,21 +72,23 @@ impl Monotonic {
         let Operation { unit, blocks, kind, .. } = operation;
         match kind {
             OperationKind::Read { data } => {
-                for (place, block) in blocks_of(*unit, *blocks, data) {
-                    if let Some(image) = Serial::of(block) {
+                for (place, block) in contents(*unit, *blocks, data) {
+                    if let Some(image) = block.and_then(Serial::of) {
                         self.see(operation, place, image);
                     }
                 }
             }
             OperationKind::Write { data } => {
-                for (place, block) in blocks_of(*unit, *blocks, data) {
+                for (place, block) in contents(*unit, *blocks, data) {
                     self.write(operation, place, block);
                 }
             }
             OperationKind::CompareAndWrite { test, set } => {
-                let tests = blocks_of(*unit, *blocks, test);
-                for ((place, set), (_, test)) in blocks_of(*unit, *blocks, set).zip(tests) {
-                    self.change(operation, place, test, set);
+                let tests = contents(*unit, *blocks, test);
+                for ((place, set), (_, test)) in contents(*unit, *blocks, set).zip(tests) {
+                    if let (Some(test), Some(set)) = (test, set) {
+                        self.change(operation, place, test, set);
+                    }
                     self.write(operation, place, set);
                 }
             }
@@ -96,8 +98,8 @@ impl Monotonic {
         }
     }
 
-    fn write(&mut self, operation: &Operation, place: Place, block: &[u8]) {
-        match Serial::of(block) {
+    fn write(&mut self, operation: &Operation, place: Place, block: Option<&[u8]>) {
+        match block.and_then(Serial::of) {
             Some(image) => self.see(operation, place, image),
             None => self.wipe(operation, place),
         }
@@ -274,7 +276,8 @@ mod tests {
 
     #[test]
     fn a_volume_that_is_formatted_begins_anew() {
-        let wipes = [write(0), write(9), OperationKind::Zero];
+        let unknown = OperationKind::Write { data: Arc::from([]) };
+        let wipes = [write(0), write(9), unknown, OperationKind::Zero];
         for wipe in wipes {
             let operations = [
                 done(1, (0, 1), read(lock(40))),

@@ -128,6 +128,16 @@ fn a_copy_brings_anything_once() {
 }
 
 #[test]
+fn data_that_nobody_knows_may_be_anything() {
+    let unknown = || done(1, (2, 3), OperationKind::Write { data: Arc::from([]) });
+    let unread = done(2, (4, 5), OperationKind::Read { data: Arc::from([]) });
+    let start =
+        || vec![done(1, (0, 1), write(1)), unknown(), unread.clone(), done(2, (6, 7), read(8))];
+    holds(start());
+    breaks(start().into_iter().chain([done(2, (8, 9), read(1))]), &["READ"]);
+}
+
+#[test]
 fn zeroes_are_zeros() {
     let zero = done(1, (2, 3), OperationKind::Zero);
     holds([done(1, (0, 1), write(1)), zero.clone(), done(1, (4, 5), read(0))]);
