@@ -14,9 +14,9 @@ use crate::figure::{Figure, Report};
 /// Batches of commands, or claims, that are counted.
 pub(crate) const BATCHES: u32 = 100;
 
-/// The functions that are counted, as callgrind wants them told: [`crate::stand`] has one, and
-/// [`crate::range_lock`] the other.
-const COUNTED: [&str; 2] = ["*counted_turn*", "*counted_claim*"];
+/// The functions that are counted, as callgrind wants them told: one of [`crate::stand`],
+/// [`crate::range_lock`] and [`crate::checking`] each.
+const COUNTED: [&str; 3] = ["*counted_turn*", "*counted_claim*", "*counted_round*"];
 
 /// Whether there is a valgrind to count with; says what to do if there is none.
 pub(crate) fn is_installed() -> bool {

@@ -5,8 +5,11 @@
 //! figure. There is time, for one core, which a busy machine disturbs, and there are instructions as
 //! callgrind counts them, which nothing disturbs; it counts each byte that `rep stosb` sets as one, so a
 //! READ of zeros counts 4096 more than it is worth.
+//!
+//! Beside that: what the checkers of a soak take of an operation.
 
 mod callgrind;
+mod checking;
 mod figure;
 mod holding;
 mod range_lock;
@@ -61,6 +64,9 @@ fn main() -> Result<()> {
     if wanted(range_lock::NAME) {
         range_lock::measure(&mut report);
     }
+    if wanted(checking::NAME) {
+        checking::measure(&mut report)?;
+    }
     if !options.no_instructions && callgrind::is_installed() {
         for group in GROUPS {
             for workload in group.workloads.iter().filter(|workload| wanted(workload.name)) {
@@ -71,6 +77,11 @@ fn main() -> Result<()> {
         if wanted(range_lock::NAME) {
             for held in range_lock::NUMBERS {
                 callgrind::count(&range_lock::name(held), callgrind::BATCHES, &mut report)?;
+            }
+        }
+        if wanted(checking::NAME) {
+            for work in checking::Work::ALL {
+                callgrind::count(work.name(), checking::OPERATIONS, &mut report)?;
             }
         }
     }
@@ -92,6 +103,9 @@ fn run_counted(name: &str) -> Result<()> {
     if let Some(number) = range_lock::number_in(name) {
         range_lock::run(number, callgrind::BATCHES);
         return Ok(());
+    }
+    if let Some(work) = checking::Work::called(name) {
+        return checking::run(work);
     }
     let workload = Workload::called(name).with_context(|| format!("no workload `{name}`"))?;
     let mut parts = Parts::new(workload)?;

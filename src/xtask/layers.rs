@@ -150,7 +150,18 @@ const HOUSE: &[Room] = &[
     // In front of it: programs that look at the house from outside, and the project's own commands.
     room(
         "bench",
-        &["units", "ring", "backstore", "engine", "faults", "control", "daemon", "null", "ram"],
+        &[
+            "units",
+            "ring",
+            "backstore",
+            "checkers",
+            "engine",
+            "faults",
+            "control",
+            "daemon",
+            "null",
+            "ram",
+        ],
         Any,
     ),
     room("fuzz", &["units", "data", "ring", "scsi", "backstore", "engine"], Any),
