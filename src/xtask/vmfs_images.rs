@@ -2,7 +2,8 @@
 //!
 //! The volumes are those of the tests of dissect.vmfs, and the other reader is that library. Both are under
 //! the AGPL: they come from PyPI when this is run, stay in the cache, and are no part of this repository.
-//! Every volume is expanded into a sparse file of 2 GiB, one after the other, and deleted again.
+//! Every volume is expanded into a sparse file of 2 GiB, one after the other, and deleted again. Scratch volumes,
+//! as `pulsefield soak` formats them, are read by both as well.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,10 @@ const VOLUMES: &[&[&str]] = &[
     &["span/vmfs6-span-0", "span/vmfs6-span-1"],
 ];
 
+/// The scratch volumes, by what `examples/scratch.rs` of `src/vmfs` calls their versions. The other reader knows
+/// no older ones.
+const SCRATCH: [&str; 2] = ["5", "6"];
+
 /// Compares all volumes; one check for each device.
 ///
 /// # Errors
@@ -56,22 +61,42 @@ pub(crate) fn run() -> Result<Tally> {
             library.expand(device, path)?;
         }
         for (nth, (device, path)) in devices.iter().zip(&paths).enumerate() {
-            let (theirs, ours) = (library.read(nth, &paths)?, ours(path)?);
-            let mut differences = Vec::new();
-            compare(device, &theirs, &ours, &mut differences);
-            let count = |key| theirs[key].as_array().map_or(0, Vec::len);
-            let (heartbeats, locks) = (count("heartbeats"), count("held_locks"));
-            let verdict = if differences.is_empty() { "ok    " } else { "FAILED" };
-            println!("{verdict} {device}: heartbeats ever used {heartbeats}, locks held {locks}");
-            differences.iter().for_each(|difference| println!("       {difference}"));
-            tally += Tally::one(differences.is_empty());
+            tally += check(device, &library.read(nth, &paths)?, path)?;
         }
         for path in &paths {
-            fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
+            remove(path)?;
         }
+    }
+    for version in SCRATCH {
+        let path = folder.join("scratch.bin");
+        run_command(
+            cargo()
+                .args(["run", "--quiet", "--package=pulsefield-vmfs", "--example=scratch", "--"])
+                .arg(version)
+                .arg(&path),
+        )?;
+        tally += check(&format!("scratch{version}"), &library.read_scratch(&path)?, &path)?;
+        remove(&path)?;
     }
     println!("{tally}");
     Ok(tally)
+}
+
+/// Compares what the other reader says of a device with what the product does.
+fn check(device: &str, theirs: &Value, path: &Path) -> Result<Tally> {
+    let ours = ours(path)?;
+    let mut differences = Vec::new();
+    compare(device, theirs, &ours, &mut differences);
+    let count = |key| theirs[key].as_array().map_or(0, Vec::len);
+    let (heartbeats, locks) = (count("heartbeats"), count("held_locks"));
+    let verdict = if differences.is_empty() { "ok    " } else { "FAILED" };
+    println!("{verdict} {device}: heartbeats ever used {heartbeats}, locks held {locks}");
+    differences.iter().for_each(|difference| println!("       {difference}"));
+    Ok(Tally::one(differences.is_empty()))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))
 }
 
 /// What the product says of an image, all of which is searched.
@@ -121,9 +146,18 @@ impl Library {
 
     /// What it says of the `nth` of the devices of a volume.
     fn read(&self, nth: usize, devices: &[PathBuf]) -> Result<Value> {
-        let report = output(self.script().arg("read").arg(nth.to_string()).args(devices))?;
-        serde_json::from_str(&report).context("the other reader printed no JSON")
+        report(self.script().arg("read").arg(nth.to_string()).args(devices))
     }
+
+    /// What it says of a volume without files.
+    fn read_scratch(&self, device: &Path) -> Result<Value> {
+        report(self.script().arg("scratch").arg(device))
+    }
+}
+
+fn report(reader: &mut Command) -> Result<Value> {
+    let report = output(reader)?;
+    serde_json::from_str(&report).context("the other reader printed no JSON")
 }
 
 /// Notes where `ours` differs from `theirs`. What only we say is not compared.

@@ -2,6 +2,7 @@
 
     other_reader.py expand SDIST MEMBER FILE   unpacks an image into a sparse file
     other_reader.py read NTH DEVICE...         reads the volume on all devices, of which the NTH is compared
+    other_reader.py scratch DEVICE             reads a volume that has no files
 """
 
 import gzip
@@ -40,9 +41,18 @@ def expand(sdist, member, path):
         image.truncate(image.tell())
 
 
-def read(nth, paths):
+def read(nth, paths, scratch=False):
     from dissect.vmfs import lvm, vmfs
     from dissect.vmfs.exception import InvalidHeader
+
+    class Scratch(vmfs.VMFS):
+        """A volume without files has none for its own metadata either, by which the others find it."""
+
+        def _open_resources(self, *files):
+            pass
+
+        def file_descriptor(self, address):
+            return None
 
     devices = [open(path, "rb") for path in paths]
     try:
@@ -54,7 +64,7 @@ def read(nth, paths):
     except InvalidHeader:
         volume, stream = None, devices[0]
         part = range(0, stream.seek(0, 2))
-    file_system = vmfs.VMFS(stream)
+    file_system = Scratch(stream) if scratch else vmfs.VMFS(stream)
 
     report = {"held_locks": held_locks(stream, part)}
     if part.start == 0:
@@ -71,7 +81,8 @@ def read(nth, paths):
             "part_bytes": len(part),
             "device": next(device for device in volume.devices if device.fh is devices[nth]).uuid,
         }
-    check_files(file_system, report["held_locks"], part)
+    if not scratch:
+        check_files(file_system, report["held_locks"], part)
     print(json.dumps(report))
 
 
@@ -185,5 +196,7 @@ if __name__ == "__main__":
             expand(sdist, member, path)
         case ["read", nth, *paths]:
             read(int(nth), paths)
+        case ["scratch", path]:
+            read(0, [path], scratch=True)
         case _:
             sys.exit(__doc__)
