@@ -5,6 +5,7 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use nix::sys::stat::{major, minor};
@@ -103,7 +104,7 @@ impl fmt::Display for Nodes<'_> {
 /// whoever has it open, and forgets those of a thread that a signal interrupts.
 #[derive(Debug)]
 pub struct SgDevice {
-    node: File,
+    node: RwLock<Arc<File>>,
     path: UnitPath,
 }
 
@@ -121,10 +122,10 @@ impl SgDevice {
         // Read-only: it is enough for who has CAP_SYS_RAWIO, and when it is closed udev does not look for what was
         // written.
         let file = File::open(path.node()).map_err(|source| told(node, source))?;
-        Ok(Self { node: file, path })
+        Ok(Self { node: RwLock::new(Arc::new(file)), path })
     }
 
-    /// Which path it is.
+    /// Which path it is; the name of the disk is the one that it was opened by.
     pub const fn path(&self) -> &UnitPath {
         &self.path
     }
@@ -145,8 +146,28 @@ impl SgDevice {
             }
             Data::Out(bytes) => Transfer::Out(bytes),
         };
-        let answer = pass_through::execute(&self.node, command.cdb.as_bytes(), transfer, timeout);
-        answer.map_or(Outcome::Lost, |answer| understood(&answer, data))
+        let node = self.node();
+        match pass_through::execute(&node, command.cdb.as_bytes(), transfer, timeout) {
+            Ok(answer) => understood(&answer, data),
+            Err(error) => self.lost(&error),
+        }
+    }
+
+    fn node(&self) -> Arc<File> {
+        Arc::clone(&self.node.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The outcome of what the kernel did not send. A disk that was away for long is another one to the kernel when
+    /// it comes back, at the same address, and whoever has the old one open never hears of it: so it is opened anew.
+    fn lost(&self, error: &io::Error) -> Outcome {
+        if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO)) {
+            let again = Sysfs::default().disk_at(&self.path.address);
+            let again = again.filter(|path| path.naa == self.path.naa);
+            if let Some(Ok(file)) = again.map(|path| File::open(path.node())) {
+                *self.node.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(file);
+            }
+        }
+        Outcome::Lost
     }
 }
 
@@ -155,8 +176,10 @@ impl Device for SgDevice {
     fn execute(&self, request: &Request, timeout: Duration) -> Outcome {
         match request {
             Request::Command(command) => self.send(command, timeout),
-            Request::LogicalUnitReset => pass_through::reset_unit(&self.node)
-                .map_or(Outcome::Lost, |()| Outcome::Good(Vec::new())),
+            Request::LogicalUnitReset => match pass_through::reset_unit(&self.node()) {
+                Ok(()) => Outcome::Good(Vec::new()),
+                Err(error) => self.lost(&error),
+            },
         }
     }
 }

@@ -68,15 +68,19 @@ impl Sysfs {
     /// All SCSI disks of the machine, in the order of their addresses. One that vanishes while it is looked at is
     /// left out.
     pub fn disks(&self) -> Vec<UnitPath> {
-        let devices = fs::read_dir(self.0.join("class/scsi_device")).into_iter().flatten();
-        let names = devices.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let folder = |name: &String| self.0.join("class/scsi_device").join(name).join("device");
-        let mut disks: Vec<_> = names.filter_map(|name| self.disk(&folder(&name), name)).collect();
+        let addresses = names_in(&self.0.join("class/scsi_device"));
+        let mut disks: Vec<_> = addresses.iter().filter_map(|it| self.disk_at(it)).collect();
         let key = |path: &UnitPath| -> Vec<u64> {
             path.address.split(':').filter_map(|part| part.parse().ok()).collect()
         };
         disks.sort_by_cached_key(key);
         disks
+    }
+
+    /// The disk with this address (host, channel, target and LUN), if there is one.
+    pub(crate) fn disk_at(&self, address: &str) -> Option<UnitPath> {
+        let device = self.0.join("class/scsi_device").join(address).join("device");
+        self.disk(&device, address.to_owned())
     }
 
     /// What the node with this device number stands for; `class` is `block` or `char`.
@@ -248,6 +252,8 @@ mod tests {
         assert_eq!(told, ["2:0:0:1 sda loopback", "10:0:0:1 sdc iSCSI"]);
         assert_eq!(paths[1].node(), Path::new("/dev/sdc"));
         assert_eq!(machine().sysfs().paths_to(&"6001405a00000009".parse().unwrap()), []);
+        assert_eq!(machine().sysfs().disk_at("10:0:0:1").as_ref(), paths.get(1));
+        assert_eq!(machine().sysfs().disk_at("10:0:0:2"), None);
         assert_eq!(Machine::new().sysfs().disks(), []);
     }
 
