@@ -6,7 +6,7 @@
 //!
 //! - [`Object::decode`] says what a sector is, [`Difference`] what happened to it between two images;
 //! - [`Volume::locate`] finds the volume on a device, and [`Volume::place`] says what lies at an address;
-//! - [`format`] says what is to be written for a volume to be there, and what would be lost by it;
+//! - [`mod@format`] says what is to be written for a volume to be there, and what would be lost by it;
 //! - [`Standing`] says what a heartbeat means for a lock; [`esxi`] writes both as ESXi does.
 //!
 //! VMFS has no published layout. What stands here was read off real volumes of versions 3, 5 and 6
