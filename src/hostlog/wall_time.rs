@@ -40,6 +40,12 @@ impl WallTime {
         Self(self.0.saturating_sub(micros))
     }
 
+    /// Reads what [`Self::scan_iso`] takes, and nothing besides.
+    pub fn parse_iso(text: &str) -> Option<Self> {
+        let mut scan = Scan::new(text);
+        Self::scan_iso(&mut scan).filter(|_| scan.rest().is_empty())
+    }
+
     /// Takes `2016-06-28T13:15:56.432Z`, with any number of decimals or none, and `Z` or an offset
     /// such as `+02:00` (ESXi 5 and later; ISO 8601, RFC 3339).
     pub(crate) fn scan_iso(scan: &mut Scan<'_>) -> Option<Self> {
@@ -101,13 +107,19 @@ impl WallTime {
 }
 
 impl fmt::Display for WallTime {
+    /// ISO 8601 in UTC, with three decimals or as many as the format says, up to six.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = self.date();
         let in_day = self.0.rem_euclid(DAY_S * SECOND_US);
         let (second, fraction) = (in_day / SECOND_US, in_day % SECOND_US);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        let millis = fraction / 1000;
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        let digits = f.precision().unwrap_or(3).min(6);
+        if digits > 0 {
+            let micros = format!("{fraction:06}");
+            write!(f, ".{}", &micros[..digits])?;
+        }
+        f.write_str("Z")
     }
 }
 

@@ -6,7 +6,6 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use pulsefield_explain::Told;
 use pulsefield_hostlog::{
@@ -20,7 +19,7 @@ use pulsefield_vmfs::{Change, Heartbeat, HeartbeatChange, Object, ObjectName};
 
 use super::{ExplainError, Explained};
 use crate::cli::ExplainArgs;
-use crate::trace::{SenseText, event};
+use crate::trace::{SenseText, Utc, event};
 
 /// A file that a host wrote: `FILE`, or `HOST=FILE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +48,7 @@ pub(super) fn timeline(
     out: &mut dyn Write,
 ) -> Result<(), ExplainError> {
     let last = explained.iter().filter_map(|one| one.records.last()?.wall).max();
-    let hosts = hosts(&args.vmkernel_log, log_time(last.unwrap_or(now)))?;
+    let hosts = hosts(&args.vmkernel_log, Utc(last.unwrap_or(now)).log_time())?;
     let logged = hosts.iter().flat_map(|host| &host.logs).flat_map(|log| &log.events);
     let mentioned: HashSet<_> =
         logged.filter_map(|line| image_of(line.event()?)).map(mark_of_log).collect();
@@ -130,7 +129,7 @@ impl<'s, 'r> Seen<'s, 'r> {
             None => (other(record)?, None),
         };
         let text = format!("{}: {what}", self.one.lun);
-        Some(TargetEvent { at: log_time(record.wall?), text, mark })
+        Some(TargetEvent { at: Utc(record.wall?).log_time(), text, mark })
     }
 
     fn pulse(&self, told: Told<'_>) -> Option<(String, Option<Mark>)> {
@@ -202,11 +201,6 @@ const fn told(record: &Record) -> Option<Told<'_>> {
         | Event::TaskManagement(_)
         | Event::FaultHit(_) => None,
     }
-}
-
-fn log_time(wall: WallTime) -> LogTime {
-    let micros = Duration::from_nanos(wall.as_nanos()).as_micros();
-    LogTime::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -3,11 +3,10 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use pulsefield_hostlog::WallTime as LogTime;
 use pulsefield_record::WallTime;
 use pulsefield_settings::Time;
 use thiserror::Error;
-
-const SECOND_NS: u64 = 1_000_000_000;
 
 /// From when on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,36 +43,18 @@ impl FromStr for Since {
     }
 }
 
-/// `2023-11-14T22:13:20Z`, from 1970 on.
+/// `2023-11-14T22:13:20Z`, from 1970 on, and in no other way.
 fn moment(text: &str) -> Option<WallTime> {
-    let digits = |from: usize, length: usize| -> Option<u64> {
-        let part = text.get(from..from + length)?;
-        part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok())?
-    };
-    let sign = |at: usize| text.as_bytes().get(at).copied();
-    let signs = [4, 7, 10, 13, 16, 19].map(sign);
-    if text.len() != 20 || signs != [b'-', b'-', b'T', b':', b':', b'Z'].map(Some) {
-        return None;
-    }
-    let (year, month, day) = (digits(0, 4)?, digits(5, 2)?, digits(8, 2)?);
-    let (hour, minute, second) = (digits(11, 2)?, digits(14, 2)?, digits(17, 2)?);
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let lengths = [31, 28 + u64::from(is_leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let before = usize::try_from(month.checked_sub(1)?).ok()?;
-    let is_day = (1..=*lengths.get(before)?).contains(&day);
-    if year < 1970 || !is_day || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    let leaps = |year: u64| year / 4 - year / 100 + year / 400;
-    let years = (year - 1970) * 365 + leaps(year - 1) - leaps(1969);
-    let days = years + lengths[..before].iter().sum::<u64>() + day - 1;
-    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
-    seconds.checked_mul(SECOND_NS).map(WallTime::from_nanos)
+    let moment = LogTime::parse_iso(text).filter(|moment| format!("{moment:.0}") == text)?;
+    let nanos = u64::try_from(moment.as_micros()).ok()?.checked_mul(1_000)?;
+    Some(WallTime::from_nanos(nanos))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SECOND_NS: u64 = 1_000_000_000;
 
     #[test]
     fn moments_and_times_ago() {

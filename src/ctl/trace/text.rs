@@ -4,11 +4,13 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use pulsefield_hostlog::WallTime as LogTime;
 use pulsefield_record::{
     Command, Event, FaultHit, Found, Image, ImageRole, Origin, Record, SenseCode, Start, Stop,
     TaskManagement, WallTime,
 };
 use pulsefield_scsi::{Asc, SenseKey, Status, opcode};
+use pulsefield_units::Span;
 use pulsefield_vmfs::Object;
 
 use super::Happening;
@@ -85,7 +87,7 @@ fn fault_hit(hit: &FaultHit, out: &mut dyn Write) -> io::Result<()> {
     let FaultHit { number, rule, command_id, opcode, delay } = hit;
     write!(out, " FAULT: rule \"{rule}\" hits #{command_id} ({opcode:02X}h), hit {number}")?;
     if !delay.is_zero() {
-        write!(out, ", held up for {}", Took(*delay))?;
+        write!(out, ", held up for {}", Span(*delay))?;
     }
     Ok(())
 }
@@ -107,14 +109,14 @@ fn command(command: &Command, found: Option<&Found>, out: &mut dyn Write) -> io:
     if let Some(lane) = command.lane {
         write!(out, " {}", lane.name())?;
     }
-    write!(out, " {}", Took(command.took()))?;
+    write!(out, " {}", Span(command.took()))?;
     let waits = [
         ("blocks", command.waited.blocks),
         ("a slot", command.waited.slot),
         ("the pool", command.waited.pool),
     ];
     for (what, time) in waits.iter().filter(|(_, time)| !time.is_zero()) {
-        write!(out, ", {} for {what}", Took(*time))?;
+        write!(out, ", {} for {what}", Span(*time))?;
     }
     match Status::from_u8(command.status) {
         Some(status) => write!(out, " {status}")?,
@@ -125,7 +127,7 @@ fn command(command: &Command, found: Option<&Found>, out: &mut dyn Write) -> io:
     }
     if let Some(aborted) = command.aborted {
         let after = aborted.since(command.arrived);
-        write!(out, ", abort asked for after {}", Took(after))?;
+        write!(out, ", abort asked for after {}", Span(after))?;
     }
     if let Some(hit) = command.hit {
         write!(out, ", FAULT hit {hit}")?;
@@ -214,48 +216,21 @@ impl fmt::Display for SenseText {
     }
 }
 
-/// A time with three digits.
-struct Took(Duration);
+/// A moment as ISO 8601 has it, in UTC and microseconds.
+#[derive(Clone, Copy)]
+pub(crate) struct Utc(pub(crate) WallTime);
 
-impl fmt::Display for Took {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0.as_secs_f64() * 1e6;
-        let (value, unit) = match micros {
-            ..1e3 => (micros, "µs"),
-            ..1e6 => (micros / 1e3, "ms"),
-            _ => (micros / 1e6, "s"),
-        };
-        let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
-        write!(f, "{value:.digits$} {unit}")
+impl Utc {
+    /// The same moment as logs of hosts have theirs.
+    pub(crate) fn log_time(self) -> LogTime {
+        LogTime::from_micros(i64::try_from(self.0.as_nanos() / 1000).unwrap_or(i64::MAX))
     }
 }
-
-/// A moment as ISO 8601 has it, in UTC and microseconds.
-pub(crate) struct Utc(pub(crate) WallTime);
 
 impl fmt::Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0.as_nanos() / 1000;
-        let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
-        let (days, second) = (seconds / 86_400, seconds % 86_400);
-        let (year, month, day) = date(days);
-        let (hour, minute) = (second / 3600, second / 60 % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}", second % 60)?;
-        write!(f, ".{micros:06}Z")
+        write!(f, "{:.6}", self.log_time())
     }
-}
-
-/// Year, month and day so many days after 1970 began. Counted from March, so that leap days come last;
-/// 400 years have 146,097 days.
-const fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (era * 400 + year + if month <= 2 { 1 } else { 0 }, month, day)
 }
 
 #[cfg(test)]
@@ -276,18 +251,5 @@ mod tests {
         }
         let micros = WallTime::from_nanos(1_700_000_000_123_456_789);
         assert_eq!(Utc(micros).to_string(), "2023-11-14T22:13:20.123456Z");
-    }
-
-    #[test]
-    fn times_have_three_digits() {
-        for (nanos, text) in [
-            (120, "0.12 µs"),
-            (9_990, "9.99 µs"),
-            (412_000, "412 µs"),
-            (12_345_678, "12.3 ms"),
-            (8_003_000_000, "8.00 s"),
-        ] {
-            assert_eq!(Took(Duration::from_nanos(nanos)).to_string(), text);
-        }
     }
 }
