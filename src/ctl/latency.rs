@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pulsefield_control::protocol::{CommandLatency, LunLatency, Quantiles, SlowCommand, TimeParts};
 use pulsefield_settings::Time;
+use pulsefield_units::Micros;
 
 use crate::print::{duration, table};
 
@@ -57,18 +58,19 @@ fn commands(commands: &[CommandLatency], out: &mut dyn Write) -> io::Result<()> 
     rows.extend(commands.iter().map(|command| {
         let Quantiles { p50_us, p99_us, p999_us, max_us } = command.total;
         let touches_medium = command.lane.is_some();
-        let if_medium = |us: u64| if touches_medium { time(us) } else { "-".to_owned() };
+        let if_medium =
+            |us: u64| if touches_medium { Micros(us).to_string() } else { "-".to_owned() };
         [
             command.lane.clone().unwrap_or_else(|| "-".to_owned()),
             command.command.clone(),
             command.count.to_string(),
-            time(p50_us),
-            time(p99_us),
-            time(p999_us),
-            time(max_us),
+            Micros(p50_us).to_string(),
+            Micros(p99_us).to_string(),
+            Micros(p999_us).to_string(),
+            Micros(max_us).to_string(),
             if_medium(command.waiting.p99_us),
             if_medium(command.service.p99_us),
-            time(command.answer.p99_us),
+            Micros(command.answer.p99_us).to_string(),
         ]
     }));
     table(out, &rows)
@@ -82,7 +84,7 @@ fn slowest(slowest: &[SlowCommand], out: &mut dyn Write) -> io::Result<()> {
         let none = || "-".to_owned();
         [
             format!("{}.{:06}", slow.at_us / 1_000_000, slow.at_us % 1_000_000),
-            time(slow.took_us),
+            Micros(slow.took_us).to_string(),
             slow.lane.clone().unwrap_or_else(none),
             slow.command.clone(),
             blocks.unwrap_or_else(none),
@@ -107,43 +109,13 @@ fn of_which(slow: &SlowCommand) -> String {
     ];
     parts.sort_by_key(|(_, us)| std::cmp::Reverse(*us));
     let noted = parts.iter().filter(|(_, us)| *us > slow.took_us / NOTED);
-    let words: Vec<String> = noted.map(|(name, us)| format!("{name} {}", time(*us))).collect();
+    let words: Vec<String> = noted.map(|(name, us)| format!("{name} {}", Micros(*us))).collect();
     words.join(", ")
-}
-
-/// Three digits and a unit; a time without one is zero.
-fn time(us: u64) -> String {
-    let with = |value: u64, thousandths: u64, unit: &str| match value {
-        0..10 => format!("{value}.{:02} {unit}", thousandths / 10),
-        10..100 => format!("{value}.{} {unit}", thousandths / 100),
-        _ => format!("{value} {unit}"),
-    };
-    match us {
-        0..1_000 => format!("{us} µs"),
-        1_000..1_000_000 => with(us / 1_000, us % 1_000, "ms"),
-        _ => with(us / 1_000_000, us / 1_000 % 1_000, "s"),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_have_three_digits() {
-        for (us, words) in [
-            (0, "0 µs"),
-            (999, "999 µs"),
-            (1_000, "1.00 ms"),
-            (12_345, "12.3 ms"),
-            (999_999, "999 ms"),
-            (8_003_000, "8.00 s"),
-            (61_000_000, "61.0 s"),
-            (3_600_000_000, "3600 s"),
-        ] {
-            assert_eq!(time(us), words);
-        }
-    }
 
     #[test]
     fn what_hardly_matters_is_left_out() {

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use pulsefield_control::protocol::{ArmedRule, CommandLatency, HostPulse, SlowCommand};
+use pulsefield_units::Micros;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style};
@@ -13,7 +14,7 @@ use ratatui::widgets::Paragraph;
 
 use crate::Model;
 use crate::model::{Mode, Order, Pane, Row, Standing};
-use crate::text::{cell, clock, rate, sparkline, time};
+use crate::text::{cell, clock, rate, sparkline};
 
 /// The most units that are shown at once; others scroll by.
 const UNITS_MAX: usize = 6;
@@ -97,8 +98,8 @@ fn unit_lines(rows: &[Row], paint: Paint) -> Vec<Line<'static>> {
             row.state.to_owned(),
             rate(row.commands),
             rate(row.compare_and_writes),
-            time(row.heartbeat_p99_us),
-            time(row.bulk_p99_us),
+            Micros(row.heartbeat_p99_us).to_string(),
+            Micros(row.bulk_p99_us).to_string(),
             row.miscompares.to_string(),
             row.late.to_string(),
             format!("{}%", row.full_percent),
@@ -129,7 +130,7 @@ fn heartbeat_line(model: &Model) -> Line<'static> {
     let Some(lun) = model.selected() else { return Line::default() };
     let mean = model.history().next_back().unwrap_or_default();
     let bars = sparkline(model.history(), SPARKLINE_WIDTH);
-    let mut text = format!("HEARTBEAT LANE of {lun}: mean {} {bars}", time(mean));
+    let mut text = format!("HEARTBEAT LANE of {lun}: mean {} {bars}", Micros(mean));
     if let Some(since) = model.since_miscompare() {
         text += &format!("  miscompared {} ago", clock(since));
     }
@@ -222,7 +223,8 @@ fn slowest_lines(slowest: &[SlowCommand]) -> Vec<Line<'static>> {
         let blocks = slow.lba.zip(slow.blocks).map(|(lba, blocks)| format!("{lba}+{blocks}"));
         let (lane, blocks) =
             (slow.lane.as_deref().unwrap_or("-"), blocks.as_deref().unwrap_or("-"));
-        Line::from(cells([&time(slow.took_us), lane, &slow.command, blocks, &slow.reason]))
+        let took = Micros(slow.took_us).to_string();
+        Line::from(cells([&took, lane, &slow.command, blocks, &slow.reason]))
     }));
     lines
 }

@@ -2,23 +2,6 @@
 
 use std::time::Duration;
 
-/// A time in microseconds with three digits and a unit.
-pub(crate) fn time(us: u64) -> String {
-    let with = |us: u64, unit: u64, name: &str| {
-        let (whole, thousandths) = (us / unit, us % unit * 1000 / unit);
-        match whole {
-            0..10 => format!("{whole}.{:02} {name}", thousandths / 10),
-            10..100 => format!("{whole}.{} {name}", thousandths / 100),
-            _ => format!("{whole} {name}"),
-        }
-    };
-    match us {
-        0..1_000 => format!("{us} µs"),
-        1_000..1_000_000 => with(us, 1_000, "ms"),
-        _ => with(us, 1_000_000, "s"),
-    }
-}
-
 /// So many a second.
 pub(crate) fn rate(rate: Option<f64>) -> String {
     match rate {
@@ -67,8 +50,6 @@ mod tests {
 
     #[test]
     fn quantities_are_short() {
-        let times = [0, 999, 1_000, 12_345, 999_999, 8_003_000, 61_000_000].map(time);
-        assert_eq!(times, ["0 µs", "999 µs", "1.00 ms", "12.3 ms", "999 ms", "8.00 s", "61.0 s"]);
         let rates = [0.0, 0.33, 9.96, 42.0, 12_345.0, 1.5e6].map(|of| rate(Some(of)));
         assert_eq!(rates, ["0", "0.3", "10.0", "42", "12.3k", "1.5M"]);
         assert_eq!(clock(Duration::from_secs(90_061)), "1 d 01:01:01");

@@ -94,7 +94,7 @@ const HOUSE: &[Room] = &[
     room("initiator", &["units", "scsi", "hosts"], Any),
     // Floor 4: what is concluded from what was kept, and what is shown of what the daemon says.
     room("explain", &["units", "scsi", "vmfs", "engine", "record"], Any),
-    room("top", &["control"], Any),
+    room("top", &["units", "control"], Any),
     // Floor 5: the process, and the command line.
     room(
         "daemon",
