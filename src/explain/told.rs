@@ -78,7 +78,7 @@ impl<'r> Told<'r> {
 
     /// What the block `lba` holds after it; `None` if that is not kept. Only of a command that changes it.
     pub(crate) fn leaves(&self, lba: Lba, block_bytes: usize) -> Option<Left<'r>> {
-        match deed(&self.command.cdb) {
+        match Deed::of(&self.command.cdb) {
             Deed::Writes => self.block(ImageRole::Written, lba, block_bytes).map(Left::Bytes),
             Deed::Repeats => {
                 let image = self.command.image(ImageRole::Repeated)?;
@@ -126,37 +126,20 @@ enum Deed {
     Other,
 }
 
-/// NDOB of WRITE SAME (SBC-4): there is no Data-Out, and zeros are written.
-const NDOB: u8 = 0x01;
-
-fn deed(cdb: &Cdb) -> Deed {
-    let bytes = cdb.as_bytes();
-    let repeats = |flags: Option<&u8>| match flags {
-        Some(flags) if flags & NDOB != 0 => Deed::Zeroes,
-        _ => Deed::Repeats,
-    };
-    match cdb.opcode() {
-        // WRITE (6), (10), (12), (16); WRITE AND VERIFY (10), (12), (16).
-        Some(
-            opcode::COMPARE_AND_WRITE
-            | opcode::WRITE_ATOMIC_16
-            | 0x0a
-            | 0x2a
-            | 0xaa
-            | 0x8a
-            | 0x2e
-            | 0xae
-            | 0x8e,
-        ) => Deed::Writes,
-        // WRITE SAME (10) has no NDOB.
-        Some(0x41) => Deed::Repeats,
-        Some(0x93) => repeats(bytes.get(1)),
-        Some(opcode::VARIABLE_LENGTH) => match bytes.get(8..10) {
-            Some([0, 0x0b | 0x0c | 0x0f]) => Deed::Writes,
-            Some([0, 0x0d]) => repeats(bytes.get(10)),
-            Some(_) | None => Deed::Other,
-        },
-        Some(_) | None => Deed::Other,
+impl Deed {
+    fn of(cdb: &Cdb) -> Self {
+        let Ok(meaning) = opcode::parse(cdb) else { return Self::Other };
+        if let Meaning::WriteSame(it) = meaning {
+            return if it.no_data_out { Self::Zeroes } else { Self::Repeats };
+        }
+        let writes = matches!(
+            meaning,
+            Meaning::CompareAndWrite(_)
+                | Meaning::Write(_)
+                | Meaning::WriteAndVerify(_)
+                | Meaning::WriteAtomic(_)
+        );
+        if writes { Self::Writes } else { Self::Other }
     }
 }
 
