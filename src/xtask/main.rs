@@ -12,6 +12,7 @@ mod faults;
 mod layers;
 mod metrics;
 mod packages;
+mod python;
 mod tally;
 mod test;
 mod vm;

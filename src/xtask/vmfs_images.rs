@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::packages;
+use crate::python;
 use crate::tally::Tally;
 use crate::workshop::{cache, cargo, output, root, run as run_command, target};
 
@@ -115,20 +115,18 @@ struct Library {
 
 impl Library {
     fn install() -> Result<Self> {
-        packages::install(packages::DENY)?;
         let folder = cache()?.join(LIBRARY.replace("==", "-"));
-        let pip = folder.join("bin/pip");
         let library = Self {
             python: folder.join("bin/python"),
             images: folder.join("dissect_vmfs-3.13.tar.gz"),
         };
         if !library.images.exists() {
-            println!("installing {LIBRARY} into {}", folder.display());
-            run_command(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-            run_command(Command::new(&pip).args(["install", "--quiet", LIBRARY]))?;
+            python::install(&folder, &[LIBRARY])?;
             // The images are in the source distribution alone.
             let download = ["download", "--quiet", "--no-deps", "--no-binary=:all:", "--dest"];
-            run_command(Command::new(&pip).args(download).arg(&folder).arg(LIBRARY))?;
+            run_command(
+                Command::new(folder.join("bin/pip")).args(download).arg(&folder).arg(LIBRARY),
+            )?;
         }
         Ok(library)
     }
