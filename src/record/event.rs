@@ -34,6 +34,21 @@ pub struct Record {
     pub event: Event,
 }
 
+impl Record {
+    /// The command, if it is about one that is over.
+    pub const fn command(&self) -> Option<&Command> {
+        match &self.event {
+            Event::Command(command) => Some(command),
+            Event::Start(_)
+            | Event::Stop(_)
+            | Event::Anchor(_)
+            | Event::Found(_)
+            | Event::TaskManagement(_)
+            | Event::FaultHit(_) => None,
+        }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {

@@ -12,7 +12,7 @@ use pulsefield_hostlog::{
     Event as Logged, FailureMark, HeartbeatMark, HeartbeatRecord, Host, Log, Mark, TargetEvent,
     Timeline, WallTime as LogTime,
 };
-use pulsefield_record::{Event, ImageRole, Record, WallTime};
+use pulsefield_record::{ImageRole, Record, WallTime};
 use pulsefield_scsi::Status;
 use pulsefield_units::Span;
 use pulsefield_vmfs::{Change, Heartbeat, HeartbeatChange, Object, ObjectName};
@@ -191,16 +191,8 @@ fn other(record: &Record) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-const fn told(record: &Record) -> Option<Told<'_>> {
-    match &record.event {
-        Event::Command(command) => Some(Told { record, command }),
-        Event::Start(_)
-        | Event::Stop(_)
-        | Event::Anchor(_)
-        | Event::Found(_)
-        | Event::TaskManagement(_)
-        | Event::FaultHit(_) => None,
-    }
+fn told(record: &Record) -> Option<Told<'_>> {
+    record.command().map(|command| Told { record, command })
 }
 
 #[cfg(test)]

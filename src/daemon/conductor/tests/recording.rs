@@ -42,16 +42,7 @@ impl Recorded {
     }
 
     fn commands(&self) -> Vec<Command> {
-        let command = |record: Record| match record.event {
-            Event::Command(command) => Some(command),
-            Event::Start(_)
-            | Event::Stop(_)
-            | Event::Anchor(_)
-            | Event::Found(_)
-            | Event::TaskManagement(_)
-            | Event::FaultHit(_) => None,
-        };
-        self.records().into_iter().filter_map(command).collect()
+        self.records().iter().filter_map(Record::command).cloned().collect()
     }
 
     fn compare_and_write(&self, lba: u8, expected: u8, written: u8) -> u8 {
