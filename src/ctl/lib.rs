@@ -14,6 +14,8 @@ mod hosts;
 mod latency;
 mod print;
 mod report;
+#[cfg(test)]
+mod testing;
 mod top;
 mod trace;
 mod vmfs;

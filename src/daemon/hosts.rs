@@ -131,6 +131,8 @@ impl Hosts {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use pulsefield_vmfs::REGION_OFFSET;
+
     use super::*;
 
     const fn second(seconds: u64) -> Instant {
@@ -139,13 +141,13 @@ pub(crate) mod tests {
 
     /// The slot `slot` of a VMFS 6 volume, in use by the host with this number.
     pub(crate) fn sector(slot: u8, host: u8) -> [u8; 512] {
-        let mut sector = [0; 512];
-        sector[..4].copy_from_slice(&0xabcd_ef02_u32.to_le_bytes());
-        let address = 0x30_0000 + u64::from(slot) * 4096;
-        sector[0x04..0x0c].copy_from_slice(&address.to_le_bytes());
-        sector[0x1c..0x2c].copy_from_slice(&[host; 16]);
-        sector[0x30] = 24;
-        sector
+        let heartbeat = Heartbeat {
+            state: HeartbeatState::InUse,
+            owner: HostUuid::from_bytes([host; 16]),
+            major_version: 24,
+            ..Heartbeat::never_used(REGION_OFFSET + u64::from(slot) * 4096)
+        };
+        heartbeat.encode()
     }
 
     /// The same when nobody has it.

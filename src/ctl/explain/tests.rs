@@ -1,51 +1,24 @@
 //! What is explained of a record that was written here.
 
 use std::fs;
+use std::time::Duration;
 
 use clap::Parser as _;
-use pulsefield_data::Buffer;
 use pulsefield_engine::{Lane, Waited};
-use pulsefield_record::{Detail, Finished, Origin, Recorder, Unit};
+use pulsefield_record::{Finished, Origin, Recorder};
 use pulsefield_scsi::{Sense, Status};
-use pulsefield_units::{BlockCount, BlockLength, Cdb, Instant, Lba, LbaRange};
+use pulsefield_units::Cdb;
 use tempfile::TempDir;
 
 use super::*;
 use crate::cli::{Cli, Command};
+use crate::testing::{HOST, at, buffer, range, recorder, wall};
 
-const HOST: &str = "685eb8eb-7f3e3890-4544-bc2411b17e28";
 const LBA: u64 = 43_520;
 
-/// Time zero of the tape on the wall clock: 2023-11-14T22:13:20Z.
-const WALL_NS: u64 = 1_700_000_000_000_000_000;
-
-fn at(millis: u64) -> Instant {
-    Instant::from_nanos(millis * 1_000_000)
-}
-
-fn wall(millis: u64) -> WallTime {
-    WallTime::from_nanos(WALL_NS + millis * 1_000_000)
-}
-
-/// Slot 64 of a VMFS 6 volume in use; the host has been up for so many seconds.
+/// The heartbeat of a host that has been up for so many seconds.
 fn pulse(seconds: u64) -> Vec<u8> {
-    let mut sector = vec![0; 512];
-    sector[..4].copy_from_slice(&0xabcd_ef02_u32.to_le_bytes());
-    sector[4..12].copy_from_slice(&0x34_0000_u64.to_le_bytes());
-    sector[12] = 5;
-    sector[20..28].copy_from_slice(&(seconds * 1_000_000).to_le_bytes());
-    sector[28..44].copy_from_slice(&[
-        0xeb, 0xb8, 0x5e, 0x68, 0x90, 0x38, 0x3e, 0x7f, 0x44, 0x45, 0xbc, 0x24, 0x11, 0xb1, 0x7e,
-        0x28,
-    ]);
-    sector[48] = 24;
-    sector
-}
-
-fn buffer(bytes: &[u8]) -> Buffer {
-    let mut buffer = Buffer::heap(bytes.len());
-    buffer.write_at(0, bytes);
-    buffer
+    crate::testing::pulse(HOST, Duration::from_secs(seconds))
 }
 
 /// A machine with the record of a unit: three pulses, of which the third was answered after 9 s, when its
@@ -59,7 +32,7 @@ impl Machine {
         let mut id = 0;
         let mut ats = |from: u64, to: u64, lba, halves: [&[u8]; 2], found: Option<&[u8]>| {
             id += 1;
-            let block = LbaRange::new(Lba::new(lba), BlockCount::new(1)).unwrap();
+            let block = range(lba, 1);
             if to - from > 8_000 {
                 ds1.task_management(at(from + 8_000), 1, &[id], |_| true);
             }
@@ -98,16 +71,7 @@ impl Machine {
     }
 
     fn recorder(&self) -> Recorder {
-        let unit = Unit {
-            folder: self.0.path(),
-            lun: "ds1",
-            bytes: 1 << 20,
-            detail: Detail::Whole,
-            block_length: BlockLength::B512,
-            blocks: BlockCount::new(1 << 21),
-            after_breakdown: false,
-        };
-        Recorder::open(&unit, at(0), wall(0)).unwrap()
+        recorder(self.0.path(), "ds1", 0)
     }
 
     /// What `pulsefield explain` with these arguments prints a minute after the record's begin.

@@ -6,51 +6,23 @@ use std::time::Duration;
 use clap::Parser as _;
 use pulsefield_data::Buffer;
 use pulsefield_engine::{Lane, Waited};
-use pulsefield_record::{Detail, Finished, Origin, Recorder, Stop, Unit, WallTime};
+use pulsefield_record::{Finished, Origin, Recorder, Stop};
 use pulsefield_scsi::{Sense, Status};
-use pulsefield_units::{BlockCount, BlockLength, Cdb, Instant, Lba, LbaRange};
+use pulsefield_units::Cdb;
 use tempfile::TempDir;
 
 use super::*;
 use crate::cli::{Cli, Command};
+use crate::testing::{HOST, at, buffer, pulse, range, recorder, wall};
 
-const HOST: &str = "685eb8eb-7f3e3890-4544-bc2411b17e28";
 const OTHER: &str = "685eb8ec-7f3e3890-4544-bc2411b17e28";
 
 /// COMPARE AND WRITE of block 8704.
 const COMPARE_AND_WRITE: [u8; 16] = [0x89, 0, 0, 0, 0, 0, 0, 0, 0x22, 0, 0, 0, 0, 1, 0, 0];
 
-fn at(millis: u64) -> Instant {
-    Instant::from_nanos(millis * 1_000_000)
-}
-
-fn wall(millis: u64) -> WallTime {
-    WallTime::from_nanos(1_700_000_000_000_000_000 + millis * 1_000_000)
-}
-
-fn range(lba: u64, blocks: u64) -> LbaRange {
-    LbaRange::new(Lba::new(lba), BlockCount::new(blocks)).unwrap()
-}
-
-/// A heartbeat slot of VMFS 6 in use: slot 64, of the host whose UUID begins with these bytes.
-fn pulse(first: u8, stamp_us: u64) -> Vec<u8> {
-    let mut sector = vec![0; 512];
-    sector[..4].copy_from_slice(&0xabcd_ef02_u32.to_le_bytes());
-    sector[4..12].copy_from_slice(&0x34_0000_u64.to_le_bytes());
-    sector[12..20].copy_from_slice(&5_u64.to_le_bytes());
-    sector[20..28].copy_from_slice(&stamp_us.to_le_bytes());
-    sector[28..44].copy_from_slice(&[
-        first, 0xb8, 0x5e, 0x68, 0x90, 0x38, 0x3e, 0x7f, 0x44, 0x45, 0xbc, 0x24, 0x11, 0xb1, 0x7e,
-        0x28,
-    ]);
-    sector[48] = 24;
-    sector
-}
-
-fn buffer(bytes: &[u8]) -> Buffer {
-    let mut buffer = Buffer::heap(bytes.len());
-    buffer.write_at(0, bytes);
-    buffer
+/// What the COMPARE AND WRITE expects and writes.
+fn halves() -> Vec<u8> {
+    [1, 4].map(|seconds| pulse(HOST, Duration::from_secs(seconds))).concat()
 }
 
 /// A machine with the records of two units.
@@ -62,8 +34,9 @@ impl Machine {
         let mut ds1 = machine.recorder("ds1");
         ds1.fault_hit(at(10), 3, "slow", 7, 0x89, Duration::from_secs(1));
         ds1.task_management(at(15), 1, &[7], |_| true);
-        ds1.found(at(18), Some(7), range(8704, 1), 20, &buffer(&pulse(0xec, 9)));
-        let data = buffer(&[pulse(0xeb, 1_000_000), pulse(0xeb, 4_000_000)].concat());
+        let found = pulse(OTHER, Duration::from_micros(9));
+        ds1.found(at(18), Some(7), range(8704, 1), 20, &buffer(&found));
+        let data = buffer(&halves());
         let sense = Sense::miscompare(20);
         let ats = Finished {
             origin: Origin::Initiator { command_id: 7 },
@@ -99,16 +72,7 @@ impl Machine {
     }
 
     fn recorder(&self, lun: &str) -> Recorder {
-        let unit = Unit {
-            folder: self.0.path(),
-            lun,
-            bytes: 1 << 20,
-            detail: Detail::Whole,
-            block_length: BlockLength::B512,
-            blocks: BlockCount::new(1 << 21),
-            after_breakdown: false,
-        };
-        Recorder::open(&unit, at(1), wall(1)).unwrap()
+        recorder(self.0.path(), lun, 1)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -268,7 +232,7 @@ fn commands_are_captured_as_frames() {
     // The abort is ABTS in the exchange of the ATS, which has both images and sense data.
     assert!(has(&[0x81, 2, 0, 0, 0, 1, 0, 0, 0]));
     assert!(has(&COMPARE_AND_WRITE));
-    assert!(has(&[pulse(0xeb, 1_000_000), pulse(0xeb, 4_000_000)].concat()));
+    assert!(has(&halves()));
     assert!(has(&[0xf0, 0, 0x0e, 0, 0, 0, 20, 10, 0, 0, 0, 0, 0x1d, 0]));
     assert!(has(b"#7 COMPARE AND WRITE 8704+1 heartbeat 10.0 ms"));
     // It was found at 10 ms.
