@@ -1,38 +1,31 @@
 //! The daemon's end of the control socket.
 //!
-//! One thread serves every client, a request a connection, without ever waiting for any of them: a
-//! client that says nothing, or does not read its answer, holds up nobody. Only root can connect
-//! (mode 0600), yet a line is bounded, and so is the number of clients.
+//! A request a connection. Only root can connect (mode 0600), yet a line is bounded, and so is the number of
+//! clients.
 
-mod conversation;
+mod answer;
 mod endpoint;
 
-use std::collections::BTreeMap;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::event::Source;
+use mio::net::UnixStream;
+use pulsefield_clients::{Service, StartError, Terms};
 use thiserror::Error;
 
 use crate::ControlPlane;
-use conversation::{Conversation, Turn};
 use endpoint::Endpoint;
 
-/// How many clients are listened to at once. One more, and the oldest is dropped: who has been
-/// connected for longest without finishing one request has the least claim.
+/// How many clients are listened to at once.
 const MAX_CLIENTS: usize = 32;
-
-const LISTENER: Token = Token(usize::MAX);
-const STOP: Token = Token(usize::MAX - 1);
 
 /// The control socket, served until this is dropped.
 #[derive(Debug)]
 pub struct Server {
-    stop: Waker,
-    thread: Option<JoinHandle<()>>,
+    /// Held as long as it is served.
+    _clients: pulsefield_clients::Server,
 }
 
 /// Why the control socket cannot be served.
@@ -68,119 +61,40 @@ impl Server {
     /// # Errors
     /// If a living daemon serves that path, or it cannot be made.
     pub fn start(path: &Path, plane: Arc<dyn ControlPlane>) -> Result<Self, ServeError> {
-        let mut endpoint = Endpoint::open(path)?;
-        let io_error = |action| {
-            let path = path.to_owned();
-            move |source| ServeError::Io { action, path, source }
+        let endpoint = Endpoint::open(path)?;
+        let terms = Terms {
+            name: "control",
+            clients_max: MAX_CLIENTS,
+            patience: None,
+            idle_talk_bytes_max: 0,
         };
-        let poll = Poll::new().map_err(io_error("wait for clients of"))?;
-        poll.registry()
-            .register(endpoint.listener(), LISTENER, Interest::READABLE)
-            .map_err(io_error("listen at"))?;
-        let stop = Waker::new(poll.registry(), STOP).map_err(io_error("wait for clients of"))?;
-        let clients = Clients { poll, endpoint, plane, conversations: BTreeMap::new(), next: 0 };
-        let thread = thread::Builder::new()
-            .name("control".to_owned())
-            .spawn(move || clients.serve())
-            .map_err(io_error("start a thread for"))?;
-        Ok(Self { stop, thread: Some(thread) })
+        let clients = pulsefield_clients::Server::start(terms, Answering { endpoint, plane });
+        clients.map(|_clients| Self { _clients }).map_err(|StartError { action, source }| {
+            let path = path.to_owned();
+            ServeError::Io { action, path, source }
+        })
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Err(error) = self.stop.wake() {
-            // Without the wake-up the thread would be waited for in vain.
-            tracing::error!(%error, "the control socket cannot be told to stop");
-            return;
-        }
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the control socket's thread has panicked");
-        }
-    }
-}
-
-/// Everything the thread owns.
-struct Clients {
-    poll: Poll,
+/// What answers at the control socket.
+struct Answering {
     endpoint: Endpoint,
     plane: Arc<dyn ControlPlane>,
-    /// By number, which is also the token, so in the order they came.
-    conversations: BTreeMap<usize, Conversation>,
-    next: usize,
 }
 
-impl Clients {
-    fn serve(mut self) {
-        let mut events = Events::with_capacity(MAX_CLIENTS + 2);
-        loop {
-            match self.poll.poll(&mut events, None) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    tracing::error!(%error, "the control socket is no longer served");
-                    return;
-                }
-            }
-            for event in &events {
-                match event.token() {
-                    STOP => return,
-                    LISTENER => self.admit(),
-                    Token(number) => self.turn(number),
-                }
-            }
-        }
+impl Service for Answering {
+    type Stream = UnixStream;
+
+    fn listener(&mut self) -> &mut dyn Source {
+        self.endpoint.listener()
     }
 
-    /// Takes in everybody who knocks: readiness is told only once.
-    fn admit(&mut self) {
-        loop {
-            match self.endpoint.listener().accept() {
-                Ok((stream, _)) => self.begin(stream),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    tracing::warn!(%error, "a client of the control socket was turned away");
-                    return;
-                }
-            }
-        }
+    fn accept(&mut self) -> io::Result<UnixStream> {
+        self.endpoint.listener().accept().map(|(stream, _)| stream)
     }
 
-    fn begin(&mut self, mut stream: mio::net::UnixStream) {
-        if self.conversations.len() == MAX_CLIENTS {
-            self.conversations.pop_first();
-        }
-        let number = self.next;
-        self.next += 1;
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        match self.poll.registry().register(&mut stream, Token(number), interest) {
-            Ok(()) => {
-                self.conversations.insert(number, Conversation::new(stream));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a client of the control socket was turned away");
-            }
-        }
-    }
-
-    fn turn(&mut self, number: usize) {
-        // An event may still be on its way for a conversation that is over.
-        let Some(conversation) = self.conversations.get_mut(&number) else {
-            return;
-        };
-        // Unwind safety: a conversation that panicked is over, and a plane keeps its own state whole.
-        let turn = catch_unwind(AssertUnwindSafe(|| conversation.turn(self.plane.as_ref())));
-        match turn {
-            Ok(Turn::Waiting) => {}
-            Ok(Turn::Over) => {
-                self.conversations.remove(&number);
-            }
-            Err(_) => {
-                tracing::error!("a question at the control socket ended in a panic");
-                self.conversations.remove(&number);
-            }
-        }
+    fn answer(&mut self, said: &[u8]) -> Option<Vec<u8>> {
+        answer::answer(self.plane.as_ref(), said)
     }
 }
 

@@ -74,6 +74,7 @@ const HOUSE: &[Room] = &[
     room("settings", &["units"], Only(&["serde", "strsim", "toml"])),
     room("hostlog", &[], Only(&["flate2"])),
     room("capture", &[], Only(&[])),
+    room("clients", &[], Only(&["mio", "tracing"])),
     // Floor 2: the device server; hosts, and what must hold between them.
     room("hosts", &["units", "scsi", "vmfs"], Only(&[])),
     room("checkers", &["units", "vmfs"], Only(&[])),
@@ -89,8 +90,8 @@ const HOUSE: &[Room] = &[
     room("faults", &["units", "data", "scsi", "backstore", "vmfs", "settings", "engine"], Any),
     room("record", &["units", "data", "scsi", "engine"], Any),
     room("report", &["units", "vmfs", "hostlog", "checkers"], Any),
-    room("control", &["units", "settings"], Any),
-    room("metrics", &[], Any),
+    room("control", &["units", "settings", "clients"], Any),
+    room("metrics", &["clients"], Any),
     room("initiator", &["units", "scsi", "hosts"], Any),
     // Floor 4: what is concluded from what was kept, and what is shown of what the daemon says.
     room("explain", &["units", "scsi", "vmfs", "engine", "record"], Any),

@@ -1,88 +1,24 @@
-//! One client: a line in, a line out.
+//! A line in, a line out.
 
-use std::io::{self, Read, Write};
-
-use mio::net::UnixStream;
 use pulsefield_settings::nearest;
 use serde::Deserialize;
 
 use crate::protocol::{Envelope, MAX_REQUEST_BYTES, Request, Response, VERSION};
 use crate::{ControlPlane, FaultError, UnitError};
 
-/// A connection on its way from request to answer.
-#[derive(Debug)]
-pub(super) struct Conversation {
-    stream: UnixStream,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    /// The request so far.
-    Asking(Vec<u8>),
-    /// The answer, and how much of it is sent.
-    Answering { line: Vec<u8>, sent: usize },
-}
-
-/// How a conversation stands when nothing more can be done for it at once.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// The client has to send, or to read.
-    Waiting,
-    /// The answer is sent, or the client is gone.
-    Over,
-}
-
-impl Conversation {
-    pub(super) const fn new(stream: UnixStream) -> Self {
-        Self { stream, state: State::Asking(Vec::new()) }
-    }
-
-    /// Goes on until the client has to do something.
-    pub(super) fn turn(&mut self, plane: &dyn ControlPlane) -> Turn {
-        match self.go_on(plane) {
-            Ok(()) => Turn::Over,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Turn::Waiting,
-            Err(error) => {
-                tracing::debug!(%error, "a client of the control socket went away");
-                Turn::Over
-            }
+/// The answer to what a client has said so far; `None` if its line has not ended.
+pub(super) fn answer(plane: &dyn ControlPlane, said: &[u8]) -> Option<Vec<u8>> {
+    let response = match said.iter().position(|byte| *byte == b'\n') {
+        Some(end) => respond(plane, &said[..end]),
+        None if said.len() >= MAX_REQUEST_BYTES => {
+            error(format!("a request is one line of at most {MAX_REQUEST_BYTES} bytes"))
         }
-    }
-
-    fn go_on(&mut self, plane: &dyn ControlPlane) -> io::Result<()> {
-        loop {
-            match &mut self.state {
-                State::Asking(line) => {
-                    let response = match line.iter().position(|byte| *byte == b'\n') {
-                        Some(end) => answer(plane, &line[..end]),
-                        None if line.len() >= MAX_REQUEST_BYTES => error(format!(
-                            "a request is one line of at most {MAX_REQUEST_BYTES} bytes"
-                        )),
-                        None => {
-                            let mut bytes = [0; 4096];
-                            match self.stream.read(&mut bytes) {
-                                Ok(0) => return Ok(()),
-                                Ok(length) => line.extend_from_slice(&bytes[..length]),
-                                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                                Err(error) => return Err(error),
-                            }
-                            continue;
-                        }
-                    };
-                    let mut line = serde_json::to_vec(&Envelope::new(response))?;
-                    line.push(b'\n');
-                    self.state = State::Answering { line, sent: 0 };
-                }
-                State::Answering { line, sent } if *sent == line.len() => return Ok(()),
-                State::Answering { line, sent } => match self.stream.write(&line[*sent..]) {
-                    Ok(length) => *sent += length,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                },
-            }
-        }
-    }
+        None => return None,
+    };
+    let mut line =
+        serde_json::to_vec(&Envelope::new(response)).expect("strings, numbers and lists");
+    line.push(b'\n');
+    Some(line)
 }
 
 /// The version alone, which every version of the protocol has in its lines.
@@ -91,7 +27,7 @@ struct Versioned {
     version: u32,
 }
 
-fn answer(plane: &dyn ControlPlane, line: &[u8]) -> Response {
+fn respond(plane: &dyn ControlPlane, line: &[u8]) -> Response {
     match serde_json::from_slice(line) {
         Ok(Versioned { version: VERSION }) => {}
         Ok(Versioned { version }) => {
