@@ -33,12 +33,6 @@ impl Ledger {
         }
     }
 
-    /// The locks that the host believes to have.
-    #[cfg(test)]
-    pub(crate) fn claims(&self, volume: VolumeId) -> impl Iterator<Item = &Claim> {
-        self.claims.iter().filter(move |claim| claim.volume == volume)
-    }
-
     /// The host believes from now on that it has a lock.
     pub(crate) fn take(&mut self, now: Instant, claim: Claim) {
         self.claims.push(claim);

