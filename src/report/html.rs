@@ -101,16 +101,16 @@ fn numbers(run: &Run) -> String {
         numbers.push((
             "Heartbeats",
             Count(all.count).to_string(),
-            format!("99\u{a0}% within {}", Micros(all.p99_us)),
+            format!("99\u{a0}% ≤ {}", Micros(all.p99_us)),
         ));
         numbers.push((
             "Longest heartbeat",
             Micros(all.max_us).to_string(),
-            format!("half within {}", Micros(all.p50_us)),
+            format!("half ≤ {}", Micros(all.p50_us)),
         ));
     }
     if let Some(all) = run.handovers.all {
-        let note = format!("half within {}", Micros(all.p50_us));
+        let note = format!("half ≤ {}", Micros(all.p50_us));
         numbers.push(("Locks handed over", Count(all.count).to_string(), note));
     }
     let commands = run.commands.iter().flat_map(|commands| &commands.over_time.buckets);

@@ -276,11 +276,11 @@ pub(super) fn hosts(run: &Run) -> String {
         table.row();
         let uuid = Escaped(&host.uuid);
         let modes = host.modes.join(", ");
-        table.html(format_args!(
-            "<b>{}</b> <small>{}</small><br><small><code>{uuid}</code></small>",
+        table.0 += &format!(
+            "<td class=\"host\"><b>{}</b> <small>{}<br><code>{uuid}</code></small></td>",
             Escaped(&host.name),
             Escaped(&modes)
-        ));
+        );
         table.text(&paths(run, host));
         table.number(Count(pulses.alive));
         match pulses.failed {
