@@ -5,7 +5,7 @@
 
 mod medium;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use pulsefield_units::Instant;
@@ -56,6 +56,8 @@ pub(crate) struct Cluster {
     pub(crate) said: Vec<(Instant, usize, Notice)>,
     /// What each host asked for.
     pub(crate) asked: Vec<(Instant, usize, IoId, Io)>,
+    /// When each of these was answered.
+    pub(crate) answered: BTreeMap<(usize, IoId), Instant>,
     /// What happens to a host's commands.
     pub(crate) fate: Fates,
     events: Vec<Event>,
@@ -85,6 +87,7 @@ impl Cluster {
             medium: Medium::formatted(VMFS_6),
             said: Vec::new(),
             asked: Vec::new(),
+            answered: BTreeMap::new(),
             fate: Box::new(|_, _| Fate::Done),
             events: Vec::new(),
         };
@@ -220,6 +223,7 @@ impl Cluster {
                 outcome
             }
         };
+        self.answered.insert((host, id), self.now);
         self.hosts[host].on_done(self.now, id, outcome);
     }
 
