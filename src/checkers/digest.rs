@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use pulsefield_units::{Lba, LbaRange};
 
-use crate::UnitId;
+use crate::{Begun, UnitId};
 
 /// 128 bits that stand for the content of one block. Two contents that were not made to collide have the same
 /// one with a chance of about 2^-128; nothing here must withstand somebody who makes them so.
@@ -81,6 +81,14 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "block {}", self.lba)
+    }
+}
+
+impl Begun {
+    /// Whether it reads or writes this block.
+    pub(crate) fn is_to(&self, place: Place) -> bool {
+        let Self { unit, blocks, .. } = self;
+        *unit == place.unit && blocks.start() <= place.lba && place.lba < blocks.end()
     }
 }
 

@@ -5,15 +5,15 @@
 //! hold is for [`Promise::Linearizable`] to say. A write that may be done at any time leaves its block unjudged.
 //!
 //! Memory: less than 192 bytes for each block ever written, of which the first [`BLOCKS_MAX`] are
-//! followed.
+//! followed; not for the sake of an operation on more than [`LARGE`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pulsefield_units::Instant;
 
 use crate::digest::{Digest, Place, PlaceMap, contents};
 use crate::ledger::Ledger;
-use crate::linearizable::BLOCKS_MAX;
+use crate::linearizable::{BLOCKS_MAX, LARGE};
 use crate::words::Moment;
 use crate::{
     Breach, Checker, Ending, Event, Figure, HostId, Operation, OperationKind, Promise, UnitId,
@@ -25,6 +25,9 @@ use crate::{
 pub struct Durability {
     ledger: Ledger,
     blocks: PlaceMap<Written>,
+    /// When the last operation on more than [`LARGE`] blocks of a unit ended: its blocks are not followed for
+    /// its sake.
+    large: BTreeMap<UnitId, Instant>,
     /// Units that are only read from now on.
     read_back: BTreeSet<UnitId>,
 }
@@ -43,7 +46,8 @@ struct Written {
 impl Default for Durability {
     fn default() -> Self {
         let ledger = Ledger::new(Promise::Durability);
-        Self { ledger, blocks: PlaceMap::default(), read_back: BTreeSet::new() }
+        let (large, read_back) = (BTreeMap::new(), BTreeSet::new());
+        Self { ledger, blocks: PlaceMap::default(), large, read_back }
     }
 }
 
@@ -97,13 +101,19 @@ impl Durability {
             Ending::Miscompared(_) | Ending::Refused => return,
         };
         let until = returned.unwrap_or(Instant::from_nanos(u64::MAX));
+        let is_large = blocks.blocks().as_u64() > LARGE;
+        let is_after_large = self.large.get(unit).is_none_or(|large| large < invoked);
+        if is_large {
+            let large = self.large.entry(*unit).or_default();
+            *large = until.max(*large);
+        }
         let mut keep = |place, value: Option<Digest>| {
             if let Some(written) = self.blocks.get_mut(&place) {
                 let alone = certain && written.until < *invoked;
                 written.value = if alone { value } else { None };
                 (written.until, written.by) = (written.until.max(until), *host);
-            } else if self.blocks.len() < BLOCKS_MAX {
-                let value = value.filter(|_| certain);
+            } else if !is_large && self.blocks.len() < BLOCKS_MAX {
+                let value = value.filter(|_| certain && is_after_large);
                 self.blocks.insert(place, Written { value, until, by: *host });
             }
         };
@@ -151,7 +161,9 @@ impl Durability {
 mod tests {
     use super::*;
     use crate::Standing;
-    use crate::history::{UNIT, at, breach, done, history, judge, operation, read, swap, write};
+    use crate::history::{
+        UNIT, at, blocks, breach, done, history, judge, operation, read, swap, write,
+    };
 
     /// What is said of a unit that was written so, and held this at the end.
     fn verdict(writes: impl IntoIterator<Item = Operation>, left: u64) -> Verdict {
@@ -193,6 +205,19 @@ mod tests {
         assert_eq!(verdict([done(1, (0, 1), write(1)), unknown], 9).standing, Standing::Unchecked);
         let never = [Operation { returned: None, ..aborted() }, done(1, (4, 5), write(3))];
         assert_eq!(verdict(never, 2).standing, Standing::Unchecked);
+    }
+
+    #[test]
+    fn a_large_operation_counts_for_blocks_that_are_followed() {
+        let all = |times| {
+            let zero = done(3, times, OperationKind::Zero);
+            Operation { blocks: blocks(0, LARGE + 1), ..zero }
+        };
+        assert_eq!(verdict([done(1, (0, 1), write(1)), all((2, 3))], 1).standing, Standing::Broken);
+        let overlapping = [all((2, 8)), done(1, (4, 9), write(1))];
+        assert_eq!(verdict(overlapping, 0).standing, Standing::Unchecked);
+        let after = [all((2, 3)), done(1, (4, 5), write(1))];
+        assert_eq!(verdict(after, 0).standing, Standing::Broken);
     }
 
     #[test]

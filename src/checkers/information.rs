@@ -272,13 +272,6 @@ impl InformationOffset {
     }
 }
 
-impl Begun {
-    fn is_to(&self, place: Place) -> bool {
-        let Self { unit, blocks, .. } = self;
-        *unit == place.unit && blocks.start() <= place.lba && place.lba < blocks.end()
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Explained {
     /// Something that may have been there differs first at this offset; or anything may have been there.

@@ -19,6 +19,8 @@ mod ledger;
 mod linearizable;
 mod monotonic;
 mod panel;
+#[cfg(test)]
+mod planted;
 mod takeover;
 mod verdict;
 mod words;

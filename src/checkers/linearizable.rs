@@ -12,12 +12,14 @@
 //! - After a breach the block is as if never seen before, and what was in flight to it may have
 //!   happened or not: one wrong answer is one breach.
 //! - An operation that is lost may happen for two minutes ([`block::LOST_AFTER`]).
-//! - A block is given up when 64 ([`search::PENDING_MAX`]) operations on it are open at once or 65,536 ([`block::QUEUE_MAX`]) wait for one
-//!   that does not end; blocks beyond the first [`BLOCKS_MAX`] are not looked at. Figures tell how many.
+//! - A block is given up when 64 operations on it are open at once ([`search::PENDING_MAX`]), or 65,536 wait for
+//!   one that does not end ([`block::QUEUE_MAX`]); blocks beyond the first [`BLOCKS_MAX`] are not looked at, nor are
+//!   those that only operations on more than [`LARGE`] blocks touch. Figures tell how many.
 //!
-//! Memory: less than 256 bytes for each block ever touched, so less than 256 MiB in all, and less than 256
-//! bytes for each block of each operation that began after the oldest one in flight to the same block.
-//! Of what has ended nothing else is kept.
+//! Memory: less than 256 bytes for each block that is followed, so less than 256 MiB in all; less than 256
+//! bytes for each block of each operation that began after the oldest one in flight to the same block; and less
+//! than 2 KiB for each block that may hold one thing or another, until it is read or written again. Of what
+//! has ended nothing else is kept.
 
 mod block;
 #[cfg(test)]
@@ -43,11 +45,20 @@ use crate::{
 /// So many blocks are followed: 512 MiB of 512-byte blocks. Others are not looked at.
 pub const BLOCKS_MAX: usize = 1 << 20;
 
+/// An operation on more blocks, 2 MiB of 512 bytes, counts for those that others touch as well: UNMAP of a whole
+/// volume is no reason to follow all of it.
+pub(crate) const LARGE: u64 = 4096;
+
+/// So much memory of blocks that came to rest is kept to be used again.
+const SPARE_MAX: usize = 4096;
+
 /// Whether every block is a compare-and-set register.
 #[derive(Debug)]
 pub struct Linearizable {
     ledger: Ledger,
     blocks: PlaceMap<Block>,
+    /// Operations on more than [`LARGE`] blocks that are in flight.
+    large: Vec<Begun>,
     /// Memory of blocks that came to rest.
     #[allow(clippy::vec_box)] // Boxes are what is to be used again.
     spare: Vec<Box<Activity>>,
@@ -69,6 +80,7 @@ impl Default for Linearizable {
         Self {
             ledger: Ledger::new(Promise::Linearizable),
             blocks: PlaceMap::default(),
+            large: Vec::new(),
             spare: Vec::new(),
             passed_over: 0,
             given_up: 0,
@@ -118,12 +130,14 @@ impl Checker for Linearizable {
 
 impl Linearizable {
     fn begin(&mut self, begun: &Begun) {
+        let is_large = begun.blocks.blocks().as_u64() > LARGE;
         for place in Place::all(begun.unit, begun.blocks) {
             let followed = self.blocks.len();
-            let block = match self.blocks.entry(place) {
-                Entry::Occupied(block) => block.into_mut(),
+            let (block, is_new) = match self.blocks.entry(place) {
+                Entry::Occupied(block) => (block.into_mut(), false),
+                Entry::Vacant(_) if is_large => continue,
                 Entry::Vacant(place) if followed < BLOCKS_MAX => {
-                    place.insert(Block::Resting(Rest::default()))
+                    (place.insert(Block::Resting(Rest::default())), true)
                 }
                 Entry::Vacant(_) => {
                     self.passed_over += 1;
@@ -139,16 +153,22 @@ impl Linearizable {
                     None => Box::new(Activity::new(*rest)),
                 });
             }
-            if let Block::Active(activity) = block
-                && !activity.begin(begun.id)
-            {
+            let Block::Active(activity) = block else { continue };
+            // What began when the block was not followed counts now.
+            let before = self.large.iter().filter(|large| is_new && large.is_to(place));
+            let all = before.chain([begun]).all(|begun| activity.begin(begun.id));
+            if !all {
                 *block = Block::GivenUp;
                 self.given_up += 1;
             }
         }
+        if is_large {
+            self.large.push(*begun);
+        }
     }
 
     fn end(&mut self, operation: &Operation) {
+        self.large.retain(|large| large.id != operation.id);
         for (place, effect) in effects(operation) {
             let Some(block) = self.blocks.get_mut(&place) else { continue };
             let Block::Active(activity) = block else { continue };
@@ -183,7 +203,10 @@ impl Linearizable {
                 self.given_up += 1;
             } else if let Some(rest) = activity.resting() {
                 let active = std::mem::replace(block, Block::Resting(rest));
-                if let Block::Active(activity) = active {
+                if let Block::Active(activity) = active
+                    && self.spare.len() < SPARE_MAX
+                    && activity.is_small()
+                {
                     self.spare.push(activity);
                 }
             }

@@ -20,6 +20,9 @@ pub(super) const QUEUE_MAX: usize = 1 << 16;
 /// so long. What writes later is a ghost, and a breach.
 pub(super) const LOST_AFTER: Duration = Duration::from_secs(120);
 
+/// A queue of more is that of a block that much waited on.
+const SMALL: usize = 32;
+
 /// What became of an operation on one block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ended {
@@ -129,7 +132,13 @@ impl Activity {
 
     /// How many operations have ended and wait for the end of another one.
     pub(super) fn undecided(&self) -> u64 {
-        self.records.iter().filter(|record| record.ended.is_some()).count() as u64
+        let waits = |record: &&Record| record.ended.is_some() && !record.past;
+        self.records.iter().filter(waits).count() as u64
+    }
+
+    /// Whether its memory is that of a block with little in flight.
+    pub(super) fn is_small(&self) -> bool {
+        self.queue.capacity().max(self.records.capacity()) <= SMALL
     }
 
     /// An operation begins. `false` if too many wait already.
@@ -214,7 +223,9 @@ impl Activity {
                 return Some(Judged::Possible);
             }
             Err(Stuck::Impossible) => {
-                let held = self.search.values().collect();
+                let mut held: Vec<_> = self.search.values().collect();
+                held.sort_unstable();
+                held.dedup();
                 Judged::Impossible { ended, held, known: self.known }
             }
             Err(Stuck::TooMany) => Judged::Blurred,

@@ -158,6 +158,22 @@ fn several_blocks_are_each_judged() {
 }
 
 #[test]
+fn a_large_operation_counts_for_blocks_that_others_touch() {
+    let all =
+        |times| Operation { blocks: blocks(0, LARGE + 1), ..done(3, times, OperationKind::Zero) };
+    let verdict =
+        verdict([all((0, 1)), done(1, (2, 3), write(1)), all((4, 5)), done(2, (6, 7), read(1))]);
+    assert!(breach(&verdict).what.contains("held zeros"));
+    assert_eq!(verdict.figures[0], Figure { name: "blocks", value: 1 });
+    // It was in flight when the block was touched for the first time.
+    let meanwhile =
+        |number| [all((0, 9)), done(1, (2, 3), write(1)), done(2, (10, 11), read(number))];
+    holds(meanwhile(0));
+    holds(meanwhile(1));
+    breaks(meanwhile(2), &["READ"]);
+}
+
+#[test]
 fn one_breach_is_told_once() {
     let lost = [done(1, (0, 1), write(1)), done(1, (2, 3), write(2))];
     let reads = (2..50).map(|nth| done(2, (2 * nth, 2 * nth + 1), read(1)));
