@@ -8,12 +8,15 @@
 //! Memory: less than 192 bytes for each heartbeat and lock.
 
 use pulsefield_units::Instant;
-use pulsefield_vmfs::Serial;
+use pulsefield_vmfs::{HeartbeatState, Serial};
 
 use crate::digest::{Place, PlaceMap, contents};
 use crate::ledger::Ledger;
 use crate::words::Moment;
 use crate::{Breach, Checker, Ending, Event, HostId, Operation, OperationKind, Promise, Verdict};
+
+/// How the slot of a host begins that another one replays.
+const REPLAYING: [u8; 4] = HeartbeatState::Replaying.magic().to_le_bytes();
 
 /// Whether tokens and generations only grow.
 #[derive(Debug)]
@@ -140,7 +143,8 @@ impl Monotonic {
         let (Some(from), Some(to)) = (Serial::of(test), Serial::of(set)) else { return };
         let must_grow = match to.1 {
             Serial::Token(_) => test != set,
-            Serial::Generation(_) => test[..4] != set[..4],
+            // One that another host begins to replay keeps it, until that host clears it.
+            Serial::Generation(_) => test[..4] != set[..4] && set[..4] != REPLAYING,
         };
         let grows = to.1.number() > from.1.number();
         if is_same_object(from, to) && must_grow && !grows {
@@ -233,6 +237,15 @@ mod tests {
             breach(&verdict).what,
             "the token of block 7 went back from 5 (known from host 1, 0.003000 s) to 4 (host 2, 0.007000 s)"
         );
+    }
+
+    #[test]
+    fn a_slot_that_is_replayed_keeps_its_generation_until_it_is_cleared() {
+        let (used, replayed) = (slot(3, 2), slot(3, 3));
+        let begin = done(2, (0, 1), swap(used, replayed.clone()));
+        let clear = |generation| done(2, (2, 3), swap(replayed.clone(), slot(generation, 1)));
+        assert_eq!(verdict([begin.clone(), clear(4)]).standing, Standing::Held);
+        assert_eq!(verdict([begin, clear(3)]).standing, Standing::Broken);
     }
 
     #[test]
