@@ -85,8 +85,9 @@ const HOUSE: &[Room] = &[
     room("file", HANDLER, Only(&["nix", "tracing"])),
     room("null", HANDLER, Only(&[])),
     room("template", HANDLER, Only(&[])),
-    // Floor 3: what breaks on purpose, what is kept of what happened, what an operator's tools speak, and
-    // what hosts reach devices by.
+    // Floor 3: hosts at work together, what breaks on purpose, what is kept of what happened, what an operator's
+    // tools speak, and what hosts reach devices by.
+    room("cluster", &["units", "scsi", "vmfs", "settings", "hosts", "checkers"], Only(&[])),
     room("faults", &["units", "data", "scsi", "backstore", "vmfs", "settings", "engine"], Any),
     room("record", &["units", "data", "scsi", "engine"], Any),
     room("report", &["units", "vmfs", "hostlog", "checkers"], Any),

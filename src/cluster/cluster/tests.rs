@@ -1,0 +1,202 @@
+use std::collections::HashMap;
+use std::convert::Infallible;
+
+use pulsefield_checkers::{Panel, Promise, Standing};
+use pulsefield_hosts::{Geometry, HeartbeatMode, Locking};
+use pulsefield_units::{BlockCount, BlockLength, Lba, LbaRange};
+use pulsefield_vmfs::format::{Format, LockArea, METADATA_END};
+use pulsefield_vmfs::{HostUuid, LockKind, Version, Volume, VolumeUuid};
+
+use super::*;
+
+const DEVICE_BYTES: u64 = 512 << 20;
+const BLOCK: usize = 512;
+const LATENCY: Duration = Duration::from_micros(300);
+const START: Instant = Instant::from_nanos(1_000_000_000_000);
+
+/// A unit that does each command as it is answered, one after the other: as right as can be.
+#[derive(Default)]
+struct Memory {
+    blocks: HashMap<u64, Vec<u8>>,
+    /// Whether each tenth COMPARE AND WRITE that should miscompare writes instead.
+    finds_equal_what_is_not: bool,
+    compared: u64,
+}
+
+impl Memory {
+    fn block(&self, lba: u64) -> Vec<u8> {
+        self.blocks.get(&lba).cloned().unwrap_or_else(|| vec![0; BLOCK])
+    }
+
+    fn read(&self, blocks: LbaRange) -> Vec<u8> {
+        (blocks.start().as_u64()..blocks.end().as_u64()).flat_map(|lba| self.block(lba)).collect()
+    }
+
+    fn write(&mut self, lba: Lba, data: &[u8]) {
+        for (lba, block) in (lba.as_u64()..).zip(data.chunks_exact(BLOCK)) {
+            self.blocks.insert(lba, block.to_vec());
+        }
+    }
+
+    fn carry_out(&mut self, io: Io) -> Outcome {
+        let zeros = |blocks: LbaRange| vec![0; BLOCK * blocks.blocks().as_u64() as usize];
+        match io {
+            Io::Read(blocks) => return Outcome::Good(self.read(blocks)),
+            Io::Write { lba, data } => self.write(lba, &data),
+            Io::CompareAndWrite { lba, test, set } => {
+                let there = self.block(lba.as_u64());
+                if let Some(offset) = there.iter().zip(&test).position(|(a, b)| a != b) {
+                    self.compared += 1;
+                    if !(self.finds_equal_what_is_not && self.compared.is_multiple_of(10)) {
+                        return Outcome::Miscompare(Some(offset as u64));
+                    }
+                }
+                self.write(lba, &set);
+            }
+            Io::Unmap(blocks) | Io::WriteZeros(blocks) => {
+                self.write(blocks.start(), &zeros(blocks));
+            }
+            Io::Copy { from, to, blocks } => {
+                let data = self.read(LbaRange::new(from, blocks).unwrap());
+                self.write(to, &data);
+            }
+            Io::BlockLimits => {
+                let mut page = vec![0; 64];
+                (page[1], page[3], page[5]) = (0xb0, 60, 1);
+                return Outcome::Good(page);
+            }
+            Io::Reserve | Io::Release | Io::TestUnitReady | Io::LogicalUnitReset => {}
+        }
+        Outcome::Good(Vec::new())
+    }
+}
+
+fn formatted(memory: &mut Memory) -> (MountedVolume, Scratch) {
+    let uuid = VolumeUuid::scratch(1);
+    let format = Format::new(Version::VMFS_6, DEVICE_BYTES, BLOCK as u64, uuid);
+    for piece in format.pieces().unwrap() {
+        memory.write(Lba::new(piece.offset / BLOCK as u64), &piece.bytes);
+    }
+    let volume = Volume::locate(|offset, buffer: &mut [u8]| {
+        let blocks = BlockCount::new((buffer.len() / BLOCK) as u64);
+        let range = LbaRange::new(Lba::new(offset / BLOCK as u64), blocks).unwrap();
+        buffer.copy_from_slice(&memory.read(range));
+        Ok::<_, Infallible>(buffer.len())
+    });
+    let volume = volume.unwrap();
+    let file_system = volume.file_system.as_ref().unwrap();
+    let start = volume.data_start();
+    let geometry = Geometry {
+        block_length: BlockLength::B512,
+        start,
+        version: file_system.version,
+        heartbeats: file_system.heartbeats,
+    };
+    let locks = |kind| {
+        let areas = LockArea::of(Version::VMFS_6).iter().filter(move |area| area.kind == kind);
+        areas.flat_map(LockArea::addresses)
+    };
+    let first = Lba::new((start + METADATA_END) / BLOCK as u64);
+    let scratch = Scratch {
+        block_length: BlockLength::B512,
+        machines: locks(LockKind::FileDescriptor).take(32).collect(),
+        resources: locks(LockKind::FileBlockCluster).take(8).collect(),
+        bulk: LbaRange::new(first, BlockCount::new(2048)).unwrap(),
+        unmaps_to_zeros: true,
+        copies: true,
+    };
+    (MountedVolume { geometry, locking: Locking::AtsOnly }, scratch)
+}
+
+fn host(nth: u8) -> HostConfig {
+    HostConfig {
+        uuid: HostUuid::from_bytes([nth + 1; 16]).unwrap(),
+        management_address: None,
+        heartbeat: HeartbeatMode::AtsReadBack,
+        seed: nth.into(),
+    }
+}
+
+/// What came of a run.
+struct Ran {
+    verdicts: Vec<pulsefield_checkers::Verdict>,
+    effects: u64,
+    orders: u64,
+    took: Duration,
+}
+
+/// Runs `hosts` hosts for so long, in virtual time.
+fn run(mix: &str, hosts: u8, seed: u64, duration: Duration, mut memory: Memory) -> Ran {
+    let (volume, scratch) = formatted(&mut memory);
+    let hosts = (0..hosts).map(host).collect();
+    let mix = Mix::named(mix).unwrap();
+    let config = ClusterConfig { hosts, volume, scratch, mix, seed };
+    let (mut now, mut cluster) = (START, Cluster::new(config, START));
+    let mut panel = Panel::default();
+    let mut flying: BTreeMap<(Instant, Ticket), Io> = BTreeMap::new();
+    let (mut effects, mut orders) = (0, 0);
+    loop {
+        while let Some(effect) = cluster.poll() {
+            effects += 1;
+            match effect {
+                Effect::Submit { ticket, io, .. } => {
+                    flying.insert((now.after(LATENCY), ticket), io);
+                }
+                Effect::Event(event) => panel.observe(&event),
+                Effect::OrderEnded { .. } => orders += 1,
+                Effect::Noticed { .. } => {}
+            }
+        }
+        if cluster.is_over() {
+            break;
+        }
+        if cluster.is_working() && now >= START.after(duration) {
+            cluster.stop(now);
+            continue;
+        }
+        let wake = cluster.wake_at();
+        let done = flying.first_key_value().map(|((at, _), _)| *at);
+        now = [wake, done].into_iter().flatten().min().expect("something is to come").max(now);
+        if done.is_some_and(|at| at <= now) {
+            let ((_, ticket), io) = flying.pop_first().unwrap();
+            cluster.on_done(now, ticket, memory.carry_out(io));
+        } else {
+            cluster.on_time(now);
+        }
+    }
+    assert!(flying.is_empty(), "all was waited for");
+    Ran { verdicts: panel.finish(now), effects, orders, took: now.since(START) }
+}
+
+fn broken(ran: &Ran) -> Vec<Promise> {
+    let broken = ran.verdicts.iter().filter(|verdict| verdict.standing == Standing::Broken);
+    broken.map(|verdict| verdict.promise).collect()
+}
+
+#[test]
+fn on_a_right_unit_all_promises_hold_whatever_hosts_do() {
+    for (nth, mix) in (1..).zip(Mix::names()) {
+        let ran = run(mix, 6, nth, Duration::from_secs(90), Memory::default());
+        assert_eq!(broken(&ran), [], "{mix}: {:#?}", ran.verdicts);
+        assert!(ran.orders > 20, "{mix}: {} orders", ran.orders);
+        assert!(ran.took < Duration::from_secs(140), "{mix}: {:?}", ran.took);
+        for verdict in &ran.verdicts {
+            let idle = verdict.promise == Promise::NoEarlyTakeover;
+            assert!(idle || verdict.standing != Standing::Unchecked, "{mix}: {verdict:?}");
+        }
+    }
+}
+
+#[test]
+fn on_a_unit_that_finds_equal_what_is_not_checkers_notice() {
+    let memory = Memory { finds_equal_what_is_not: true, ..Memory::default() };
+    let ran = run("file-growth", 6, 3, Duration::from_secs(30), memory);
+    assert!(broken(&ran).contains(&Promise::Linearizable), "{:#?}", ran.verdicts);
+}
+
+#[test]
+fn a_seed_repeats_a_run_to_the_last_effect() {
+    let effects = |seed| run("mixed", 4, seed, Duration::from_secs(40), Memory::default()).effects;
+    assert_eq!(effects(5), effects(5));
+    assert_ne!(effects(5), effects(6));
+}
