@@ -1,5 +1,7 @@
 //! What a user can type.
 
+mod soak;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use pulsefield_settings::{ByteSize, Time};
 use pulsefield_vmfs::HostUuid;
 
 use crate::explain::{LogFile, Since};
+
+pub use soak::{LockingArg, SoakArgs};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -116,6 +120,14 @@ pub(crate) enum Command {
     /// serves; writes nothing. Of a volume in use it shows what lay there while it was read.
     #[command(after_help = EXIT_STATUS)]
     Vmfs(VmfsArgs),
+    /// Have emulated ESXi hosts work on a logical unit, and check what was promised to them
+    ///
+    /// Hosts run VMFS's locking protocol over real SCSI devices, or over a unit within the process: they pulse,
+    /// take locks, crash, freeze, and write bulk data beside it. Checkers prove that what they were told is what
+    /// an atomic and durable unit can have told them. What the unit holds is lost, and it is not touched if that
+    /// is worth something, unless --destroy says so twice. docs/soaking.md has more.
+    #[command(after_help = soak::EXIT_STATUS)]
+    Soak(Box<SoakArgs>),
     /// Show again what a soak found
     ///
     /// Reads the JSON that a soak wrote, and prints a summary unless another form is asked for.

@@ -15,7 +15,7 @@ use pulsefield_settings::Diagnostic;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::cli::{AskArgs, Cli, Command, LunCommand, ServeArgs, cli};
+use crate::cli::{AskArgs, Cli, Command, LunCommand, ServeArgs, SoakArgs, cli};
 use crate::explain::ExplainError;
 use crate::fault::UnknownFault;
 use crate::report::ReportError;
@@ -28,6 +28,8 @@ use crate::{explain, fault, hosts, latency, print, report, top, trace, vmfs};
 pub(crate) enum CommandError {
     #[error(transparent)]
     Serve(Box<dyn Error + Send + Sync>),
+    #[error(transparent)]
+    Soak(Box<dyn Error + Send + Sync>),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]
@@ -86,6 +88,7 @@ impl CommandError {
             // Whoever reads has had enough, as `head` does.
             Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Serve(_)
+            | Self::Soak(_)
             | Self::Client(_)
             | Self::Config(_)
             | Self::Unreadable { .. }
@@ -101,14 +104,24 @@ impl CommandError {
     }
 }
 
-/// Does what `cli` says; `serve` is the daemon, and returns when that has ended.
-pub fn run<E>(cli: Cli, serve: impl FnOnce(ServeArgs) -> Result<(), E>) -> ExitCode
+/// Does what `cli` says; `serve` is the daemon, and returns when that has ended; `soak` prints what it found, and
+/// says what to exit with.
+pub fn run<E, F>(
+    cli: Cli,
+    serve: impl FnOnce(ServeArgs) -> Result<(), E>,
+    soak: impl FnOnce(SoakArgs, &mut dyn Write) -> Result<ExitCode, F>,
+) -> ExitCode
 where
     E: Error + Send + Sync + 'static,
+    F: Error + Send + Sync + 'static,
 {
     let serve = |args| serve(args).map_err(|error| CommandError::Serve(error.into()));
-    let Err(error) = execute(cli.command, serve, &mut io::stdout()) else {
-        return ExitCode::SUCCESS;
+    let soak = |args, out: &mut dyn Write| {
+        soak(args, out).map_err(|error| CommandError::Soak(error.into()))
+    };
+    let error = match execute(cli.command, serve, soak, &mut io::stdout()) {
+        Ok(code) => return code,
+        Err(error) => error,
     };
     let code = error.exit_code();
     if code != ExitCode::SUCCESS {
@@ -120,8 +133,9 @@ where
 fn execute(
     command: Command,
     serve: impl FnOnce(ServeArgs) -> Result<(), CommandError>,
+    soak: impl FnOnce(SoakArgs, &mut dyn Write) -> Result<ExitCode, CommandError>,
     out: &mut dyn Write,
-) -> Result<(), CommandError> {
+) -> Result<ExitCode, CommandError> {
     match command {
         Command::Serve(args) if args.print_config => {
             let config = Config::load_or_default(&args.config)?;
@@ -156,6 +170,7 @@ fn execute(
         Command::Fault(command) => fault::execute(command, out)?,
         Command::Vmfs(args) => vmfs::execute(&args, out)?,
         Command::Report(args) => report::report(&args, out)?,
+        Command::Soak(args) => return soak(*args, out),
         Command::Reload(ask) => {
             let changes = client(&ask).reload()?;
             answer(&ask, changes.as_slice(), print::changes, out)?;
@@ -168,7 +183,7 @@ fn execute(
         }
     }
     out.flush()?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Checks a file that is a plan of faults if it looks like one, else a configuration.

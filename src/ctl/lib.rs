@@ -3,8 +3,8 @@
 //! Floor 5: `control`, the plans and the catalogue of `faults`, the records of `record` and what `explain`
 //! concludes from them, the reports of `report`, the logs of `hostlog`, volumes of `vmfs`, the cfgstrings of
 //! `backstore`, and clap.
-//! [`Cli`] says what a user can type, [`run`] does it. What it takes to serve is not known here: `run` is
-//! handed that by the binary, which knows the daemon.
+//! [`Cli`] says what a user can type, [`run`] does it. What it takes to serve and to soak is not known here:
+//! `run` is handed that by the binary, which knows the daemon and the soak.
 
 mod cli;
 mod commands;
@@ -20,5 +20,5 @@ mod top;
 mod trace;
 mod vmfs;
 
-pub use cli::{Cli, ServeArgs, cli};
+pub use cli::{Cli, LockingArg, ServeArgs, SoakArgs, cli};
 pub use commands::run;

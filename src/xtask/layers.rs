@@ -142,13 +142,36 @@ const HOUSE: &[Room] = &[
         ],
         Any,
     ),
-    // Floor 6: the one binary, and a device in the process.
+    // Floor 6: a device in the process.
     room(
         "embedded",
         &["units", "ring", "scsi", "backstore", "engine", "faults", "daemon", "ram"],
         Any,
     ),
-    room("pulsefield", &["control", "daemon", "ctl"], Any),
+    // Floor 7: hosts on devices, and on one in the process, for as long as somebody likes.
+    room(
+        "soak",
+        &[
+            "units",
+            "scsi",
+            "backstore",
+            "vmfs",
+            "settings",
+            "hosts",
+            "checkers",
+            "engine",
+            "ram",
+            "cluster",
+            "initiator",
+            "faults",
+            "report",
+            "control",
+            "embedded",
+        ],
+        Any,
+    ),
+    // Floor 8: the one binary.
+    room("pulsefield", &["control", "daemon", "ctl", "soak"], Any),
     // In front of it: programs that look at the house from outside, and the project's own commands.
     room(
         "bench",

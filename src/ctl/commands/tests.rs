@@ -223,7 +223,8 @@ fn prints(line: &str) -> Result<String, CommandError> {
     let words = ["pulsefield"].into_iter().chain(line.split(' '));
     let mut out = Vec::new();
     let serve = |_| panic!("serves");
-    execute(Cli::try_parse_from(words).unwrap().command, serve, &mut out)?;
+    let soak = |_, _: &mut dyn Write| panic!("nobody wants to soak");
+    execute(Cli::try_parse_from(words).unwrap().command, serve, soak, &mut out)?;
     Ok(String::from_utf8(out).unwrap())
 }
 

@@ -1,0 +1,44 @@
+//! How far a run is, for whoever watches the terminal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::collector::Counts;
+
+/// One line on standard error, if that is a terminal.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    counts: Arc<Counts>,
+}
+
+impl Progress {
+    /// Of a run of this length; `quiet` has nothing shown.
+    pub(crate) fn new(duration: Duration, counts: Arc<Counts>, quiet: bool) -> Self {
+        let target = if quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(4)
+        };
+        let bar = ProgressBar::with_draw_target(Some(duration.as_secs()), target);
+        let style = "{bar:24} {pos} of {len} s  {msg}";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        Self { bar, counts }
+    }
+
+    /// So much time is over, and so many hosts are up.
+    pub(crate) fn show(&self, elapsed: Duration, hosts_up: usize) {
+        if self.bar.position() < elapsed.as_secs() || elapsed.is_zero() {
+            self.bar.set_position(elapsed.as_secs());
+            self.bar.set_message(format!("{hosts_up} hosts up, {}", self.counts.words()));
+        }
+    }
+
+    /// Nothing is shown any more.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,104 @@
+//! Whole runs, on a unit within the process and in virtual time.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pulsefield_report::{Standing, json};
+use tempfile::TempDir;
+
+use super::*;
+
+fn options(folder: &TempDir) -> SoakOptions {
+    SoakOptions {
+        on: On::Embedded { virtual_time: true },
+        hosts: 6,
+        mix: "mixed".to_owned(),
+        seed: Some(7),
+        duration: Duration::from_secs(120),
+        plan: None,
+        plan_after: None,
+        lun: None,
+        socket: PathBuf::from("/nowhere"),
+        locking: Locking::AtsOnly,
+        report: Some(folder.path().join("report")),
+        junit: Some(folder.path().join("junit.xml")),
+        json: false,
+        destroy: 0,
+        command: "pulsefield soak --embedded --virtual".to_owned(),
+        version: "0".to_owned(),
+    }
+}
+
+/// A run with one rule armed after 20 s.
+fn with_rule(folder: &TempDir, rule: &str) -> SoakOptions {
+    let plan = folder.path().join("plan.toml");
+    fs::write(&plan, format!("seed = 7\n[[rule]]\n{rule}")).unwrap();
+    let plan_after = Some(Duration::from_secs(20));
+    SoakOptions { plan: Some(plan), plan_after, mix: "file-growth".to_owned(), ..options(folder) }
+}
+
+fn run(options: &SoakOptions) -> (Conclusion, String) {
+    let mut out = Vec::new();
+    let conclusion = soak(options, &mut out).unwrap();
+    (conclusion, String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn a_healthy_unit_keeps_every_promise_and_there_is_a_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let (conclusion, text) = run(&options(&folder));
+    assert_eq!(conclusion, Conclusion::Held, "{text}");
+    assert!(text.starts_with("PASS"), "{text}");
+    let report = folder.path().join("report");
+    let found = json::read(&fs::read_to_string(report.join("soak.json")).unwrap()).unwrap();
+    assert_eq!(found.setup.hosts.len(), 6);
+    assert_eq!(found.setup.command, "pulsefield soak --embedded --virtual --seed 7");
+    assert!(found.promises.iter().any(|promise| promise.standing == Standing::Held));
+    assert!(fs::read_to_string(report.join("soak.html")).unwrap().contains("<svg"));
+    assert!(fs::read_to_string(folder.path().join("junit.xml")).unwrap().contains("testcase"));
+}
+
+#[test]
+fn a_unit_that_finds_equal_what_is_not_is_caught() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = "fault = \"miscompare.false-equal\"\nwhere = { vmfs = \"lock\" }\n";
+    let (conclusion, text) = run(&with_rule(&folder, rule));
+    assert_eq!(conclusion, Conclusion::Caught, "{text}");
+}
+
+#[test]
+fn a_lost_write_is_caught() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = "fault = \"lost-write\"\nwhere = { command = \"write\" }\nwhen = { every = 20 }\n";
+    let (conclusion, text) = run(&with_rule(&folder, rule));
+    assert_eq!(conclusion, Conclusion::Caught, "{text}");
+}
+
+#[test]
+fn a_rule_that_never_hits_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = "fault = \"drop\"\nwhere = { command = \"verify\" }\n";
+    let (conclusion, text) = run(&with_rule(&folder, rule));
+    assert_eq!(conclusion, Conclusion::Failed, "{text}");
+    assert!(text.contains("it never hit a command"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_anything_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused =
+        |options: &SoakOptions| soak(options, &mut Vec::new()).map(|_| ()).unwrap_err().to_string();
+    let mixed = SoakOptions { mix: "mixd".to_owned(), ..options(&folder) };
+    assert_eq!(refused(&mixed), "there is no mix \"mixd\"; did you mean \"mixed\"?");
+    let none = SoakOptions { hosts: 0, ..options(&folder) };
+    assert_eq!(refused(&none), "0 hosts: there are from 1 to 64");
+    let plan_after = Some(Duration::from_secs(120));
+    let late = SoakOptions { plan_after, ..with_rule(&folder, "fault = \"drop\"\n") };
+    let words = "a plan that is armed after 120s is armed never: the run takes 120s";
+    assert_eq!(refused(&late), words);
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let nowhere = SoakOptions { report: Some(file), ..options(&folder) };
+    assert!(refused(&nowhere).ends_with("file cannot be written"));
+}
