@@ -118,7 +118,6 @@ impl Works {
             let nth = self.under_way.iter().position(is_due).expect("it is one of these");
             self.tell(view, nth, Input::Time);
         }
-        self.start(view);
     }
 
     /// Tells the outcome of an I/O to whom it belongs, if it is one of these; as soon as the heartbeat is valid.
@@ -161,7 +160,6 @@ impl Works {
             }
             self.tell(view, nth, Input::Done(outcome));
         }
-        self.start(view);
     }
 
     /// All locks are lost, and with them whatever was under way or waited for it.
@@ -177,11 +175,9 @@ impl Works {
         self.orders.abandon(view.now, view.ledger);
     }
 
-    /// Begins with what can be begun.
+    /// Begins with what can be begun: whenever an order comes, and whenever one ends.
     fn start(&mut self, view: &mut View<'_>) {
-        while !self.suspended
-            && let Some(execution) = self.orders.start()
-        {
+        while let Some(execution) = self.orders.start() {
             let id = self.next_work;
             self.next_work = WorkId(id.0 + 1);
             self.under_way.push(Work { id, execution, waits: Waits::Until(view.now) });
@@ -205,6 +201,7 @@ impl Works {
                     self.reserving = None;
                 }
                 self.orders.ended(&work.execution);
+                self.start(view);
             }
         }
         self.take_turn(view);
