@@ -2,7 +2,7 @@
 //!
 //! An [`Execution`] carries out one order. Within it `acquire` and `upgrade` take locks, alone or several in
 //! one transaction, and `release` lets go of them. Each lock is taken by a `change`, which puts what `image`
-//! makes of it in the place of what was found; what is in the way goes to `contention`, which backs off,
+//! makes of it in the place of what was found, or several by one `section`; what is in the way goes to `contention`, which backs off,
 //! asks after the owner (`owner`), and gives up in the end.
 //!
 //! Of the inputs of an operation an execution alone hears [`HeartbeatLost`](crate::operation::Input): it
@@ -18,6 +18,7 @@ mod image;
 mod orders;
 mod owner;
 mod release;
+mod section;
 mod upgrade;
 
 #[cfg(test)]

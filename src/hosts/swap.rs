@@ -15,10 +15,10 @@ pub(crate) const IO_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long to leave a device alone that refused a command or broke under it: what ESXi's own layers do
 /// about BUSY and conflicts is not known in numbers, and this is short beside a pulse.
-const RETRY_AFTER: Duration = Duration::from_millis(200);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// How often that is done before the device is given up. With what commands may take, longer than a lease.
-const TRIES_MAX: u32 = 40;
+pub(crate) const TRIES_MAX: u32 = 40;
 
 /// One sector, and what is to become of it.
 #[derive(Clone, Debug)]

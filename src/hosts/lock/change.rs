@@ -94,19 +94,21 @@ impl Grasp {
     fn next(&mut self, view: &mut View<'_>, input: Input, dead: &[LockHolder]) -> Step<Changed> {
         self.swap.next(view, input).or_then(|end| {
             Step::Finished(match end {
-                Swapped::Done => Ok(self.settle(view, dead)),
+                Swapped::Done => {
+                    settle(view, &self.found, &self.taken, dead);
+                    Ok(self.taken.clone())
+                }
                 Swapped::Differs => Err(Obstacle::Changed),
                 Swapped::Failed => Err(Obstacle::Failed),
             })
         })
     }
+}
 
-    /// The lock is the host's: tells so, and from whom it was taken.
-    fn settle(&self, view: &mut View<'_>, dead: &[LockHolder]) -> DiskLock {
-        for owner in self.found.claims().filter(|claim| dead.contains(claim)) {
-            view.ledger.broke(view.now, view.volume, self.taken.address, Some(owner.host));
-        }
-        view.ledger.take(view.now, claim_of(view.volume, &self.taken));
-        self.taken.clone()
+/// A lock is the host's: tells so, and from whom it was taken.
+pub(super) fn settle(view: &mut View<'_>, found: &DiskLock, taken: &DiskLock, dead: &[LockHolder]) {
+    for owner in found.claims().filter(|claim| dead.contains(claim)) {
+        view.ledger.broke(view.now, view.volume, taken.address, Some(owner.host));
     }
+    view.ledger.take(view.now, claim_of(view.volume, taken));
 }

@@ -10,6 +10,7 @@ use pulsefield_units::Instant;
 use pulsefield_vmfs::{Heartbeat, HeartbeatState, LEASE, LockHolder, LockMode, SECTOR};
 
 use super::image::{Aim, take};
+use crate::testing::VMFS_6;
 use crate::{Io, LockOutcome, Locking, Notice, OrderKind};
 use world::{Fault, World, holder};
 
@@ -249,31 +250,53 @@ fn the_ninth_host_that_wants_to_share_is_told_so() {
 
 #[test]
 fn a_transaction_from_which_a_lock_is_stolen_gives_the_others_back() {
-    for (thefts, outcome) in [(9, LockOutcome::Done), (10, LockOutcome::Stolen)] {
-        let mut world = World::new(Locking::AtsOnly, 1, &LOCKS);
+    for (locking, thefts, outcome) in [
+        (Locking::AtsOnly, 9, LockOutcome::Done),
+        (Locking::AtsOnly, 10, LockOutcome::Stolen),
+        (Locking::Reservations, 9, LockOutcome::Done),
+        (Locking::Reservations, 10, LockOutcome::Stolen),
+    ] {
+        let mut world = World::new(locking, 1, &LOCKS);
         let order = world.order(0, transaction(&LOCKS));
-        let (mut stolen, mut seen) = (0, 1);
-        // Whenever the first lock is taken, another host takes the last one and lets go of it.
+        let [.., last] = LOCKS;
+        let noting = Io::Read(VMFS_6.block(last));
+        let mut stolen = 0;
+        // Whenever all were noted, another host takes the last one and lets go of it.
         while world.step(0, Fault::None) {
-            let first = world.medium.lock(LOCKS[0]);
-            let newly_taken = first.mode == LockMode::Exclusive && first.token != seen;
-            seen = first.token;
-            if newly_taken && stolen < thefts {
+            let reserved = count(&world, |io| *io == Io::Reserve);
+            let noted = world.trace.last().is_some_and(|(_, io, _)| *io == noting)
+                && count(&world, |io| *io == Io::Release) == reserved;
+            if noted && stolen < thefts {
                 stolen += 1;
-                let mut last = world.medium.lock(LOCKS[2]);
-                last.token += 2;
-                world.medium.put(LOCKS[2], &last.encode());
+                let mut lock = world.medium.lock(last);
+                lock.token += 2;
+                world.medium.put(last, &lock.encode());
             }
         }
         assert_eq!(world.outcome(order), Some(outcome));
         for lock in LOCKS {
             assert_eq!(world.medium.lock(lock).mode, LockMode::Free);
         }
-        let finished = world.hosts[0].notices.last().unwrap();
+        let expected = if locking == Locking::AtsOnly { thefts } else { 0 };
+        let finished = &world.hosts[0].notices.last().unwrap().1;
         assert!(
-            matches!(finished, (_, Notice::Finished { miscompares, .. }) if *miscompares == thefts)
+            matches!(finished, Notice::Finished { miscompares, .. } if *miscompares == expected)
         );
     }
+}
+
+#[test]
+fn a_transaction_without_ats_takes_its_locks_under_one_reservation() {
+    let mut world = World::new(Locking::Reservations, 1, &LOCKS);
+    world.order(0, transaction(&LOCKS));
+    let mut reservations = 0;
+    while world.step(0, Fault::None) {
+        if beliefs(&world, 0).is_empty() {
+            reservations = count(&world, |io| *io == Io::Reserve);
+        }
+    }
+    assert_eq!(reservations, 1);
+    assert_eq!(beliefs(&world, 0).len(), 2 * LOCKS.len());
 }
 
 #[test]

@@ -2,19 +2,24 @@
 //! (operation 2 of VMFS's list; Hogan; US8700585).
 //!
 //! At first each lock is only noted: its image is read, and it must be one that can be had. When the
-//! transaction commits, each is taken in the order of addresses, provided that it still has the noted
-//! image. If one has not, another host won it: those that were taken are let go of again, what was built in
-//! memory is dropped, and the transaction begins anew, until it has been stolen from too often.
+//! transaction commits, each is taken, provided that it still has the noted image: by ATS one after the other in
+//! the order of addresses, without ATS all under one reservation. If one has not, another host won it:
+//! those that were taken are let go of again, what was built in memory is dropped, and the transaction begins
+//! anew, until it has been stolen from too often.
+
+use std::mem;
 
 use pulsefield_units::Instant;
 use pulsefield_vmfs::DiskLock;
 
-use super::change::{Change, Changed, Obstacle};
+use super::change::{Change, Changed, Obstacle, settle};
 use super::contention::{Contention, Met};
 use super::image::{self, Aim};
 use super::release::{Release, Released};
+use super::section::{Section, Target};
 use super::{lock_in, request, sector_read};
 use crate::operation::{Input, Operation, Step, View};
+use crate::swap::Swapped;
 use crate::{LockOutcome, Sector};
 
 /// How often a transaction begins before it is given up as stolen: the retries that vmkernel.log shows
@@ -44,6 +49,7 @@ pub(super) struct Upgrade {
 enum Stage {
     Noting,
     Committing(Change),
+    CommittingTogether(Section),
     /// What was taken is let go of, because of this.
     RollingBack(Release, Obstacle),
     Contending,
@@ -76,7 +82,8 @@ impl Upgrade {
     fn note_next(&mut self, view: &mut View<'_>) -> Step<Upgraded> {
         match self.addresses.get(self.noted.len()) {
             Some(address) => request(view.geometry.read(*address)),
-            None => self.commit_next(view),
+            None if view.locking.tries_ats() => self.commit_next(view),
+            None => self.commit_together(view),
         }
     }
 
@@ -97,7 +104,7 @@ impl Upgrade {
     fn commit_next(&mut self, view: &mut View<'_>) -> Step<Upgraded> {
         let next = self.taken.len();
         let Some((address, image)) = self.addresses.get(next).zip(self.noted.get(next)) else {
-            return Step::Finished(Ok(std::mem::take(&mut self.taken)));
+            return Step::Finished(Ok(mem::take(&mut self.taken)));
         };
         let change = Change::new(*address, Aim::Exclusive, self.contention.dead().to_vec());
         self.stage = Stage::Committing(change.of_image(*image));
@@ -111,10 +118,37 @@ impl Upgrade {
                 self.commit_next(view)
             }
             Err(obstacle) => {
-                let release = Release::new(std::mem::take(&mut self.taken));
+                let release = Release::new(mem::take(&mut self.taken));
                 self.stage = Stage::RollingBack(release, obstacle);
                 self.next(view, Input::Begin)
             }
+        }
+    }
+
+    fn commit_together(&mut self, view: &mut View<'_>) -> Step<Upgraded> {
+        let noted = self.addresses.iter().zip(&self.noted);
+        let targets = noted.map(|(address, image)| {
+            let modification_time = view.ledger.next_modification_time();
+            let found = lock_in(image, *address).expect("what is noted is a lock");
+            let dead = self.contention.dead();
+            let taken = image::take(&found, Aim::Exclusive, view.own, modification_time, dead);
+            Target { found, image: *image, taken: taken.expect("what is noted can be had") }
+        });
+        self.stage = Stage::CommittingTogether(Section::new(targets.collect()));
+        self.next(view, Input::Begin)
+    }
+
+    fn committed_together(&mut self, view: &mut View<'_>, how: Swapped) -> Step<Upgraded> {
+        if let Stage::CommittingTogether(section) = mem::replace(&mut self.stage, Stage::Noting) {
+            for Target { found, taken, .. } in section.into_taken() {
+                settle(view, &found, &taken, self.contention.dead());
+                self.taken.push(taken);
+            }
+        }
+        match how {
+            Swapped::Done => Step::Finished(Ok(mem::take(&mut self.taken))),
+            Swapped::Differs => self.committed(view, Err(Obstacle::Changed)),
+            Swapped::Failed => self.committed(view, Err(Obstacle::Failed)),
         }
     }
 
@@ -163,6 +197,9 @@ impl Operation for Upgrade {
             },
             Stage::Committing(change) => {
                 change.next(view, input).or_then(|end| self.committed(view, end))
+            }
+            Stage::CommittingTogether(section) => {
+                section.next(view, input).or_then(|how| self.committed_together(view, how))
             }
             Stage::RollingBack(release, obstacle) => {
                 let obstacle = obstacle.clone();
