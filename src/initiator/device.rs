@@ -101,7 +101,8 @@ impl fmt::Display for Nodes<'_> {
 /// A path to a logical unit, by way of the kernel's SCSI pass-through.
 ///
 /// Commands go by the block device node, whichever node was named: a generic one takes 16 commands at a time from
-/// whoever has it open, and forgets those of a thread that a signal interrupts.
+/// whoever has it open, and forgets those of a thread that a signal interrupts. To a block device a time-out of less
+/// than 7 s is one of 7 s (`BLK_MIN_SG_TIMEOUT` of `<linux/blkdev.h>`).
 #[derive(Debug)]
 pub struct SgDevice {
     node: RwLock<Arc<File>>,

@@ -11,8 +11,8 @@ use crate::device::Device;
 use crate::path::{Completion, Event, Lane, Path, Settings, Submission};
 
 /// One host's way to one logical unit. It uses one path as long as that answers, as hosts do by default ("most
-/// recently used"), and changes to the next when a request was lost there. Nothing is sent twice: the host hears of
-/// what was lost, and decides.
+/// recently used"), and changes to the next when a request was lost there and the path does not answer. Nothing is sent
+/// twice: the host hears of what was lost, and decides.
 ///
 /// Hosts that go by the same path are one initiator to the target: a reservation of one does not keep the others out,
 /// and a reset is told to none of them but him who comes by another path.

@@ -3,11 +3,11 @@
 //!
 //! Floor 3: `units`, `scsi`, `hosts`. From the bottom up:
 //!
-//! - pure: [`Request`] is a host's [`Io`](pulsefield_hosts::Io) as a command, [`outcome`] what an answer means to the
+//! - pure: [`Request`] is a host's [`Io`](pulsefield_hosts::Io) as a command, [`outcome()`] what an answer means to the
 //!   host; also for whoever has no device but a logical unit in the process;
 //! - [`pass_through`], the kernel's ioctls, which is the only `unsafe` here; [`SgDevice`], a path that commands can be
 //!   sent by; [`Claim`], which keeps others off;
-//! - [`Sysfs`] finds paths, [`LogicalUnit`] asks what they lead to, and [`Paths`] are several to one unit;
+//! - [`Sysfs`] finds paths, and [`LogicalUnit`] asks what they lead to;
 //! - [`Initiator`] is the host's: several paths with fail-over, and threads for lanes.
 //!
 //! **A command is sent once.** Nothing here repeats one, whatever it met: what a host does after a unit attention, a
@@ -23,7 +23,6 @@ mod outcome;
 mod parameter;
 pub mod pass_through;
 mod path;
-mod paths;
 mod sysfs;
 mod transport;
 mod unit;
@@ -34,7 +33,6 @@ pub use initiator::Initiator;
 pub use naa::{Naa, NaaError};
 pub use outcome::{Words, is_unit_attention, outcome};
 pub use path::{Completion, Event, Lane, Settings, Submission};
-pub use paths::{Paths, PathsError};
 pub use sysfs::{Sysfs, UnitPath};
 pub use transport::Transport;
 pub use unit::{LogicalUnit, UnitError};

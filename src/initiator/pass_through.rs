@@ -18,6 +18,9 @@ const SG_IO: libc::c_ulong = 0x2285;
 const SG_SCSI_RESET: libc::c_ulong = 0x2284;
 /// `SG_SCSI_RESET_DEVICE` and `SG_SCSI_RESET_NO_ESCALATE`: the logical unit, and nothing larger if that fails.
 const RESET_UNIT: libc::c_int = 0x1 | 0x100;
+/// `SG_FLAG_Q_AT_TAIL`: in the order of arrival. Without it the kernel puts a command in front of those that wait for
+/// room at the device, and some of many would wait for ever.
+const QUEUE_AT_TAIL: u32 = 0x10;
 /// As much sense data as the kernel keeps (`SCSI_SENSE_BUFFERSIZE`).
 const SENSE_CAPACITY: usize = 96;
 
@@ -172,7 +175,7 @@ impl Header {
             cmdp: cdb.as_ptr(),
             sbp: sense.as_mut_ptr(),
             timeout: u32::try_from(timeout.as_millis()).map_err(too_long)?,
-            flags: 0,
+            flags: QUEUE_AT_TAIL,
             pack_id: 0,
             usr_ptr: std::ptr::null_mut(),
             status: 0,

@@ -23,7 +23,7 @@ use crate::outcome::is_unit_attention;
 /// How many requests may wait in a lane for a thread; then it is full, and whoever submits has to wait.
 const QUEUE_MAX: usize = 64;
 /// How long a path that is probed may take for an answer.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(8);
 /// How many unit attentions a path may have to tell before it answers a probe.
 const UNIT_ATTENTIONS_MAX: usize = 8;
 /// The stack of a thread: an ioctl and a message take a tenth of it.
@@ -104,7 +104,8 @@ pub struct Completion<T> {
 pub enum Event<T> {
     /// A request has ended. Each does, exactly once, unless the path is dropped before.
     Done(Completion<T>),
-    /// A request was lost on a path, which is not used until it answers again.
+    /// A request was lost on a path, and so was the question whether the unit is there. It is not used until it
+    /// answers again.
     PathLost {
         /// Which path, counted from 0.
         path: usize,
@@ -134,6 +135,9 @@ struct Shared<T> {
     number: usize,
     /// Whether requests are sent: it was not lost, or it has answered since.
     usable: AtomicBool,
+    /// Whether it is asked, or going to be, whether it answers: a request was lost. That happens also when somebody
+    /// resets the unit, so until it is known requests are sent.
+    suspect: AtomicBool,
     closing: AtomicBool,
     events: Sender<Event<T>>,
     control: Sender<Control<T>>,
@@ -159,6 +163,7 @@ impl<T: Send + 'static> Path<T> {
             device,
             number,
             usable: AtomicBool::new(true),
+            suspect: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             events,
             control,
@@ -257,32 +262,41 @@ impl<T> Shared<T> {
         };
         let returned = clock::now();
         let path = self.number;
-        if outcome == Outcome::Lost && self.usable.swap(false, Ordering::Relaxed) {
-            self.tell(Event::PathLost { path, at: returned });
+        let is_lost = outcome == Outcome::Lost;
+        self.tell(Event::Done(Completion { tag, path, invoked, returned, outcome }));
+        if is_lost && !self.suspect.swap(true, Ordering::Relaxed) {
             let _ = self.control.send(Control::Probe);
         }
-        self.tell(Event::Done(Completion { tag, path, invoked, returned, outcome }));
     }
 
-    /// Resets the unit, and asks a path that is lost whether it is back.
+    /// Resets the unit, and asks a path where something was lost whether it answers.
     fn control(&self, controls: &Receiver<Control<T>>, probe_interval: Duration) {
-        let mut lost = false;
         loop {
-            let control = match lost {
-                true => controls.recv_timeout(probe_interval),
-                false => controls.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            let usable = self.usable.load(Ordering::Relaxed);
+            let control = match usable {
+                true => controls.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                false => controls.recv_timeout(probe_interval),
             };
             match control {
                 Ok(Control::Reset(submission)) => self.carry_out(submission),
-                Ok(Control::Probe) => lost = true,
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Control::Probe) | Err(RecvTimeoutError::Timeout) => self.probe(usable),
                 Ok(Control::End) | Err(RecvTimeoutError::Disconnected) => return,
             }
-            if lost && self.answers() {
-                lost = false;
-                self.usable.store(true, Ordering::Relaxed);
-                self.tell(Event::PathBack { path: self.number, at: clock::now() });
-            }
+        }
+    }
+
+    /// Asks the path whether it answers; `was_usable` until now.
+    fn probe(&self, was_usable: bool) {
+        let (path, at) = (self.number, clock::now());
+        let usable = self.answers();
+        self.usable.store(usable, Ordering::Relaxed);
+        if usable {
+            self.suspect.store(false, Ordering::Relaxed);
+        }
+        match (was_usable, usable) {
+            (true, false) => self.tell(Event::PathLost { path, at }),
+            (false, true) => self.tell(Event::PathBack { path, at: clock::now() }),
+            (true, true) | (false, false) => {}
         }
     }
 

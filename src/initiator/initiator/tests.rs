@@ -134,9 +134,9 @@ fn a_lost_path_is_left_until_it_answers() {
     let (mut initiator, heard) = initiator(vec![first, second]);
 
     initiator.submit(Lane::Heartbeat, read(1)).unwrap();
+    assert_eq!(done(&heard), (1, 0, Outcome::Lost), "the host hears of it, and decides");
     let lost = heard.recv_timeout(SOON).unwrap();
     assert!(matches!(lost, Event::PathLost { path: 0, .. }), "{lost:?}");
-    assert_eq!(done(&heard), (1, 0, Outcome::Lost), "the host hears of it, and decides");
     initiator.submit(Lane::Heartbeat, read(2)).unwrap();
     assert_eq!(done(&heard), (2, 1, good()));
 
@@ -149,8 +149,39 @@ fn a_lost_path_is_left_until_it_answers() {
     second_broken.store(true, Ordering::Relaxed);
     initiator.submit(Lane::Heartbeat, read(4)).unwrap();
     assert_eq!(done(&heard), (4, 1, Outcome::Lost));
+    let lost = heard.recv_timeout(SOON).unwrap();
+    assert!(matches!(lost, Event::PathLost { path: 1, .. }), "{lost:?}");
     initiator.submit(Lane::Heartbeat, read(5)).unwrap();
     assert_eq!(done(&heard), (5, 0, good()));
+}
+
+/// Requests are lost when somebody resets the unit, too; that says nothing of the path.
+#[test]
+fn a_path_that_answers_at_once_is_not_left() {
+    let resets = Mutex::new(1);
+    let (asked, asks) = unbounded();
+    let first = device(move |request| {
+        if *request == Request::Command(Command::test_unit_ready()) {
+            asked.send(()).unwrap();
+            return good();
+        }
+        let mut resets = resets.lock().unwrap();
+        match *resets {
+            0 => good(),
+            _ => {
+                *resets -= 1;
+                Outcome::Lost
+            }
+        }
+    });
+    let (mut initiator, heard) = initiator(vec![first, device(|_| good())]);
+    initiator.submit(Lane::Metadata, read(1)).unwrap();
+    assert_eq!(done(&heard), (1, 0, Outcome::Lost));
+    asks.recv_timeout(SOON).unwrap();
+    initiator.submit(Lane::Metadata, read(2)).unwrap();
+    assert_eq!(done(&heard), (2, 0, good()));
+    drop(initiator);
+    assert!(heard.is_empty(), "nothing is said of the path");
 }
 
 #[test]
@@ -163,7 +194,11 @@ fn without_a_path_everything_is_lost_at_once() {
         }
         Outcome::Lost
     })]);
-    for tag in 0..3 {
+    initiator.submit(Lane::Metadata, read(0)).unwrap();
+    assert_eq!(done(&heard), (0, 0, Outcome::Lost));
+    let lost = heard.recv_timeout(SOON).unwrap();
+    assert!(matches!(lost, Event::PathLost { path: 0, .. }), "{lost:?}");
+    for tag in 1..4 {
         initiator.submit(Lane::Metadata, read(tag)).unwrap();
         assert_eq!(done(&heard), (tag, 0, Outcome::Lost));
     }
