@@ -20,15 +20,14 @@ pub(crate) struct Medium {
 }
 
 impl Medium {
+    /// Zeros.
+    pub(crate) const fn blank(geometry: Geometry) -> Self {
+        Self { has_ats: true, compares: true, geometry, blocks: BTreeMap::new(), reserved_by: None }
+    }
+
     /// What formatting leaves: heartbeat slots that nobody ever used.
     pub(crate) fn formatted(geometry: Geometry) -> Self {
-        let mut medium = Self {
-            has_ats: true,
-            compares: true,
-            geometry,
-            blocks: BTreeMap::new(),
-            reserved_by: None,
-        };
+        let mut medium = Self::blank(geometry);
         medium.format(&geometry);
         medium
     }

@@ -89,7 +89,7 @@ pub(super) struct World {
 impl World {
     /// So many living hosts on a volume with these locks, which are free.
     pub(super) fn new(locking: Locking, hosts: u8, locks: &[u64]) -> Self {
-        let mut medium = Medium::formatted(VMFS_6);
+        let mut medium = Medium::blank(VMFS_6);
         for address in locks {
             let lock = DiskLock::never_taken(LockKind::FileDescriptor, *address);
             medium.put(*address, &lock.encode());
