@@ -50,10 +50,11 @@ impl Asked {
         let (ending, returned) = match outcome {
             Outcome::Good(_) => (Ending::Done, Some(at)),
             Outcome::Miscompare(offset) => (Ending::Miscompared(*offset), Some(at)),
-            Outcome::ReservationConflict | Outcome::Busy => (Ending::Refused, Some(at)),
+            Outcome::ReservationConflict => (Ending::Refused, Some(at)),
             Outcome::Failed { sense, .. } if nothing_done(*sense) => (Ending::Refused, Some(at)),
-            // The command has ended, or its abort was answered: what it did not do by now it never does.
-            Outcome::Failed { .. } | Outcome::TimedOut => (Ending::Maybe, Some(at)),
+            // The command has ended, or its abort was answered: what it did not do by now it never does. BUSY is
+            // also the answer to what a target had in hand when it died (docs/decisions/0007).
+            Outcome::Busy | Outcome::Failed { .. } | Outcome::TimedOut => (Ending::Maybe, Some(at)),
             // It may still be on its way.
             Outcome::Lost => (Ending::Maybe, None),
         };
@@ -211,7 +212,7 @@ mod tests {
         for (outcome, ending, returned) in [
             (Outcome::Good(vec![]), Ending::Done, Some(at(2))),
             (Outcome::Miscompare(Some(9)), Ending::Miscompared(Some(9)), Some(at(2))),
-            (Outcome::Busy, Ending::Refused, Some(at(2))),
+            (Outcome::Busy, Ending::Maybe, Some(at(2))),
             (Outcome::ReservationConflict, Ending::Refused, Some(at(2))),
             (failed(SenseKey::UnitAttention), Ending::Refused, Some(at(2))),
             (failed(SenseKey::DataProtect), Ending::Refused, Some(at(2))),
