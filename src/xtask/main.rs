@@ -13,6 +13,7 @@ mod layers;
 mod metrics;
 mod packages;
 mod python;
+mod sim;
 mod tally;
 mod test;
 mod vm;
@@ -40,6 +41,8 @@ enum Command {
     Test(test::Options),
     /// Check that no crate depends on a room it may not know.
     Layers,
+    /// Simulate clusters in virtual time; a seed that fails prints what repeats it.
+    Sim(sim::Options),
     /// Run scenarios in a guest with a real LIO kernel.
     Vm(vm::Options),
     /// Write docs/conformance.md: libiscsi's suite on our logical units and on others'.
@@ -71,6 +74,7 @@ fn run() -> Result<Tally> {
     let tally = match Arguments::parse().command {
         Command::Test(options) => test::run(&options)?,
         Command::Layers => layers::run().map(|()| Tally::one(true))?,
+        Command::Sim(options) => sim::run(&options)?,
         Command::Vm(options) => vm::run(&options)?,
         Command::Conformance(options) => conformance::run(&options)?,
         Command::Bench(options) => bench::run(&options)?,

@@ -17,7 +17,7 @@ use crate::vm::{
     Abreast, Guest, Image, PROFILE, Run, SCENARIOS, Scenario, build_optimised, optimised,
 };
 use crate::workshop::{cargo, output, run as run_command};
-use crate::{deny, layers, metrics, packages};
+use crate::{deny, layers, metrics, packages, sim};
 
 /// Which steps to run.
 #[derive(Args)]
@@ -52,6 +52,11 @@ const STEPS: &[Step] = &[
     ("fuzz", || {
         build_optimised()?;
         check(Command::new(optimised("pulsefield-fuzz")).arg("--commands=200000"))
+    }),
+    ("sim", || {
+        build_optimised()?;
+        // With those that are kept, less than a minute on two processors.
+        check(Command::new(optimised(sim::PROGRAM)).args(["--seeds=20", "--hours=0.1"]))
     }),
     ("docs", || {
         let scope = ["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"];

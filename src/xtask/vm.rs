@@ -21,6 +21,7 @@ use clap::Args;
 
 use crate::dist;
 use crate::packages;
+use crate::sim;
 use crate::tally::Tally;
 use crate::workshop::{cargo, run as run_command, target};
 pub(crate) use image::Image;
@@ -224,7 +225,7 @@ pub(crate) const PROFILE: &str = "guest";
 /// # Errors
 /// When something does not build.
 pub(crate) fn build_optimised() -> Result<()> {
-    build(PROFILE, &["pulsefield", "pulsefield-guest", "pulsefield-fuzz"])
+    build(PROFILE, &["pulsefield", "pulsefield-guest", "pulsefield-fuzz", sim::PROGRAM])
 }
 
 fn build(profile: &str, programs: &[&str]) -> Result<()> {
