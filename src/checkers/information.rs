@@ -42,23 +42,29 @@ const WAITING_MAX: usize = 1 << 12;
 #[derive(Debug)]
 pub struct InformationOffset {
     ledger: Ledger,
-    in_flight: HashMap<OperationId, Begun, BuildHasherDefault<QuickHasher>>,
+    /// How many events were told.
+    told: Nth,
+    /// What is in flight, and which event its beginning was.
+    in_flight: HashMap<OperationId, (Begun, Nth), BuildHasherDefault<QuickHasher>>,
     blocks: BTreeMap<Place, Vec<Version>>,
     waiting: Vec<Waiting>,
     unjudged: u64,
 }
+
+/// Which event: their order counts, not their times, of which two may be the same.
+type Nth = u64;
 
 /// What a block may hold.
 #[derive(Clone, Debug)]
 struct Version {
     /// `None` is anything.
     bytes: Option<Arc<[u8]>>,
-    /// It cannot have been there before.
-    from: Instant,
+    /// It cannot have been there before this event.
+    from: Nth,
     /// When it was written, if it was at all; `None` if that may still happen.
-    written: Option<Instant>,
+    written: Option<Nth>,
     /// It cannot have been there after this, if it was replaced.
-    until: Option<Instant>,
+    until: Option<Nth>,
 }
 
 /// A miscompare that nothing told so far explains.
@@ -73,8 +79,9 @@ struct Waiting {
 struct Miscompare {
     place: Place,
     host: HostId,
-    invoked: Instant,
-    returned: Instant,
+    /// When it began and ended, by the clock and by the events.
+    times: [Instant; 2],
+    events: [Nth; 2],
     test: Arc<[u8]>,
     offset: u64,
 }
@@ -83,6 +90,7 @@ impl Default for InformationOffset {
     fn default() -> Self {
         Self {
             ledger: Ledger::new(Promise::Information),
+            told: 0,
             in_flight: HashMap::default(),
             blocks: BTreeMap::new(),
             waiting: Vec::new(),
@@ -97,15 +105,16 @@ impl Checker for InformationOffset {
     }
 
     fn observe(&mut self, event: &Event) {
+        self.told += 1;
         match event {
             Event::Begun(begun) => {
-                self.in_flight.insert(begun.id, *begun);
+                self.in_flight.insert(begun.id, (*begun, self.told));
             }
             Event::Operation(operation) => {
-                self.in_flight.remove(&operation.id);
+                let Some((_, began)) = self.in_flight.remove(&operation.id) else { return };
                 match operation.ending {
-                    Ending::Done | Ending::Maybe => self.write(operation),
-                    Ending::Miscompared(offset) => self.miscompare(operation, offset),
+                    Ending::Done | Ending::Maybe => self.write(operation, began),
+                    Ending::Miscompared(offset) => self.miscompare(operation, began, offset),
                     Ending::Refused => {}
                 }
                 if !self.waiting.is_empty() {
@@ -133,7 +142,7 @@ impl Checker for InformationOffset {
 
 impl InformationOffset {
     /// Keeps what an operation wrote, or may have written, to blocks that are followed.
-    fn write(&mut self, operation: &Operation) {
+    fn write(&mut self, operation: &Operation, began: Nth) {
         let Operation { unit, blocks, .. } = operation;
         let (data, is_zero) = match &operation.kind {
             OperationKind::Read { .. } => return,
@@ -159,10 +168,10 @@ impl InformationOffset {
                 None if is_zero => length(versions).map(|length| Arc::from(vec![0; length])),
                 None => None,
             };
-            keep(versions, operation, bytes);
+            keep(versions, operation, [began, self.told], bytes);
             if versions.len() > VERSIONS_FEW {
-                let to_block = self.in_flight.values().filter(|begun| begun.is_to(*place));
-                forget(versions, to_block.map(|begun| begun.at).min());
+                let to_block = self.in_flight.values().filter(|(begun, _)| begun.is_to(*place));
+                forget(versions, to_block.map(|(_, began)| *began).min());
             }
         }
     }
@@ -173,25 +182,20 @@ impl InformationOffset {
         let place = Place { unit: operation.unit, lba: operation.blocks.start() };
         if self.blocks.len() < BLOCKS_FOLLOWED {
             self.blocks.entry(place).or_insert_with(|| {
-                let now = operation.returned.unwrap_or(operation.invoked);
-                vec![Version {
-                    bytes: None,
-                    from: Instant::default(),
-                    written: Some(now),
-                    until: None,
-                }]
+                let written = Some(self.told);
+                vec![Version { bytes: None, from: 0, written, until: None }]
             });
         }
     }
 
-    fn miscompare(&mut self, operation: &Operation, offset: Option<u64>) {
+    fn miscompare(&mut self, operation: &Operation, began: Nth, offset: Option<u64>) {
         let OperationKind::CompareAndWrite { test, .. } = &operation.kind else { return };
         self.ledger.count();
         let miscompare = Miscompare {
             place: Place { unit: operation.unit, lba: operation.blocks.start() },
             host: operation.host,
-            invoked: operation.invoked,
-            returned: operation.returned.unwrap_or(operation.invoked),
+            times: [operation.invoked, operation.returned.unwrap_or(operation.invoked)],
+            events: [began, self.told],
             test: Arc::clone(test),
             offset: offset.unwrap_or(u64::MAX),
         };
@@ -212,8 +216,8 @@ impl InformationOffset {
         if self.explains(&miscompare) != Explained::No {
             return;
         }
-        let to_block = self.in_flight.values().filter(|begun| begun.is_to(miscompare.place));
-        let awaited: Vec<_> = to_block.map(|begun| begun.id).collect();
+        let to_block = self.in_flight.values().filter(|(begun, _)| begun.is_to(miscompare.place));
+        let awaited: Vec<_> = to_block.map(|(begun, _)| begun.id).collect();
         if awaited.is_empty() {
             self.judge(&miscompare);
         } else if self.waiting.len() < WAITING_MAX {
@@ -285,14 +289,14 @@ enum Explained {
 impl Version {
     /// Whether it may have been there at some moment of the miscompare.
     fn is_between(&self, miscompare: &Miscompare) -> bool {
-        self.from <= miscompare.returned
-            && self.until.is_none_or(|until| until >= miscompare.invoked)
+        let [began, ended] = miscompare.events;
+        self.from <= ended && self.until.is_none_or(|until| until >= began)
     }
 }
 
 impl Miscompare {
     fn breach(&self, told: &str) -> Breach {
-        let Self { place, host, invoked, returned, .. } = self;
+        let Self { place, host, times: [invoked, returned], .. } = self;
         let what = format!(
             "COMPARE AND WRITE of {place} by host {}, {} to {}, miscompared {told}",
             host.0,
@@ -304,19 +308,24 @@ impl Miscompare {
 }
 
 /// Adds a version, and says of those that were certainly there before that they are replaced.
-fn keep(versions: &mut Vec<Version>, operation: &Operation, bytes: Option<Arc<[u8]>>) {
-    let Operation { invoked, returned, ending, .. } = operation;
-    if *ending == Ending::Done {
-        let before = |version: &&mut Version| version.written.is_some_and(|at| at < *invoked);
+fn keep(
+    versions: &mut Vec<Version>,
+    operation: &Operation,
+    [began, ended]: [Nth; 2],
+    bytes: Option<Arc<[u8]>>,
+) {
+    if operation.ending == Ending::Done {
+        let before = |version: &&mut Version| version.written.is_some_and(|at| at < began);
         for version in versions.iter_mut().filter(before) {
-            version.until = version.until.or(*returned);
+            version.until = version.until.or(Some(ended));
         }
     }
-    versions.push(Version { bytes, from: *invoked, written: *returned, until: None });
+    let written = operation.returned.map(|_| ended);
+    versions.push(Version { bytes, from: began, written, until: None });
 }
 
 /// Forgets what was replaced before anything began that is in flight; or all, if that is not enough.
-fn forget(versions: &mut Vec<Version>, oldest: Option<Instant>) {
+fn forget(versions: &mut Vec<Version>, oldest: Option<Nth>) {
     let ended = |version: &Version| {
         version.until.is_some_and(|until| oldest.is_none_or(|oldest| until < oldest))
     };
@@ -325,7 +334,7 @@ fn forget(versions: &mut Vec<Version>, oldest: Option<Instant>) {
         // As long as the last of them may be written, anything may.
         let written = versions.iter().map(|version| version.written);
         let written = written.reduce(|one, other| Some(one?.max(other?))).flatten();
-        let anything = Version { bytes: None, from: Instant::default(), written, until: None };
+        let anything = Version { bytes: None, from: 0, written, until: None };
         *versions = vec![anything];
     }
 }
@@ -406,6 +415,20 @@ mod tests {
         }
         // The second was written before, the first is long gone.
         assert!(!held(known().into_iter().chain([miscompare((4, 5), Some(3))])));
+    }
+
+    #[test]
+    fn what_was_told_before_came_before_also_at_the_same_moment() {
+        let after = |test, offset| {
+            let ending = Ending::Miscompared(Some(offset));
+            let mut events = history(known());
+            events.extend(history([operation(2, (3, 3), swap(test, 1), ending)]));
+            judge(InformationOffset::default(), &events).standing
+        };
+        assert_eq!(after(9, 5), Standing::Held);
+        assert_eq!(after(9, 3), Standing::Broken);
+        // It only held what was expected: that is for another promise.
+        assert_eq!(after(5, 0), Standing::Held);
     }
 
     #[test]
