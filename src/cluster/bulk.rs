@@ -1,37 +1,13 @@
 //! What bulk I/O writes: blocks that say by themselves whose they are and where they belong, no two alike,
 //! so that a block in the wrong place, an old one and a torn one are all told from the right one.
 
-use pulsefield_units::{BlockLength, Lba, LbaRange, Random, mix};
+use pulsefield_units::{BlockLength, LbaRange, Random, mix};
 
 /// The first bytes of every block.
 const MAGIC: &[u8; 8] = b"pulsbulk";
 
 /// Words of eight bytes before the filling: magic, address, host, sequence number.
 const HEAD: usize = 4;
-
-/// Who writes what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// The block's own address.
-    pub lba: Lba,
-    /// The number of the host.
-    pub host: u32,
-    /// Counts the writes of a run.
-    pub sequence: u64,
-}
-
-impl Mark {
-    /// The mark of a block; `None` if bulk I/O did not write it.
-    pub fn of(block: &[u8]) -> Option<Self> {
-        let mut words = block.as_chunks::<8>().0.iter();
-        if words.next()? != MAGIC {
-            return None;
-        }
-        let mut number = || words.next().map(|word| u64::from_le_bytes(*word));
-        let (lba, host, sequence) = (number()?, number()?, number()?);
-        Some(Self { lba: Lba::new(lba), host: u32::try_from(host).ok()?, sequence })
-    }
-}
 
 /// The data of a write of these blocks, the `sequence`th of a run with this seed.
 pub(crate) fn data(
@@ -58,7 +34,7 @@ pub(crate) fn data(
 
 #[cfg(test)]
 mod tests {
-    use pulsefield_units::BlockCount;
+    use pulsefield_units::{BlockCount, Lba};
 
     use super::*;
 
@@ -67,12 +43,11 @@ mod tests {
         let blocks = LbaRange::new(Lba::new(70), BlockCount::new(2)).unwrap();
         let data = data(blocks, BlockLength::B512, 3, 9, 1);
         assert_eq!(data.len(), 1024);
-        let mark = |lba| Mark { lba: Lba::new(lba), host: 3, sequence: 9 };
-        assert_eq!(Mark::of(&data[..512]), Some(mark(70)));
-        assert_eq!(Mark::of(&data[512..]), Some(mark(71)));
+        for (block, lba) in data.chunks_exact(512).zip(70_u64..) {
+            let words = [*MAGIC, lba.to_le_bytes(), 3_u64.to_le_bytes(), 9_u64.to_le_bytes()];
+            assert_eq!(block[..8 * HEAD], *words.as_flattened());
+        }
         assert_ne!(data[32..512], data[544..], "the filling differs, too");
-        assert_eq!(Mark::of(&[0; 512]), None);
-        assert_eq!(Mark::of(&data[..16]), None, "cut short");
     }
 
     #[test]

@@ -14,7 +14,6 @@ mod scratch;
 mod time_range;
 mod work;
 
-pub use bulk::Mark;
 pub use cluster::{Cluster, ClusterConfig, Effect, Ticket};
 pub use history::UNIT;
 pub use mix::{Mix, UnknownMix};

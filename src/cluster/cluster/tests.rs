@@ -39,7 +39,8 @@ impl Memory {
     }
 
     fn carry_out(&mut self, io: Io) -> Outcome {
-        let zeros = |blocks: LbaRange| vec![0; BLOCK * blocks.blocks().as_u64() as usize];
+        let zeros =
+            |blocks: LbaRange| vec![0; BLOCK * usize::try_from(blocks.blocks().as_u64()).unwrap()];
         match io {
             Io::Read(blocks) => return Outcome::Good(self.read(blocks)),
             Io::Write { lba, data } => self.write(lba, &data),
