@@ -40,7 +40,8 @@ pub(crate) fn soak(
     };
     let ring = target.take_over(now).map_err(|error| refused(Box::new(error)))?;
     let conductor = unit.serve(ring);
-    let transport = EmbeddedTransport::new(target, conductor, GEOMETRY.block_length, time);
+    let transport =
+        EmbeddedTransport::new(target, conductor, GEOMETRY.block_length, time, prepared.seed);
     let unit = UnitFacts {
         name: "embedded".to_owned(),
         product: "pulsefield, ram/".to_owned(),

@@ -117,6 +117,9 @@ fn look(rule: &Rule, hits: u64, broken: &[Promise], trouble: &Trouble) -> (Strin
                 false => (format!("checkers caught it: {}", named(&caught)), true),
             }
         }
+        Declared::InitiatorSees if told_wrongly(&rule.fault) && trouble.miscompared > 0 => {
+            (format!("hosts saw it: {} miscompares", trouble.miscompared), true)
+        }
         Declared::InitiatorSees => match trouble.words() {
             Some(words) => (format!("hosts saw it: {words}"), true),
             None => (format!("no host noticed any of its {hits} hits"), false),

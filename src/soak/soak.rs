@@ -100,7 +100,7 @@ pub(crate) struct Place<T> {
 pub(crate) struct Prepared<'o> {
     pub(crate) options: &'o SoakOptions,
     mix: Mix,
-    seed: u64,
+    pub(crate) seed: u64,
     schedule: Schedule,
     outlets: Outlets,
     interrupts: Interrupts,

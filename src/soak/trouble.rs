@@ -11,6 +11,8 @@ const LATE: Duration = Duration::from_secs(3);
 /// How often hosts were told of trouble, or waited in vain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trouble {
+    /// Miscompares. Most are contention, and no trouble.
+    pub(crate) miscompared: u64,
     /// Commands that were refused.
     pub(crate) refused: u64,
     /// Commands of which nobody knows whether they were done.
@@ -30,8 +32,8 @@ impl Trouble {
             Event::Operation(operation) => match operation.ending {
                 Ending::Refused => self.refused += 1,
                 Ending::Maybe => self.unknown += 1,
-                // That other hosts were first is no trouble.
-                Ending::Done | Ending::Miscompared(_) => {}
+                Ending::Miscompared(_) => self.miscompared += 1,
+                Ending::Done => {}
             },
             Event::Pulse(pulse) => {
                 self.dead_pulses += u64::from(!pulse.alive);
@@ -53,9 +55,10 @@ impl Trouble {
         }
     }
 
-    /// What there was; `None` if nothing was.
+    /// What there was, but for miscompares; `None` if nothing was.
     pub(crate) fn words(&self) -> Option<String> {
-        let Self { refused, unknown, dead_pulses, late_pulses, lost_access } = *self;
+        let Self { miscompared: _, refused, unknown, dead_pulses, late_pulses, lost_access } =
+            *self;
         let kinds = [
             (refused, "commands refused"),
             (unknown, "commands without an answer"),

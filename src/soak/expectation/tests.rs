@@ -27,8 +27,14 @@ fn objections(plan: &str, hits: u64, broken: &[Promise], trouble: &Trouble) -> V
     judged(plan, hits, broken, trouble).objections
 }
 
-const NONE: Trouble =
-    Trouble { refused: 0, unknown: 0, dead_pulses: 0, late_pulses: 0, lost_access: 0 };
+const NONE: Trouble = Trouble {
+    miscompared: 0,
+    refused: 0,
+    unknown: 0,
+    dead_pulses: 0,
+    late_pulses: 0,
+    lost_access: 0,
+};
 const LATE: Trouble = Trouble { late_pulses: 4, ..NONE };
 
 #[test]
@@ -76,6 +82,10 @@ fn what_hosts_are_told_breaks_no_promise_about_data() {
     // But a miscompare of what was equal is an answer that no register gives.
     assert_eq!(objections(SPURIOUS, 2, &[Promise::Linearizable], &LATE), [""; 0]);
     assert_eq!(objections(SPURIOUS, 2, &[Promise::Monotonic], &LATE).len(), 1);
+    // Contention hides nothing of a slow unit, and shows a wrong answer.
+    let contention = Trouble { miscompared: 9, ..NONE };
+    assert_eq!(objections(SLOW, 2, &[], &contention).len(), 1);
+    assert_eq!(objections(SPURIOUS, 2, &[], &contention), [""; 0]);
 }
 
 #[test]

@@ -9,14 +9,18 @@ use pulsefield_checkers::HostId;
 use pulsefield_cluster::Ticket;
 use pulsefield_embedded::{Data, EmbeddedConductor, Event, Nexus, Tag, Target};
 use pulsefield_hosts::{Io, Outcome};
-use pulsefield_initiator::{self as initiator, Request, outcome};
+use pulsefield_initiator::{self as initiator, Command, Request, outcome};
 use pulsefield_scsi::Sense;
-use pulsefield_units::{BlockLength, Instant};
+use pulsefield_units::{self as units, BlockLength, Instant, Random};
 
 use crate::area::Area;
 use crate::clock;
 use crate::faults::{FaultError, Faults, PlanFile, RuleHits};
 use crate::transport::{Happening, Transport, TransportError};
+
+/// How long a command is on its way to the target: as in a fabric that is not too busy. Without that, what hosts
+/// do would never meet.
+const WAY: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(1));
 
 /// What time is for a run within the process.
 #[derive(Clone, Copy, Debug)]
@@ -33,12 +37,22 @@ pub(crate) struct EmbeddedTransport<'u> {
     conductor: EmbeddedConductor<'u>,
     block_length: BlockLength,
     time: Time,
+    /// What makes commands of several hosts overlap.
+    random: Random,
+    /// Commands on their way to the target, by when they are there.
+    on_the_way: BTreeMap<(Instant, Ticket), OnTheWay>,
     commands: BTreeMap<Tag, InFlight>,
     /// When each command is to be aborted.
     deadlines: BTreeSet<(Instant, Tag)>,
     /// Task management functions, and what they end.
     functions: BTreeMap<Tag, Function>,
     ended: VecDeque<Happening>,
+}
+
+struct OnTheWay {
+    nexus: Nexus,
+    command: Command,
+    deadline: Instant,
 }
 
 struct InFlight {
@@ -63,12 +77,15 @@ impl<'u> EmbeddedTransport<'u> {
         conductor: EmbeddedConductor<'u>,
         block_length: BlockLength,
         time: Time,
+        seed: u64,
     ) -> Self {
         Self {
             target,
             conductor,
             block_length,
             time,
+            random: Random::new(units::mix(seed)),
+            on_the_way: BTreeMap::new(),
             commands: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             functions: BTreeMap::new(),
@@ -76,7 +93,29 @@ impl<'u> EmbeddedTransport<'u> {
         }
     }
 
+    /// Has the target have what is there by now.
+    fn arrive(&mut self, now: Instant) {
+        while let Some(((there, ticket), _)) = self.on_the_way.first_key_value()
+            && *there <= now
+        {
+            let ticket = *ticket;
+            let Some((_, OnTheWay { nexus, command, deadline })) = self.on_the_way.pop_first()
+            else {
+                return;
+            };
+            let data = match command.data {
+                initiator::Data::None => Data::None,
+                initiator::Data::In(expected) => Data::In(expected),
+                initiator::Data::Out(out) => Data::Out(out),
+            };
+            let tag = self.target.submit(now, nexus, &command.cdb, data);
+            self.commands.insert(tag, InFlight { ticket, nexus, deadline });
+            self.deadlines.insert((deadline, tag));
+        }
+    }
+
     fn serve(&mut self, now: Instant) -> Result<(), TransportError> {
+        self.arrive(now);
         let broken = |error| TransportError::Embedded(Box::new(error));
         self.target.serve(now, &mut self.conductor).map_err(broken)?;
         self.target.tick(now);
@@ -148,7 +187,9 @@ impl<'u> EmbeddedTransport<'u> {
     /// When there is something to do if nothing is sent before.
     fn wake_at(&mut self) -> Option<Instant> {
         let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
-        [self.target.wake_at(), self.conductor.wake_at(), deadline].into_iter().flatten().min()
+        let there = self.on_the_way.first_key_value().map(|((there, _), _)| *there);
+        let unit = [self.target.wake_at(), self.conductor.wake_at()];
+        unit.into_iter().chain([deadline, there]).flatten().min()
     }
 
     fn sleep_until(&mut self, moment: Instant) {
@@ -177,15 +218,9 @@ impl Transport for EmbeddedTransport<'_> {
             Ok(Request::LogicalUnitReset) => return self.reset(ticket, nexus),
             Err(error) => unreachable!("hosts ask for what one command can do: {error}"),
         };
+        let there = now.after(self.random.between(WAY.0, WAY.1));
         let deadline = now.after(timeout);
-        let data = match command.data {
-            initiator::Data::None => Data::None,
-            initiator::Data::In(expected) => Data::In(expected),
-            initiator::Data::Out(out) => Data::Out(out),
-        };
-        let tag = self.target.submit(now, nexus, &command.cdb, data);
-        self.commands.insert(tag, InFlight { ticket, nexus, deadline });
-        self.deadlines.insert((deadline, tag));
+        self.on_the_way.insert((there, ticket), OnTheWay { nexus, command, deadline });
     }
 
     fn wait(&mut self, until: Instant) -> Result<Option<Happening>, TransportError> {
