@@ -238,7 +238,9 @@ impl<T: Copy> Fabric<T> {
                 self.tags.insert(tag, id);
             }
             // It never came, or was answered.
-            _ => self.carry(now, Frame::Outcome(id, Outcome::TimedOut)),
+            Stage::Aborted(None) | Stage::Leaving | Stage::There(_) | Stage::Returning => {
+                self.carry(now, Frame::Outcome(id, Outcome::TimedOut));
+            }
         }
     }
 

@@ -192,13 +192,11 @@ impl<T: Transport> Preparing<'_, T> {
         if is_unit_attention(&outcome) {
             outcome = self.ask(io)?;
         }
-        match outcome {
-            Outcome::Good(data) => Ok(data),
-            outcome => {
-                let (unit, outcome) = (self.unit.name.clone(), Words(&outcome).to_string());
-                Err(PrepareError::Command { unit, action, offset, outcome })
-            }
+        if let Outcome::Good(data) = outcome {
+            return Ok(data);
         }
+        let (unit, outcome) = (self.unit.name.clone(), Words(&outcome).to_string());
+        Err(PrepareError::Command { unit, action, offset, outcome })
     }
 
     fn ask(&mut self, io: Io) -> Result<Outcome, PrepareError> {

@@ -84,12 +84,12 @@ fn bulk_stays_in_its_region_and_the_offload_a_unit_lacks_is_left_out() {
         let now = work.due().unwrap();
         while let Some(deed) = work.next(now, &scratch, &[UP; 4]) {
             let Deed::Io { io, .. } = deed else { continue };
-            match io {
-                Io::Read(range) | Io::WriteZeros(range) => {
-                    inside(range.start(), range.blocks().as_u64());
-                }
-                Io::Write { lba, data } => inside(lba, data.len() as u64 / 512),
-                other => panic!("{other:?}"),
+            if let Io::Read(range) | Io::WriteZeros(range) = io {
+                inside(range.start(), range.blocks().as_u64());
+            } else if let Io::Write { lba, data } = io {
+                inside(lba, data.len() as u64 / 512);
+            } else {
+                panic!("{io:?}");
             }
         }
     }

@@ -416,9 +416,10 @@ fn completions_know_the_commands() {
 #[test]
 fn serving_is_the_daemons_business() {
     let line = ["pulsefield", "serve", "--config", "/c", "--socket", "/s"];
-    let code = run(Cli::try_parse_from(line).unwrap(), |args| {
+    let serve = |args: ServeArgs| {
         assert_eq!((args.config.to_str(), args.socket.to_str()), (Some("/c"), Some("/s")));
         Err(io::Error::from(io::ErrorKind::AddrInUse))
-    });
-    assert_eq!(code, ExitCode::FAILURE);
+    };
+    let soak = |_: SoakArgs, _: &mut dyn Write| -> io::Result<ExitCode> { panic!("no soak") };
+    assert_eq!(run(Cli::try_parse_from(line).unwrap(), serve, soak), ExitCode::FAILURE);
 }
