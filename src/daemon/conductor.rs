@@ -174,8 +174,10 @@ pub(crate) struct Conductor<'a> {
     room_rate: Rate,
     /// What is to be recorded, if anybody has said so.
     record_orders: Option<RecordOrders>,
-    /// How often the record is copied.
+    /// How often the record is copied for heartbeats that were answered late.
     dump_rate: Rate,
+    /// How often for those that are not answered.
+    unanswered_dump_rate: Rate,
 }
 
 /// Answers written since the doorbell was last rung.
@@ -285,6 +287,7 @@ impl<'a> Conductor<'a> {
             room_rate: Rate::new(room::LINE_PERIOD),
             record_orders: None,
             dump_rate: Rate::new(recording::DUMP_PERIOD),
+            unanswered_dump_rate: Rate::new(recording::DUMP_PERIOD),
         }
     }
 

@@ -196,7 +196,8 @@ impl Observer for CountingObserver {
             | Event::Granted { .. }
             | Event::OpSubmitted { .. }
             | Event::OpDone { .. }
-            | Event::Miscompared { .. } => {}
+            | Event::Miscompared { .. }
+            | Event::AttentionRaised { .. } => {}
         }
     }
 }

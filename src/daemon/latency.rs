@@ -20,6 +20,8 @@ mod passage;
 mod slowest;
 
 use pulsefield_engine::{Lane, Whereabouts};
+use pulsefield_record::Overdue;
+use pulsefield_scsi::opcode;
 use pulsefield_units::Instant;
 
 pub(crate) use book::{Book, Row};
@@ -159,6 +161,37 @@ impl Latency {
         let next = |(_, passage): (_, &Passage)| self.deadlines.next_after(passage.arrived, now);
         commands.iter().filter_map(next).min()
     }
+
+    /// A heartbeat in flight that is later than an error is and was not found so before; `place` says where
+    /// the device server has a command.
+    pub(crate) fn next_overdue(
+        &self,
+        commands: &mut InFlight,
+        now: Instant,
+        mut place: impl FnMut(u16) -> Option<Whereabouts>,
+    ) -> Option<Overdue> {
+        let is_late = |passage: &Passage| {
+            let missed = self.deadlines.missed(&passage.cdb, passage.took(now));
+            missed == Some(Lateness::Error) && !passage.found_late
+        };
+        let late = commands.iter_mut().filter(|(_, passage)| is_late(passage));
+        for (command_id, passage) in late {
+            let place = place(command_id);
+            // Of what a fault keeps from the device server only the operation code is known.
+            let is_heartbeat = match place {
+                Some(place) => place.lane == Lane::Heartbeat,
+                None => passage.cdb.opcode() == Some(opcode::COMPARE_AND_WRITE),
+            };
+            passage.found_late = true;
+            if is_heartbeat {
+                let stage = place.map(|place| (place.stage, place.since));
+                let blocks = place.and_then(|place| place.blocks);
+                let Passage { cdb, arrived, .. } = *passage;
+                return Some(Overdue { command_id, cdb, arrived, stage, blocks });
+            }
+        }
+        None
+    }
 }
 
 #[cfg(test)]
@@ -241,7 +274,7 @@ mod tests {
         let place = |tag| {
             asked = Some(tag);
             let (stage, since) = (Stage::Medium, second(5));
-            Some(Whereabouts { stage, since, blocks: None })
+            Some(Whereabouts { stage, since, lane: Lane::Bulk, blocks: None })
         };
         assert_eq!(latency.look_for_late(&commands, second(6), place), Some(second(10)));
         assert_eq!(asked, Some(1));
@@ -250,6 +283,27 @@ mod tests {
         // Nothing more to be told of either.
         assert_eq!(latency.look_for_late(&commands, second(17), nowhere), None);
         assert_eq!(latency.look_for_late(&InFlight::default(), second(18), nowhere), None);
+    }
+
+    #[test]
+    fn a_heartbeat_in_flight_is_found_overdue_once() {
+        let latency = Latency::default();
+        let mut commands = commands(&[(1, 5), (2, 6), (3, 9)]);
+        commands.take(second(5), 4, &Cdb::new(&[0x89]));
+        let place = |tag| {
+            let lane = if tag == 2 { Lane::Heartbeat } else { Lane::Bulk };
+            let (stage, since) = (Stage::Medium, second(7));
+            (tag < 4).then_some(Whereabouts { stage, since, lane, blocks: None })
+        };
+        assert_eq!(latency.next_overdue(&mut commands, second(13), place), {
+            // A fault has it: the device server does not know of it.
+            let (cdb, arrived) = (Cdb::new(&[0x89]), second(5));
+            Some(Overdue { command_id: 4, cdb, arrived, stage: None, blocks: None })
+        });
+        assert_eq!(latency.next_overdue(&mut commands, second(13), nowhere), None);
+        let overdue = latency.next_overdue(&mut commands, second(14), place).unwrap();
+        assert_eq!((overdue.command_id, overdue.stage), (2, Some((Stage::Medium, second(7)))));
+        assert_eq!(latency.next_overdue(&mut commands, second(99), place), None);
     }
 
     #[test]

@@ -7,9 +7,10 @@ use pulsefield_scsi::{Sense, Status};
 use pulsefield_units::{Cdb, Instant, LbaRange, TaskId};
 
 use crate::lane::Lane;
+use crate::unit_attention::UnitAttention;
 use crate::waiting::Waited;
 
-/// One thing that happened to a task. Every task arrives once and retires once.
+/// One thing that happened to a task, or to the unit. Every task arrives once and retires once.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// A command came in.
@@ -107,6 +108,11 @@ pub enum Event<'a> {
         copies: bool,
         /// Its data.
         data: &'a Buffer,
+    },
+    /// A unit attention condition was raised: initiators are to hear of it.
+    AttentionRaised {
+        /// Which one.
+        condition: UnitAttention,
     },
 }
 

@@ -473,6 +473,9 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 return Some(Action::Ask(query));
             }
             if self.unit.attentions.wants_initiators() {
+                for condition in self.unit.attentions.newly_raised() {
+                    self.observer.observe(now, &Event::AttentionRaised { condition });
+                }
                 return Some(Action::Ask(Query::Initiators));
             }
             if let Some(query) = self.answered.pop() {

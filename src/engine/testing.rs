@@ -131,6 +131,8 @@ pub(crate) struct Watch {
     live: HashSet<u64>,
     /// What was found instead of what was expected, of the block or blocks, and where it differs first.
     pub(crate) found: Vec<(LbaRange, usize, Vec<u8>)>,
+    /// Unit attention conditions that were raised.
+    pub(crate) raised: Vec<UnitAttention>,
 }
 
 impl Observer for Watch {
@@ -143,6 +145,7 @@ impl Observer for Watch {
                 found.read_at(0, &mut bytes);
                 self.found.push((*blocks, *offset, bytes));
             }
+            Event::AttentionRaised { condition } => self.raised.push(*condition),
             Event::Admitted { task, .. }
             | Event::Parked { task, .. }
             | Event::Granted { task }

@@ -30,8 +30,9 @@ pub enum UnitAttention {
 }
 
 impl UnitAttention {
-    fn sense(self) -> Sense {
-        let asc = match self {
+    /// The additional sense code that it is reported with.
+    pub const fn asc(self) -> Asc {
+        match self {
             Self::CapacityDataHasChanged => Asc::CAPACITY_DATA_HAS_CHANGED,
             Self::MediumMayHaveChanged => Asc::NOT_READY_TO_READY_CHANGE_MEDIUM_MAY_HAVE_CHANGED,
             Self::ModeParametersChanged => Asc::MODE_PARAMETERS_CHANGED,
@@ -40,8 +41,11 @@ impl UnitAttention {
             Self::ThinProvisioningSoftThresholdReached => {
                 Asc::THIN_PROVISIONING_SOFT_THRESHOLD_REACHED
             }
-        };
-        Sense::new(SenseKey::UnitAttention, asc)
+        }
+    }
+
+    fn sense(self) -> Sense {
+        Sense::new(SenseKey::UnitAttention, self.asc())
     }
 }
 
@@ -65,6 +69,8 @@ struct Pending {
     reports: u32,
     /// Not to be reported again before.
     due: Instant,
+    /// Whether whoever watches the unit knows that it was raised.
+    told: bool,
 }
 
 /// Who is to hear of a condition.
@@ -102,16 +108,23 @@ impl UnitAttentions {
         self.unasked = true;
         if let Some(pending) = self.pending.iter_mut().find(|it| it.condition == condition) {
             // Whoever heard of it heard of an earlier change.
-            (pending.reports, pending.due) = (0, self.now);
+            (pending.reports, pending.due, pending.told) = (0, self.now, false);
             pending.audience = pending.audience.max(audience);
         } else if self.pending.len() < limits::UNIT_ATTENTIONS_MAX {
-            self.pending.push(Pending { condition, audience, reports: 0, due: self.now });
+            let (reports, due, told) = (0, self.now, false);
+            self.pending.push(Pending { condition, audience, reports, due, told });
         }
     }
 
     /// Whether somebody has to find out how many initiators there may be; says so once.
     pub(crate) const fn wants_initiators(&mut self) -> bool {
         std::mem::replace(&mut self.unasked, false)
+    }
+
+    /// The conditions that were raised since the last time.
+    pub(crate) fn newly_raised(&mut self) -> impl Iterator<Item = UnitAttention> {
+        let new = |pending: &mut Pending| !std::mem::replace(&mut pending.told, true);
+        self.pending.iter_mut().filter_map(move |it| new(it).then_some(it.condition))
     }
 
     /// Takes the number of initiators that there may be.

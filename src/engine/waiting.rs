@@ -6,6 +6,7 @@ use std::time::Duration;
 use pulsefield_units::{Instant, LbaRange};
 
 use crate::event::Observer;
+use crate::lane::Lane;
 use crate::server::DeviceServer;
 use crate::task::{Phase, Task};
 
@@ -56,6 +57,8 @@ pub struct Whereabouts {
     pub stage: Stage,
     /// Since when.
     pub since: Instant,
+    /// The lane it is in, or will be.
+    pub lane: Lane,
     /// The blocks that it claims, if it claims any.
     pub blocks: Option<LbaRange>,
 }
@@ -98,8 +101,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
     pub fn whereabouts(&mut self, tag: u16) -> Option<Whereabouts> {
         let at = *self.tasks.find(|task| task.tag == Some(tag)).first()?;
         let task = self.tasks.task(at);
-        let (stage, since) = (task.stage(), task.since);
-        Some(Whereabouts { stage, since, blocks: task.claim.map(|(range, _)| range) })
+        let (stage, since, lane) = (task.stage(), task.since, task.lane);
+        Some(Whereabouts { stage, since, lane, blocks: task.claim.map(|(range, _)| range) })
     }
 }
 

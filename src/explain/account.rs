@@ -10,6 +10,7 @@ use crate::late::{Deadlines, LateHeartbeat};
 use crate::summary::Summary;
 use crate::told::Told;
 use crate::traffic::Traffic;
+use crate::unanswered::Unanswered;
 
 /// What the record of one logical unit tells.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Account<'r> {
     pub miscompares: Vec<Miscompare<'r>>,
     /// Each late heartbeat, in the same order.
     pub late: Vec<LateHeartbeat<'r>>,
+    /// The heartbeats that were too late and of which no answer is recorded.
+    pub unanswered: Vec<Unanswered<'r>>,
     /// All of it in brief.
     pub summary: Summary<'r>,
 }
@@ -52,7 +55,8 @@ impl<'r> Account<'r> {
         let late = told().filter_map(late).collect();
         let kinds = miscompares.iter().map(|miscompare| miscompare.finding.kind());
         let summary = Summary::of(records.get(first..).unwrap_or_default(), told(), kinds);
-        Self { miscompares, late, summary }
+        let unanswered = Unanswered::all(&traffic, from);
+        Self { miscompares, late, unanswered, summary }
     }
 }
 

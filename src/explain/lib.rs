@@ -20,6 +20,7 @@ mod testing;
 mod tests;
 mod told;
 mod traffic;
+mod unanswered;
 
 pub use account::{Account, Miscompare};
 pub use finding::{
@@ -30,3 +31,4 @@ pub use host::Host;
 pub use late::{Deadlines, LateHeartbeat, Share, Shares};
 pub use summary::{Summary, WORST_MAX};
 pub use told::Told;
+pub use unanswered::Unanswered;

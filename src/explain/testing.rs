@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use pulsefield_engine::{Lane, Waited};
+use pulsefield_engine::{Lane, Stage, Waited};
 use pulsefield_record::{
-    Command, Event, FaultHit, Found, Image, ImageRole, Origin, Record, SenseCode, Start,
+    Command, Event, FaultHit, Found, Image, ImageRole, Origin, Overdue, Record, SenseCode, Start,
     TaskManagement, WallTime,
 };
 use pulsefield_scsi::{Status, opcode};
@@ -142,6 +142,12 @@ impl Tape {
         self.command(opcode, images.into_iter().collect(), 512, Status::Good, None)
     }
 
+    /// The next command has the id of the last one, which is answered.
+    pub(crate) const fn same_id(&mut self) -> &mut Self {
+        self.command_id -= 1;
+        self
+    }
+
     /// Changes the last command.
     pub(crate) fn but(&mut self, change: impl FnOnce(&mut Command)) -> &mut Self {
         let Some(Event::Command(command)) = self.records.last_mut().map(|it| &mut it.event) else {
@@ -171,6 +177,19 @@ impl Tape {
         self.put(Event::TaskManagement(TaskManagement { function: 1, commands: 1, command_ids }))
     }
 
+    /// The next command is not answered yet after so long.
+    pub(crate) fn overdue(&mut self, after: Duration, stage: Option<Stage>) -> &mut Self {
+        let nanos = u64::try_from(after.as_nanos()).expect("less than centuries");
+        let arrived = Instant::from_nanos(self.now.as_nanos() - nanos);
+        self.put(Event::Overdue(Overdue {
+            command_id: self.command_id + 1,
+            cdb: Cdb::new(&cdb(opcode::COMPARE_AND_WRITE)),
+            arrived,
+            stage: stage.map(|stage| (stage, arrived)),
+            blocks: stage.map(|_| block()),
+        }))
+    }
+
     pub(crate) fn records(self) -> Vec<Record> {
         self.records
     }
@@ -195,14 +214,10 @@ impl Tape {
         sense: Option<SenseCode>,
     ) -> &mut Self {
         self.command_id += 1;
-        let mut cdb = [0; 16];
-        cdb[0] = opcode;
-        cdb[2..10].copy_from_slice(&LBA.to_be_bytes());
-        cdb[13] = 1;
         let done = self.now.after(Duration::from_micros(500));
         let command = Command {
             origin: Origin::Initiator { command_id: self.command_id },
-            cdb: Cdb::new(&cdb),
+            cdb: Cdb::new(&cdb(opcode)),
             arrived: self.now,
             started: Some(self.now),
             ended: Some(done),
@@ -227,6 +242,14 @@ impl Tape {
         self.records.push(Record { sequence, epoch, at, wall: None, event });
         self
     }
+}
+
+fn cdb(opcode: u8) -> [u8; 16] {
+    let mut cdb = [0; 16];
+    cdb[0] = opcode;
+    cdb[2..10].copy_from_slice(&LBA.to_be_bytes());
+    cdb[13] = 1;
+    cdb
 }
 
 fn block() -> LbaRange {

@@ -59,15 +59,7 @@ impl<'r> Told<'r> {
 
     /// The blocks that a COMPARE AND WRITE or a WRITE names.
     pub(crate) fn named(&self) -> Option<LbaRange> {
-        let meaning = opcode::parse(&self.command.cdb).ok()?;
-        let extent = if let Meaning::CompareAndWrite(it) = meaning {
-            it.extent
-        } else if let Meaning::Write(it) = meaning {
-            it.extent
-        } else {
-            return None;
-        };
-        extent.range().ok()?
+        named_by(&self.command.cdb)
     }
 
     /// Of the image with this role the part that is the block `lba`, if it is kept.
@@ -88,6 +80,19 @@ impl<'r> Told<'r> {
             Deed::Other => None,
         }
     }
+}
+
+/// The blocks that a COMPARE AND WRITE or a WRITE names.
+pub(crate) fn named_by(cdb: &Cdb) -> Option<LbaRange> {
+    let meaning = opcode::parse(cdb).ok()?;
+    let extent = if let Meaning::CompareAndWrite(it) = meaning {
+        it.extent
+    } else if let Meaning::Write(it) = meaning {
+        it.extent
+    } else {
+        return None;
+    };
+    extent.range().ok()?
 }
 
 /// The block at `index` of what the image is of.
@@ -151,14 +156,23 @@ impl fmt::Display for Told<'_> {
             Origin::Copy => f.write_str("an EXTENDED COPY's ")?,
             Origin::Fault => f.write_str("a fault's own ")?,
         }
-        match (opcode::name_of(&self.command.cdb), self.command.cdb.opcode()) {
-            (Some(name), _) => f.write_str(name)?,
-            (None, Some(code)) => write!(f, "command {code:02X}h")?,
-            (None, None) => f.write_str("command without a CDB")?,
-        }
-        match self.blocks() {
-            Some(blocks) => write!(f, " {}+{}", blocks.start(), blocks.blocks()),
-            None => Ok(()),
-        }
+        write_command(&self.command.cdb, self.blocks(), f)
+    }
+}
+
+/// `COMPARE AND WRITE 8704+1`.
+pub(crate) fn write_command(
+    cdb: &Cdb,
+    blocks: Option<LbaRange>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    match (opcode::name_of(cdb), cdb.opcode()) {
+        (Some(name), _) => f.write_str(name)?,
+        (None, Some(code)) => write!(f, "command {code:02X}h")?,
+        (None, None) => f.write_str("command without a CDB")?,
+    }
+    match blocks {
+        Some(blocks) => write!(f, " {}+{}", blocks.start(), blocks.blocks()),
+        None => Ok(()),
     }
 }

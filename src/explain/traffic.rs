@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use pulsefield_record::{Event, FaultHit, Joiner, Origin, Record, TaskManagement};
+use pulsefield_record::{Event, FaultHit, Joiner, Origin, Overdue, Record, TaskManagement};
 use pulsefield_scsi::SenseKey;
 use pulsefield_units::{BlockCount, Instant, Lba, LbaRange};
 
@@ -17,6 +17,7 @@ pub(crate) struct Traffic<'r> {
     commands: Vec<Told<'r>>,
     hits: HashMap<(u32, u64), &'r FaultHit>,
     functions: Vec<(&'r Record, &'r TaskManagement)>,
+    overdue: Vec<(&'r Record, &'r Overdue)>,
 }
 
 /// Why it is not known what happened between two records.
@@ -32,8 +33,13 @@ impl<'r> Traffic<'r> {
     /// Arranges `records`, oldest first; also says what each command that miscompared has compared, in
     /// their order.
     pub(crate) fn of(records: &'r [Record]) -> (Self, Vec<Compared<'r>>) {
-        let mut traffic =
-            Self { records, commands: Vec::new(), hits: HashMap::new(), functions: Vec::new() };
+        let mut traffic = Self {
+            records,
+            commands: Vec::new(),
+            hits: HashMap::new(),
+            functions: Vec::new(),
+            overdue: Vec::new(),
+        };
         let mut joiner = Joiner::default();
         let mut compared = Vec::new();
         for record in records {
@@ -51,7 +57,13 @@ impl<'r> Traffic<'r> {
                     traffic.hits.insert((record.epoch, hit.number), hit);
                 }
                 Event::TaskManagement(function) => traffic.functions.push((record, function)),
-                Event::Start(_) | Event::Stop(_) | Event::Anchor(_) | Event::Found(_) => {}
+                Event::Overdue(overdue) => traffic.overdue.push((record, overdue)),
+                Event::Start(_)
+                | Event::Stop(_)
+                | Event::Anchor(_)
+                | Event::Found(_)
+                | Event::TaskManagementOver(_)
+                | Event::AttentionRaised(_) => {}
             }
         }
         (traffic, compared)
@@ -60,6 +72,11 @@ impl<'r> Traffic<'r> {
     /// All commands, in the order in which they were answered.
     pub(crate) fn commands(&self) -> &[Told<'r>] {
         &self.commands
+    }
+
+    /// The heartbeats that were told of as overdue, in that order.
+    pub(crate) fn overdue(&self) -> &[(&'r Record, &'r Overdue)] {
+        &self.overdue
     }
 
     /// The hit of a rule that befell `told`, if its record is still there.
@@ -75,9 +92,21 @@ impl<'r> Traffic<'r> {
             record.epoch == told.record.epoch
                 && (told.command.arrived..=until).contains(&record.at)
                 && function.command_ids.contains(&command_id)
+                && !self.has_new_owner(told, record.at)
         });
         let noted = told.command.aborted.map(|at| (at, None));
         named.map(|(record, function)| (record.at, Some(function.function))).or(noted)
+    }
+
+    /// Whether another command had the id of `told` at the moment `at`: ids are given again at once.
+    fn has_new_owner(&self, told: Told<'r>, at: Instant) -> bool {
+        let since = |other: &&Told<'_>| {
+            other.record.epoch == told.record.epoch && other.command.origin == told.command.origin
+        };
+        let mut others = self.commands.iter().filter(since);
+        others.any(|other| {
+            told.command.answered < other.command.arrived && other.command.arrived <= at
+        })
     }
 
     /// What is missing of the record between `from` and `to`.

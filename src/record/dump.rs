@@ -16,6 +16,8 @@ pub enum Reason {
     Breakdown,
     /// A heartbeat took longer than `deadline_error`.
     LateHeartbeat,
+    /// A heartbeat is not answered yet after `deadline_error`.
+    UnansweredHeartbeat,
 }
 
 impl Reason {
@@ -24,6 +26,7 @@ impl Reason {
         match self {
             Self::Breakdown => "breakdown",
             Self::LateHeartbeat => "late-heartbeat",
+            Self::UnansweredHeartbeat => "unanswered-heartbeat",
         }
     }
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use pulsefield_engine::{Lane, Waited};
-use pulsefield_scsi::SenseKey;
+use pulsefield_engine::{Lane, Stage, Waited};
+use pulsefield_scsi::{Asc, SenseKey};
 use pulsefield_units::{BlockCount, Cdb, Instant, Lba, LbaRange};
 use zerocopy::FromBytes;
 
 use crate::format::{
-    AnchorLayout, CommandLayout, FaultHitLayout, FoundLayout, ImageLayout, Kind, MarkLayout,
-    PART_MARK, PART_SENSE, PART_WAITED, SenseLayout, StartLayout, StopLayout, TaskManagementLayout,
-    WaitedLayout, Whole, aligned,
+    AnchorLayout, AttentionRaisedLayout, CommandLayout, FaultHitLayout, FoundLayout, ImageLayout,
+    Kind, MarkLayout, OverdueLayout, PART_MARK, PART_SENSE, PART_WAITED, SenseLayout, StartLayout,
+    StopLayout, TaskManagementLayout, TaskManagementOverLayout, WaitedLayout, Whole, aligned,
 };
 use crate::images::{Effect, unmapped};
 use crate::recorder::WallTime;
@@ -44,7 +44,10 @@ impl Record {
             | Event::Anchor(_)
             | Event::Found(_)
             | Event::TaskManagement(_)
-            | Event::FaultHit(_) => None,
+            | Event::TaskManagementOver(_)
+            | Event::FaultHit(_)
+            | Event::AttentionRaised(_)
+            | Event::Overdue(_) => None,
         }
     }
 }
@@ -64,8 +67,14 @@ pub enum Event {
     Found(Found),
     /// A task management function was carried out.
     TaskManagement(TaskManagement),
+    /// All commands that a task management function names are answered.
+    TaskManagementOver(TaskManagementOver),
     /// A rule of a plan of faults has hit a command that has just come.
     FaultHit(FaultHit),
+    /// The unit has raised a unit attention condition.
+    AttentionRaised(AttentionRaised),
+    /// A heartbeat is not answered yet, and later than an error is.
+    Overdue(Overdue),
 }
 
 /// A unit begins to serve.
@@ -298,6 +307,63 @@ pub struct TaskManagement {
     pub command_ids: Vec<u16>,
 }
 
+/// All commands that a task management function names are answered, which is when LIO answers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskManagementOver {
+    /// As of [`TaskManagement`].
+    pub function: u8,
+    /// How many commands it aborts.
+    pub commands: u32,
+    /// When it was asked for: the time of its own record.
+    pub asked: Instant,
+}
+
+/// The unit has raised a unit attention condition. Who hears of it has it as the sense of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttentionRaised {
+    /// The additional sense code that it is reported with.
+    pub asc: Asc,
+}
+
+/// A heartbeat is not answered yet, and later than an error is. Once it is answered, its own record follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overdue {
+    /// The kernel's id of it.
+    pub command_id: u16,
+    /// Its CDB.
+    pub cdb: Cdb,
+    /// When it was found on the ring.
+    pub arrived: Instant,
+    /// What it waits for, since when; `None` if the device server does not have it: a fault does.
+    pub stage: Option<(Stage, Instant)>,
+    /// The blocks that it claims, if it claims any.
+    pub blocks: Option<LbaRange>,
+}
+
+pub(crate) const fn stage_code(stage: Option<Stage>) -> u8 {
+    match stage {
+        None => 0,
+        Some(Stage::Blocks) => 1,
+        Some(Stage::Slot) => 2,
+        Some(Stage::Pool) => 3,
+        Some(Stage::Medium) => 4,
+        Some(Stage::Elsewhere) => 5,
+    }
+}
+
+/// The stage with this code; `None` if there is none.
+const fn stage_of(code: u8) -> Option<Option<Stage>> {
+    match code {
+        0 => Some(None),
+        1 => Some(Some(Stage::Blocks)),
+        2 => Some(Some(Stage::Slot)),
+        3 => Some(Some(Stage::Pool)),
+        4 => Some(Some(Stage::Medium)),
+        5 => Some(Some(Stage::Elsewhere)),
+        _ => None,
+    }
+}
+
 /// A rule of a plan of faults has hit a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultHit {
@@ -364,6 +430,30 @@ pub(crate) fn decode(whole: &Whole<'_>) -> Option<Event> {
                 command_id: hit.command_id.get(),
                 opcode: hit.opcode,
                 delay: Duration::from_nanos(hit.delay_ns.get()),
+            })
+        }
+        Kind::TaskManagementOver => {
+            let over: TaskManagementOverLayout = body.take()?;
+            Event::TaskManagementOver(TaskManagementOver {
+                function: over.function,
+                commands: over.commands.get(),
+                asked: Instant::from_nanos(over.asked_ns.get()),
+            })
+        }
+        Kind::AttentionRaised => {
+            let raised: AttentionRaisedLayout = body.take()?;
+            Event::AttentionRaised(AttentionRaised { asc: Asc::new(raised.asc, raised.ascq) })
+        }
+        Kind::Overdue => {
+            let layout: OverdueLayout = body.take()?;
+            let stage = stage_of(layout.stage)?;
+            let since = Instant::from_nanos(layout.since_ns.get());
+            Event::Overdue(Overdue {
+                command_id: layout.command_id.get(),
+                cdb: Cdb::new(body.padded(layout.cdb_bytes.into())?),
+                arrived: Instant::from_nanos(layout.arrived_ns.get()),
+                stage: stage.map(|stage| (stage, since)),
+                blocks: range(layout.lba.get(), layout.blocks.get()),
             })
         }
     })

@@ -116,6 +116,9 @@ pub(crate) enum Kind {
     Found = 5,
     TaskManagement = 6,
     FaultHit = 7,
+    TaskManagementOver = 8,
+    AttentionRaised = 9,
+    Overdue = 10,
 }
 
 impl Kind {
@@ -128,6 +131,9 @@ impl Kind {
             5 => Some(Self::Found),
             6 => Some(Self::TaskManagement),
             7 => Some(Self::FaultHit),
+            8 => Some(Self::TaskManagementOver),
+            9 => Some(Self::AttentionRaised),
+            10 => Some(Self::Overdue),
             _ => None,
         }
     }
@@ -274,6 +280,45 @@ pub(crate) struct FaultHitLayout {
     pub(crate) opcode: u8,
     pub(crate) reserved: u8,
     pub(crate) name_bytes: U32,
+}
+
+/// [`Kind::TaskManagementOver`].
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct TaskManagementOverLayout {
+    /// When the function was found on the ring.
+    pub(crate) asked_ns: U64,
+    /// As in [`TaskManagementLayout`].
+    pub(crate) function: u8,
+    pub(crate) reserved: [u8; 3],
+    pub(crate) commands: U32,
+}
+
+/// [`Kind::AttentionRaised`].
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct AttentionRaisedLayout {
+    pub(crate) asc: u8,
+    pub(crate) ascq: u8,
+    pub(crate) reserved: [u8; 6],
+}
+
+/// [`Kind::Overdue`]; after it the CDB up to the next multiple of eight bytes.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct OverdueLayout {
+    pub(crate) arrived_ns: U64,
+    /// Since when it is at its stage.
+    pub(crate) since_ns: U64,
+    pub(crate) lba: U64,
+    /// 0 if it claims no blocks.
+    pub(crate) blocks: U64,
+    pub(crate) command_id: U16,
+    /// What it waits for: 0 nothing that the device server knows of, 1 its blocks, 2 a slot of its lane, 3 the
+    /// pool of space, 4 the medium, 5 something else.
+    pub(crate) stage: u8,
+    pub(crate) cdb_bytes: u8,
+    pub(crate) reserved: U32,
 }
 
 /// The next multiple of [`ALIGNMENT`].

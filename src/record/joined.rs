@@ -31,9 +31,13 @@ impl Joiner {
                 self.0.clear();
                 None
             }
-            Event::Stop(_) | Event::Anchor(_) | Event::TaskManagement(_) | Event::FaultHit(_) => {
-                None
-            }
+            Event::Stop(_)
+            | Event::Anchor(_)
+            | Event::TaskManagement(_)
+            | Event::TaskManagementOver(_)
+            | Event::FaultHit(_)
+            | Event::AttentionRaised(_)
+            | Event::Overdue(_) => None,
         }
     }
 }

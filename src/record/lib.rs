@@ -16,6 +16,7 @@ mod error;
 mod event;
 mod follow;
 mod format;
+mod functions;
 mod images;
 mod joined;
 mod map;
@@ -29,8 +30,8 @@ mod written;
 pub use dump::{Dumps, Reason, is_record, save};
 pub use error::{DumpError, OpenError, ReadError};
 pub use event::{
-    Command, Event, FaultHit, Found, Image, ImageRole, Origin, Record, SenseCode, Start, Stop,
-    TaskManagement,
+    AttentionRaised, Command, Event, FaultHit, Found, Image, ImageRole, Origin, Overdue, Record,
+    SenseCode, Start, Stop, TaskManagement, TaskManagementOver,
 };
 pub use follow::Follower;
 pub use format::{VERSION, file_name};

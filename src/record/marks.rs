@@ -3,6 +3,8 @@
 
 use pulsefield_units::Instant;
 
+use crate::functions::Places;
+
 /// Commands that are remembered; what happens to more at once is not told with their ends. That it
 /// happened stands in a record of its own.
 const MARKS_MAX: usize = 256;
@@ -14,6 +16,8 @@ pub(crate) struct Mark {
     pub(crate) hit: Option<u64>,
     /// When its abort was asked for.
     pub(crate) aborted: Option<Instant>,
+    /// The task management functions that wait for its answer.
+    pub(crate) awaited_by: Places,
 }
 
 #[derive(Debug)]
@@ -33,11 +37,17 @@ impl Marks {
         }
     }
 
-    /// Its abort was asked for.
-    pub(crate) fn abort(&mut self, command_id: u16, now: Instant) {
+    /// Its abort was asked for, by the function at this place, if it has one.
+    pub(crate) fn abort(&mut self, command_id: u16, now: Instant, place: Places) {
         if let Some(mark) = self.of(command_id) {
             mark.aborted.get_or_insert(now);
+            mark.awaited_by |= place;
         }
+    }
+
+    /// Whether so many more commands are certain to be remembered.
+    pub(crate) const fn has_room_for(&self, commands: usize) -> bool {
+        self.0.len() + commands <= MARKS_MAX
     }
 
     /// What has happened to a command that is over.
@@ -70,9 +80,10 @@ mod tests {
     fn a_mark_goes_with_the_end_of_its_command() {
         let mut marks = Marks::default();
         marks.hit(7, 41);
-        marks.abort(7, Instant::from_nanos(5));
-        marks.abort(7, Instant::from_nanos(9));
-        let mark = Mark { hit: Some(41), aborted: Some(Instant::from_nanos(5)) };
+        marks.abort(7, Instant::from_nanos(5), 0b01);
+        marks.abort(7, Instant::from_nanos(9), 0b10);
+        let aborted = Some(Instant::from_nanos(5));
+        let mark = Mark { hit: Some(41), aborted, awaited_by: 0b11 };
         assert_eq!((marks.take(8), marks.take(7), marks.take(7)), (None, Some(mark), None));
     }
 
@@ -81,5 +92,6 @@ mod tests {
         let mut marks = Marks::default();
         (0..=u16::MAX).for_each(|id| marks.hit(id, 0));
         assert_eq!((marks.0.len(), marks.0.capacity()), (MARKS_MAX, MARKS_MAX));
+        assert!(marks.has_room_for(0) && !marks.has_room_for(1));
     }
 }

@@ -153,7 +153,10 @@ impl Clock {
             | Event::Command(_)
             | Event::Found(_)
             | Event::TaskManagement(_)
-            | Event::FaultHit(_) => return,
+            | Event::TaskManagementOver(_)
+            | Event::FaultHit(_)
+            | Event::AttentionRaised(_)
+            | Event::Overdue(_) => return,
         };
         self.anchors.push(Anchor { epoch: record.epoch, at: record.at, wall });
     }

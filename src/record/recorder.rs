@@ -18,13 +18,13 @@ use zerocopy::IntoBytes as _;
 use crate::checksum::{self, Seed};
 use crate::entry::{Entry, RECORD_BYTES_MAX};
 use crate::error::OpenError;
-use crate::event::{ImageRole, Origin, Stop};
+use crate::event::{ImageRole, Origin};
 use crate::format::{
-    AnchorLayout, CommandLayout, Extent, FaultHitLayout, FileHeader, FoundLayout, HINTS, Hint,
-    Kind, MAGIC, MarkLayout, NAME_BYTES_MAX, PART_MARK, PART_SENSE, PART_WAITED,
-    RECORD_HEADER_BYTES, RecordHeader, SenseLayout, StartLayout, StopLayout, TRACKS,
-    TaskManagementLayout, VERSION, WaitedLayout, extents, file_name,
+    AnchorLayout, CommandLayout, Extent, FileHeader, FoundLayout, HINTS, Hint, Kind, MAGIC,
+    MarkLayout, NAME_BYTES_MAX, PART_MARK, PART_SENSE, PART_WAITED, RECORD_HEADER_BYTES,
+    RecordHeader, SenseLayout, StartLayout, TRACKS, VERSION, WaitedLayout, extents, file_name,
 };
+use crate::functions::Functions;
 use crate::images::{Effect, UNMAP_LIST_BYTES_MAX, unmapped, window};
 use crate::map::Map;
 use crate::marks::Marks;
@@ -32,14 +32,10 @@ use crate::track::Track;
 use crate::watched::Watched;
 use crate::written::Written;
 
+mod besides;
+
 /// The least time between two looks at the wall clock.
 const ANCHOR_PERIOD: Duration = Duration::from_secs(60);
-
-/// Commands that a record of a task management function lists.
-const LISTED_MAX: usize = 256;
-
-/// The longest name of a rule that is kept, in bytes.
-const RULE_BYTES_MAX: usize = 128;
 
 /// Space that every record takes from its start: the header, and a beginning of each track.
 const HEADER_PAGE: u64 = crate::format::HEADER_BYTES as u64;
@@ -138,6 +134,7 @@ pub struct Recorder {
     block_bytes: usize,
     watched: Watched,
     marks: Marks,
+    functions: Functions,
     anchored: Instant,
 }
 
@@ -183,6 +180,7 @@ impl Recorder {
             block_bytes: usize::try_from(block_length.bytes()).expect("at most 4096"),
             watched: Watched::default(),
             marks: Marks::default(),
+            functions: Functions::default(),
             anchored: now,
         };
         recorder.write(KEPT, now, Kind::Start, size_of::<StartLayout>(), |entry| {
@@ -246,6 +244,9 @@ impl Recorder {
                 entry.put_image(*role, *offset, data, *start, *length);
             }
         });
+        if let Some(awaited_by) = mark.map(|mark| mark.awaited_by).filter(|places| *places != 0) {
+            self.end_functions(now, awaited_by);
+        }
     }
 
     /// Takes what the COMPARE AND WRITE with this id, or one of a fault's own, found in its `blocks`
@@ -271,68 +272,6 @@ impl Recorder {
                 reserved: [0; 6],
             });
             entry.put_image(ImageRole::Found, start as u64, found, start, length);
-        });
-    }
-
-    /// Takes a task management function that aborts these commands; `in_flight` says which of them are not
-    /// answered yet.
-    pub fn task_management(
-        &mut self,
-        now: Instant,
-        function: u8,
-        command_ids: &[u16],
-        in_flight: impl Fn(u16) -> bool,
-    ) {
-        for id in command_ids.iter().filter(|id| in_flight(**id)) {
-            self.marks.abort(*id, now);
-        }
-        let listed = &command_ids[..command_ids.len().min(LISTED_MAX)];
-        let bytes_max = size_of::<TaskManagementLayout>() + 2 * LISTED_MAX;
-        self.write(KEPT, now, Kind::TaskManagement, bytes_max, |entry| {
-            entry.put(&TaskManagementLayout {
-                function,
-                reserved: 0,
-                listed: u16::try_from(listed.len()).expect("at most LISTED_MAX").into(),
-                commands: u32::try_from(command_ids.len()).unwrap_or(u32::MAX).into(),
-            });
-            let mut ids = [0; 2 * LISTED_MAX];
-            for (bytes, id) in ids.as_chunks_mut().0.iter_mut().zip(listed) {
-                *bytes = id.to_le_bytes();
-            }
-            entry.put_bytes(&ids[..2 * listed.len()]);
-        });
-    }
-
-    /// Takes that a rule has hit a command that has just come: the hit with this number in the unit's log.
-    pub fn fault_hit(
-        &mut self,
-        now: Instant,
-        number: u64,
-        rule: &str,
-        command_id: u16,
-        opcode: u8,
-        delay: Duration,
-    ) {
-        self.marks.hit(command_id, number);
-        let name = &rule.as_bytes()[..rule.floor_char_boundary(RULE_BYTES_MAX)];
-        let bytes_max = size_of::<FaultHitLayout>() + RULE_BYTES_MAX;
-        self.write(KEPT, now, Kind::FaultHit, bytes_max, |entry| {
-            entry.put(&FaultHitLayout {
-                number: number.into(),
-                delay_ns: nanos(delay).into(),
-                command_id: command_id.into(),
-                opcode,
-                reserved: 0,
-                name_bytes: u32::try_from(name.len()).expect("at most RULE_BYTES_MAX").into(),
-            });
-            entry.put_bytes(name);
-        });
-    }
-
-    /// Takes the unit's end.
-    pub fn stop(&mut self, now: Instant, reason: Stop) {
-        self.write(KEPT, now, Kind::Stop, size_of::<StopLayout>(), |entry| {
-            entry.put(&StopLayout { reason: reason.code().into(), reserved: 0.into() });
         });
     }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use pulsefield_data::Buffer;
-use pulsefield_engine::{Lane, Waited};
-use pulsefield_scsi::{Sense, Status};
+use pulsefield_engine::{Lane, Stage, Waited};
+use pulsefield_scsi::{Asc, Sense, Status};
 use pulsefield_units::{BlockCount, BlockLength, Cdb, Instant, Lba, LbaRange};
 use tempfile::TempDir;
 
@@ -245,6 +245,64 @@ fn aborts_and_faults_are_told_with_the_command_and_by_themselves() {
         desk.commands().iter().map(|command| (command.hit, command.aborted)).collect();
     // The other was answered before the abort came.
     assert_eq!(marks, [(Some(41), Some(at(10))), (None, None)]);
+}
+
+#[test]
+fn a_function_is_over_when_the_last_of_its_commands_is_answered() {
+    let desk = Desk::new(MIB);
+    let mut recorder = desk.open();
+    let over = |micros: u64| {
+        let is_over = |record: &Record| matches!(record.event, Event::TaskManagementOver(_));
+        let over: Vec<_> = desk.records().into_iter().filter(is_over).collect();
+        assert!(over.iter().all(|record| record.at == at(micros)), "{over:?}");
+        over.into_iter().map(|record| record.event).collect::<Vec<_>>()
+    };
+    let of = |function, commands, asked| {
+        Event::TaskManagementOver(TaskManagementOver { function, commands, asked: at(asked) })
+    };
+    recorder.task_management(at(10), 5, &[7, 8, 9], |id| id != 9);
+    recorder.task_management(at(12), 1, &[8], |_| true);
+    Told::ats(1, b"a", b"b").tell(&mut recorder, 40);
+    assert_eq!(over(40), []);
+    let other = Told { origin: Origin::Initiator { command_id: 8 }, ..Told::ats(1, b"b", b"c") };
+    other.tell(&mut recorder, 50);
+    assert_eq!(over(50), [of(5, 3, 10), of(1, 1, 12)]);
+    // The next command of that number is nobody's business.
+    other.tell(&mut recorder, 60);
+    assert_eq!(over(50).len(), 2);
+}
+
+#[test]
+fn a_function_that_meets_no_command_is_over_at_once() {
+    let desk = Desk::new(MIB);
+    let mut recorder = desk.open();
+    recorder.task_management(at(10), 5, &[], |_| true);
+    let over = TaskManagementOver { function: 5, commands: 0, asked: at(10) };
+    let last = desk.records().pop().unwrap();
+    assert_eq!((last.at, last.event), (at(10), Event::TaskManagementOver(over)));
+}
+
+#[test]
+fn what_happens_to_the_unit_is_told() {
+    let desk = Desk::new(MIB);
+    let mut recorder = desk.open();
+    recorder.attention_raised(at(5), Asc::CAPACITY_DATA_HAS_CHANGED);
+    let stages = [Stage::Blocks, Stage::Slot, Stage::Pool, Stage::Medium, Stage::Elsewhere];
+    let stages = stages.into_iter().map(|stage| Some((stage, at(9)))).chain([None]);
+    let overdue = |stage: Option<(Stage, Instant)>| Overdue {
+        command_id: 7,
+        cdb: Cdb::new(&[0x89; 16]),
+        arrived: at(6),
+        stage,
+        blocks: stage.map(|_| range(8192, 1)),
+    };
+    let told: Vec<_> = stages.map(overdue).collect();
+    told.iter().for_each(|overdue| recorder.overdue(at(10), overdue));
+    let events: Vec<_> = desk.records().into_iter().skip(1).map(|record| record.event).collect();
+    let raised = AttentionRaised { asc: Asc::new(0x2a, 0x09) };
+    assert_eq!(events[0], Event::AttentionRaised(raised));
+    let told: Vec<_> = told.into_iter().map(Event::Overdue).collect();
+    assert_eq!(events[1..], told);
 }
 
 #[test]

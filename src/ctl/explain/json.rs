@@ -3,7 +3,7 @@
 //! `finding` is the kind in kebab case; `words` and `advice` are for people. A reader skips fields it does
 //! not know.
 
-use pulsefield_explain::{Finding, FindingKind, Host, LateHeartbeat, Miscompare, Told};
+use pulsefield_explain::{Finding, FindingKind, Host, LateHeartbeat, Miscompare, Told, Unanswered};
 use pulsefield_record::Record;
 use serde_json::{Value, json};
 
@@ -25,6 +25,7 @@ fn lun(one: &Explained<'_>) -> Value {
         "to": moment(summary.span.map(|(_, last)| last)),
         "miscompares": account.miscompares.iter().map(miscompare).collect::<Vec<_>>(),
         "late_heartbeats": account.late.iter().map(late).collect::<Vec<_>>(),
+        "unanswered_heartbeats": account.unanswered.iter().map(unanswered).collect::<Vec<_>>(),
         "summary": {
             "commands": summary.commands,
             "ats": summary.ats,
@@ -110,6 +111,20 @@ fn late(late: &LateHeartbeat<'_>) -> Value {
         "injected": late.is_injected(),
         "words": late.to_string(),
         "advice": late.advice(),
+    })
+}
+
+fn unanswered(unanswered: &Unanswered<'_>) -> Value {
+    let Unanswered { record, overdue, object, host } = unanswered;
+    json!({
+        "cmd_id": overdue.command_id,
+        "time": time(record),
+        "at_ns": record.at.as_nanos(),
+        "arrived_ns": overdue.arrived.as_nanos(),
+        "waits_for": overdue.stage.map(|(stage, _)| stage.name()),
+        "object": object.map(|object| object.to_string()),
+        "host": host.map(|host| host.to_string()),
+        "words": unanswered.to_string(),
     })
 }
 

@@ -37,17 +37,14 @@ pub(super) fn print(one: &Explained<'_>, out: &mut dyn Write) -> io::Result<()> 
     writeln!(out, "  miscompares: {}", listed(kinds.collect()))?;
     let too_late = account.late.iter().filter(|late| late.too_late).count();
     let late = account.late.len() - too_late;
-    let counts = [(late, "late"), (too_late, "too late")];
+    let unanswered = account.unanswered.len();
+    let counts = [(late, "late"), (too_late, "too late"), (unanswered, "not answered")];
     let counts = counts.iter().filter(|(count, _)| *count > 0);
-    let late = counts.map(|(count, what)| format!("{count} {what}")).collect();
-    writeln!(
-        out,
-        "  heartbeats: {}",
-        match &account.late[..] {
-            [] => "none late".to_owned(),
-            _ => listed(late),
-        }
-    )
+    let late: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
+    match &late[..] {
+        [] => writeln!(out, "  heartbeats: none late"),
+        _ => writeln!(out, "  heartbeats: {}", listed(late)),
+    }
 }
 
 fn host(host: &Host, out: &mut dyn Write) -> io::Result<()> {

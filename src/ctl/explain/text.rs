@@ -3,15 +3,15 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use pulsefield_explain::{FindingKind, LateHeartbeat, Miscompare, Told};
+use pulsefield_explain::{FindingKind, LateHeartbeat, Miscompare, Told, Unanswered};
 use pulsefield_record::Record;
 use pulsefield_vmfs::{HostUuid, Object, ObjectName};
 
 use super::Explained;
 use crate::trace::{ObjectText, Utc};
 
-/// Every MISCOMPARE and late heartbeat, in the order in which they were answered; of contention only how
-/// much there was, unless `all` is asked for.
+/// Every MISCOMPARE and late heartbeat, in the order in which they were answered, and then the heartbeats
+/// that were not; of contention only how much there was, unless `all` is asked for.
 pub(super) fn findings(one: &Explained<'_>, all: bool, out: &mut dyn Write) -> io::Result<()> {
     let is_told =
         |miscompare: &&Miscompare<'_>| all || miscompare.finding.kind() != FindingKind::Contention;
@@ -29,6 +29,7 @@ pub(super) fn findings(one: &Explained<'_>, all: bool, out: &mut dyn Write) -> i
         }
         writeln!(out)?;
     }
+    account.unanswered.iter().try_for_each(|it| unanswered(one.lun, it, out))?;
     let left_out = account.miscompares.iter().filter(|it| !is_told(it)).count();
     match left_out {
         0 => Ok(()),
@@ -73,6 +74,12 @@ fn late_heartbeat(lun: &str, late: &LateHeartbeat<'_>, out: &mut dyn Write) -> i
     writeln!(out, "{} {lun} HEARTBEAT {how}: {place}", When(late.told.record))?;
     writeln!(out, "  finding:  {late}")?;
     writeln!(out, "  to do:    {}", late.advice())
+}
+
+fn unanswered(lun: &str, it: &Unanswered<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let place = Place { object: it.object, host: it.host };
+    writeln!(out, "{} {lun} HEARTBEAT NOT ANSWERED: {place}", When(it.record))?;
+    writeln!(out, "  finding:  {it}\n")
 }
 
 /// When a record was written.

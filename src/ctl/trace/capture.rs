@@ -39,7 +39,8 @@ impl<'o> Capture<'o> {
     /// Writes what has frames of `happenings`, and hands it on.
     pub(super) fn write(&mut self, happenings: &[Happening<'_>]) -> io::Result<()> {
         let kept: Vec<_> = happenings.iter().map(Kept::of).collect::<io::Result<_>>()?;
-        let mut exchanges = Vec::new();
+        // Of frames of one moment the answers to commands come before those to their aborts.
+        let (mut exchanges, mut functions) = (Vec::new(), Vec::new());
         for (happening, kept) in happenings.iter().zip(&kept) {
             let number = self.luns.iter().position(|lun| lun == happening.lun);
             let Some(nexus) = number.and_then(nexus) else { continue };
@@ -48,15 +49,26 @@ impl<'o> Capture<'o> {
                     exchanges.extend(command(happening.record, it, kept, nexus));
                 }
                 Event::TaskManagement(it) => {
-                    exchanges.extend(task_management(happening.record, it, kept, nexus));
+                    let complete_ns = over(happening, happenings);
+                    functions.extend(task_management(
+                        happening.record,
+                        it,
+                        complete_ns,
+                        kept,
+                        nexus,
+                    ));
                 }
                 Event::Start(_)
                 | Event::Stop(_)
                 | Event::Anchor(_)
                 | Event::Found(_)
-                | Event::FaultHit(_) => {}
+                | Event::TaskManagementOver(_)
+                | Event::FaultHit(_)
+                | Event::AttentionRaised(_)
+                | Event::Overdue(_) => {}
             }
         }
+        exchanges.append(&mut functions);
         self.writer.write(&exchanges)?;
         self.writer.flush()
     }
@@ -125,11 +137,22 @@ fn command<'k>(
     }))
 }
 
-/// The exchanges of a task management function: those of the tasks that it aborts, or its own. When
-/// LIO answered it is not recorded.
+/// When the task management function that `asked` tells of was over, if one of `happenings` says so.
+fn over(asked: &Happening<'_>, happenings: &[Happening<'_>]) -> Option<u64> {
+    let ends_it = |other: &&Happening<'_>| {
+        let same_unit = other.lun == asked.lun && other.record.epoch == asked.record.epoch;
+        let Event::TaskManagementOver(over) = &other.record.event else { return false };
+        same_unit && over.asked == asked.record.at
+    };
+    let over = happenings.iter().find(ends_it)?.record;
+    Some(wall_ns(over, over.at))
+}
+
+/// The exchanges of a task management function: those of the tasks that it aborts, or its own.
 fn task_management<'k>(
     record: &Record,
     asked: &TaskManagement,
+    complete_ns: Option<u64>,
     kept: &'k Kept,
     nexus: Nexus,
 ) -> Vec<Exchange<'k>> {
@@ -150,7 +173,7 @@ fn task_management<'k>(
             ox_id: id,
             rx_id: id,
             at_ns: wall_ns(record, record.at),
-            complete_ns: None,
+            complete_ns,
             comment: &kept.comment,
         })
     };

@@ -47,6 +47,30 @@ pub(super) fn line(happening: &Happening<'_>) -> Value {
             "opcode": hit.opcode,
             "delay_us": micros(hit.delay),
         }),
+        Event::TaskManagementOver(over) => json!({
+            "event": "task-management-over",
+            "function": function_name(over.function),
+            "commands": over.commands,
+            "asked_ns": over.asked.as_nanos(),
+        }),
+        Event::AttentionRaised(raised) => json!({
+            "event": "attention-raised",
+            "asc": raised.asc.asc(),
+            "ascq": raised.asc.ascq(),
+            "asc_name": raised.asc.name(),
+        }),
+        Event::Overdue(overdue) => json!({
+            "event": "overdue",
+            "cmd_id": overdue.command_id,
+            "opcode": overdue.cdb.opcode(),
+            "command": opcode::name_of(&overdue.cdb),
+            "cdb": hex(overdue.cdb.as_bytes()),
+            "lba": overdue.blocks.map(|blocks| blocks.start().as_u64()),
+            "blocks": overdue.blocks.map(|blocks| blocks.blocks().as_u64()),
+            "arrived_ns": overdue.arrived.as_nanos(),
+            "waits_for": overdue.stage.map(|(stage, _)| stage.name()),
+            "since_ns": overdue.stage.map(|(_, since)| since.as_nanos()),
+        }),
         // Not shown by themselves.
         Event::Found(_) | Event::Anchor(_) => json!({}),
     };

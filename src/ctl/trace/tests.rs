@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use pulsefield_data::Buffer;
-use pulsefield_engine::{Lane, Waited};
-use pulsefield_record::{Finished, Origin, Recorder, Stop};
-use pulsefield_scsi::{Sense, Status};
+use pulsefield_engine::{Lane, Stage, Waited};
+use pulsefield_record::{Finished, Origin, Overdue, Recorder, Stop};
+use pulsefield_scsi::{Asc, Sense, Status};
 use pulsefield_units::Cdb;
 use tempfile::TempDir;
 
@@ -65,6 +65,17 @@ impl Machine {
             ..ats
         };
         ds1.command(at(31), &read);
+        ds1.attention_raised(at(40), Asc::CAPACITY_DATA_HAS_CHANGED);
+        ds1.overdue(
+            at(45),
+            &Overdue {
+                command_id: 8,
+                cdb: Cdb::new(&COMPARE_AND_WRITE),
+                arrived: at(41),
+                stage: Some((Stage::Medium, at(42))),
+                blocks: Some(range(8704, 1)),
+            },
+        );
         ds1.stop(at(50), Stop::Told);
         let mut ds2 = machine.recorder("ds2");
         ds2.command(at(25), &Finished { cdb: &Cdb::new(&[0x8a; 16]), arrived: at(24), ..read });
@@ -120,7 +131,11 @@ fn a_record_is_shown_line_by_line() {
          expects heartbeat slot 64 generation 5 stamp 1.000000 s of {HOST}; \
          writes heartbeat slot 64 generation 5 stamp 4.000000 s of {HOST}; \
          found heartbeat slot 64 generation 5 stamp 0.000009 s of {OTHER}\n\
+         2023-11-14T22:13:20.020000Z ABORT TASK is over after 5.00 ms: whatever it names is answered\n\
          2023-11-14T22:13:20.031000Z #9 READ(10) 100+8 bulk 1.00 ms GOOD\n\
+         2023-11-14T22:13:20.040000Z unit attention raised: CAPACITY DATA HAS CHANGED\n\
+         2023-11-14T22:13:20.045000Z #8 COMPARE AND WRITE 8704+1 is NOT ANSWERED after 4.00 ms: it waits for \
+         the medium, for 3.00 ms now\n\
          2023-11-14T22:13:20.050000Z the unit stops"
     );
     assert_eq!(machine.lines("ds1").join("\n"), expected);
@@ -131,7 +146,9 @@ fn several_are_shown_in_the_order_of_time() {
     let machine = Machine::new();
     let lines = machine.lines("");
     let units: Vec<_> = lines.iter().map(|line| line.split(' ').nth(1).unwrap()).collect();
-    assert_eq!(units, ["ds1", "ds2", "ds1", "ds1", "ds1", "ds2", "ds1", "ds1"]);
+    let mut expected = ["ds1"; 11];
+    (expected[1], expected[6]) = ("ds2", "ds2");
+    assert_eq!(units, expected);
 }
 
 #[test]
@@ -181,7 +198,17 @@ fn json_has_an_object_a_line() {
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
-    let expected = ["start", "fault-hit", "task-management", "command", "command", "stop"];
+    let expected = [
+        "start",
+        "fault-hit",
+        "task-management",
+        "command",
+        "task-management-over",
+        "command",
+        "attention-raised",
+        "overdue",
+        "stop",
+    ];
     assert_eq!(events, expected);
     let ats = &lines[3];
     assert_eq!(ats["time"], "2023-11-14T22:13:20.020000Z");
@@ -235,9 +262,14 @@ fn commands_are_captured_as_frames() {
     assert!(has(&halves()));
     assert!(has(&[0xf0, 0, 0x0e, 0, 0, 0, 20, 10, 0, 0, 0, 0, 0x1d, 0]));
     assert!(has(b"#7 COMPARE AND WRITE 8704+1 heartbeat 10.0 ms"));
-    // It was found at 10 ms.
-    let found = wall(10).as_nanos().to_le_bytes();
-    assert!(has(&[&found[4..], &found[..4]].concat()));
+    // It was found at 10 ms, and its abort answered at 20 ms: the second frame of that time.
+    let times = |millis| {
+        let time = wall(millis).as_nanos().to_le_bytes();
+        let time = [&time[4..], &time[..4]].concat();
+        file.windows(8).filter(|window| *window == time).count()
+    };
+    assert!(times(10) > 0);
+    assert_eq!(times(20), 2);
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use pulsefield_hostlog::WallTime as LogTime;
 use pulsefield_record::{
-    Command, Event, FaultHit, Found, Image, ImageRole, Origin, Record, SenseCode, Start, Stop,
-    TaskManagement, WallTime,
+    AttentionRaised, Command, Event, FaultHit, Found, Image, ImageRole, Origin, Overdue, Record,
+    SenseCode, Start, Stop, TaskManagement, TaskManagementOver, WallTime,
 };
 use pulsefield_scsi::{Asc, SenseKey, Status, opcode};
-use pulsefield_units::Span;
+use pulsefield_units::{Cdb, Instant, LbaRange, Span};
 use pulsefield_vmfs::Object;
 
 use super::Happening;
@@ -43,7 +43,10 @@ pub(crate) fn event(record: &Record, found: Option<&Found>, out: &mut dyn Write)
         Event::Stop(Stop::DeviceGone) => write!(out, " the unit's device is removed"),
         Event::Stop(Stop::Breakdown) => write!(out, " the unit has BROKEN DOWN"),
         Event::TaskManagement(it) => task_management(it, out),
+        Event::TaskManagementOver(it) => task_management_over(*it, record.at, out),
         Event::FaultHit(it) => fault_hit(it, out),
+        Event::AttentionRaised(it) => attention_raised(*it, out),
+        Event::Overdue(it) => overdue(it, record.at, out),
         // Not shown by themselves.
         Event::Found(_) | Event::Anchor(_) => Ok(()),
     }
@@ -65,6 +68,49 @@ fn task_management(tmf: &TaskManagement, out: &mut dyn Write) -> io::Result<()> 
             let more = if tmf.command_ids.len() < tmf.commands as usize { ", …" } else { "" };
             write!(out, " of {}{more}", ids.join(", "))
         }
+    }
+}
+
+fn task_management_over(
+    over: TaskManagementOver,
+    at: Instant,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let TaskManagementOver { function, commands, asked } = over;
+    write!(out, " {} is over", function_name(function))?;
+    match commands {
+        0 => write!(out, " at once"),
+        _ => write!(out, " after {}: whatever it names is answered", Span(at.since(asked))),
+    }
+}
+
+fn attention_raised(raised: AttentionRaised, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, " unit attention raised: {}", AscText(raised.asc))
+}
+
+fn overdue(overdue: &Overdue, at: Instant, out: &mut dyn Write) -> io::Result<()> {
+    let Overdue { command_id, cdb, arrived, stage, blocks } = overdue;
+    write!(out, " #{command_id}")?;
+    named(cdb, *blocks, out)?;
+    write!(out, " is NOT ANSWERED after {}", Span(at.since(*arrived)))?;
+    match stage {
+        Some((stage, since)) => {
+            write!(out, ": it waits for {}, for {} now", stage.name(), Span(at.since(*since)))
+        }
+        None => write!(out, ": a fault holds it"),
+    }
+}
+
+/// A command's name and blocks, after a space.
+fn named(cdb: &Cdb, blocks: Option<LbaRange>, out: &mut dyn Write) -> io::Result<()> {
+    match (opcode::name_of(cdb), cdb.opcode()) {
+        (Some(name), _) => write!(out, " {name}")?,
+        (None, Some(code)) => write!(out, " {code:02X}h")?,
+        (None, None) => write!(out, " (no CDB)")?,
+    }
+    match blocks {
+        Some(blocks) => write!(out, " {}+{}", blocks.start(), blocks.blocks()),
+        None => Ok(()),
     }
 }
 
@@ -98,14 +144,7 @@ fn command(command: &Command, found: Option<&Found>, out: &mut dyn Write) -> io:
         Origin::Copy => write!(out, " copy")?,
         Origin::Fault => write!(out, " fault")?,
     }
-    match (opcode::name_of(&command.cdb), command.cdb.opcode()) {
-        (Some(name), _) => write!(out, " {name}")?,
-        (None, Some(code)) => write!(out, " {code:02X}h")?,
-        (None, None) => write!(out, " (no CDB)")?,
-    }
-    if let Some(blocks) = command.blocks {
-        write!(out, " {}+{}", blocks.start(), blocks.blocks())?;
-    }
+    named(&command.cdb, command.blocks, out)?;
     if let Some(lane) = command.lane {
         write!(out, " {}", lane.name())?;
     }
@@ -208,11 +247,20 @@ impl fmt::Display for SenseText {
             Some(key) => write!(f, "{key}")?,
             None => write!(f, "sense key {key:X}h")?,
         }
-        match Asc::new(asc, ascq).name() {
-            Some(name) => write!(f, ", {name}")?,
-            None => write!(f, ", {asc:02X}h/{ascq:02X}h")?,
-        }
+        write!(f, ", {}", AscText(Asc::new(asc, ascq)))?;
         information.map_or(Ok(()), |information| write!(f, ", INFORMATION {information}"))
+    }
+}
+
+/// An additional sense code in T10's words.
+pub(super) struct AscText(pub(super) Asc);
+
+impl fmt::Display for AscText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{:02X}h/{:02X}h", self.0.asc(), self.0.ascq()),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pulsefield_engine::{Event, Observer};
-use pulsefield_record::Recorder;
+use pulsefield_record::{Reason, Recorder};
 use pulsefield_units::Instant;
 
 use super::Conductor;
@@ -27,7 +27,12 @@ impl Observer for Watch {
         self.counting.observe(now, event);
         self.commands.observe(now, event);
         // Asked before anything is done about it, so that most events never ask for the recorder.
-        let wanted = matches!(event, Event::Miscompared { .. } | Event::Retired { tag: None, .. });
+        let wanted = matches!(
+            event,
+            Event::Miscompared { .. }
+                | Event::Retired { tag: None, .. }
+                | Event::AttentionRaised { .. }
+        );
         if wanted && let Some(recorder) = &mut self.recorder {
             record_event(recorder, now, event);
         }
@@ -67,10 +72,22 @@ impl Conductor<'_> {
     pub(super) fn look_for_late(&mut self) {
         let Self { server, station, now, .. } = self;
         // The commands are with the observer, who is with the server that is to be asked.
-        let commands = std::mem::take(&mut server.observer_mut().commands);
+        let mut commands = std::mem::take(&mut server.observer_mut().commands);
         let place = |tag| server.whereabouts(tag);
         self.late_due = station.latency.look_for_late(&commands, *now, place);
+        let mut any_overdue = false;
+        while let Some(overdue) =
+            station.latency.next_overdue(&mut commands, *now, |tag| server.whereabouts(tag))
+        {
+            any_overdue = true;
+            if let Some(recorder) = &mut server.observer_mut().recorder {
+                recorder.overdue(*now, &overdue);
+            }
+        }
         server.observer_mut().commands = commands;
+        if any_overdue {
+            self.keep_record(Reason::UnansweredHeartbeat);
+        }
     }
 
     /// Tells what is known of latencies, and forgets it if asked to.

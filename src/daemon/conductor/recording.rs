@@ -15,7 +15,8 @@ use crate::clock;
 use crate::latency::Passage;
 use crate::recording::RecordOrders;
 
-/// The least time between two copies of the record because of late heartbeats: they come together.
+/// The least time between two copies of the record because of late heartbeats, of those that are answered
+/// and of those that are not: they come together.
 pub(super) const DUMP_PERIOD: Duration = Duration::from_secs(60);
 
 const WRITE_16: u8 = 0x8a;
@@ -159,11 +160,22 @@ impl Conductor<'_> {
         if recorder.wants_anchor(self.now) {
             recorder.anchor(clock.now(), clock::wall());
         }
-        if self.station.latency.has_late_heartbeat()
-            && self.dump_rate.admit(self.now).is_some()
+        if self.station.latency.has_late_heartbeat() {
+            self.keep_record(Reason::LateHeartbeat);
+        }
+    }
+
+    /// Has the record copied because of a heartbeat, unless that was done for the same reason just now.
+    pub(super) fn keep_record(&mut self, reason: Reason) {
+        let rate = match reason {
+            Reason::UnansweredHeartbeat => &mut self.unanswered_dump_rate,
+            Reason::LateHeartbeat | Reason::Breakdown => &mut self.dump_rate,
+        };
+        if self.server.observer().recorder.is_some()
             && let Some(orders) = &self.record_orders
+            && rate.admit(self.now).is_some()
         {
-            self.surroundings.dump_record(orders.clone(), Reason::LateHeartbeat);
+            self.surroundings.dump_record(orders.clone(), reason);
         }
     }
 }
@@ -174,6 +186,9 @@ impl Conductor<'_> {
 pub(super) fn record_event(recorder: &mut Recorder, now: Instant, event: &Event<'_>) {
     if let Event::Miscompared { tag, blocks, offset, found, .. } = *event {
         recorder.found(now, tag, blocks, offset, found);
+    }
+    if let Event::AttentionRaised { condition } = *event {
+        recorder.attention_raised(now, condition.asc());
     }
     if let Event::Retired {
         tag: None,

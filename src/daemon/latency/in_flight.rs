@@ -90,6 +90,13 @@ impl InFlight {
             .filter_map(|(tag, passage)| Some((tag, passage.as_ref()?)))
     }
 
+    /// The same, to make a note.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u16, &mut Passage)> {
+        (0..=u16::MAX)
+            .zip(&mut self.commands)
+            .filter_map(|(tag, passage)| Some((tag, passage.as_mut()?)))
+    }
+
     fn command(&mut self, tag: u16) -> Option<&mut Passage> {
         self.commands.get_mut(usize::from(tag))?.as_mut()
     }

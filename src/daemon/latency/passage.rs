@@ -20,6 +20,8 @@ pub(crate) struct Passage {
     pub(crate) answered: Instant,
     /// Data-In and Data-Out that initiator and unit have exchanged, if it ended GOOD.
     pub(crate) bytes: u64,
+    /// Whether it was found later than an error is while it was in flight.
+    pub(crate) found_late: bool,
 }
 
 /// A command in the device server.
@@ -57,7 +59,15 @@ pub(crate) struct Parts {
 
 impl Passage {
     pub(crate) fn new(cdb: Cdb, now: Instant) -> Self {
-        Self { cdb, arrived: now, served: None, lane: None, answered: now, bytes: 0 }
+        Self {
+            cdb,
+            arrived: now,
+            served: None,
+            lane: None,
+            answered: now,
+            bytes: 0,
+            found_late: false,
+        }
     }
 
     /// Whether another command was everywhere when this one was: so are many of a batch, since time is

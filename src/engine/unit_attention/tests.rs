@@ -36,6 +36,21 @@ fn it_comes_before_anything_else_is_looked_at() {
 }
 
 #[test]
+fn whoever_watches_hears_of_it_each_time_it_is_raised() {
+    let mut world = World::default();
+    world.server.resize(BlockCount::new(60));
+    world.server.resize(BlockCount::new(62));
+    world.execute(&cdb::TEST_UNIT_READY, none()).check(attention(0x2a, 0x09));
+    world.execute(&cdb::TEST_UNIT_READY, none()).good();
+    let raised = UnitAttention::CapacityDataHasChanged;
+    // Two sizes before anybody looked are one condition.
+    assert_eq!(world.server.observer().raised, [raised]);
+    world.server.resize(BlockCount::new(64));
+    world.execute(&cdb::TEST_UNIT_READY, none()).check(attention(0x2a, 0x09));
+    assert_eq!(world.server.observer().raised, [raised; 2]);
+}
+
+#[test]
 fn request_sense_returns_it_as_data() {
     let mut world = World::default();
     world.server.resize(BlockCount::new(60));

@@ -91,7 +91,8 @@ fn who_wants_blocks_in_use_waits_for_them() {
     line.send(1, 7, &cdb::write(0, 8), 4096);
     line.send(2, 8, &cdb::compare_and_write(4, 1), 1024);
     let blocks = Some(range(4, 1));
-    let parked = Whereabouts { stage: Stage::Blocks, since: second(2), blocks };
+    let (stage, since, lane) = (Stage::Blocks, second(2), Lane::Heartbeat);
+    let parked = Whereabouts { stage, since, lane, blocks };
     assert_eq!(line.server.whereabouts(8), Some(parked));
     line.finish(5, OpOutput::Done);
     assert_eq!(line.stage(8), Some((Stage::Medium, second(5))));

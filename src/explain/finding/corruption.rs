@@ -32,8 +32,9 @@ impl fmt::Display for Corruption<'_> {
         match self.older {
             Some(older) => write!(
                 f,
-                "an acknowledged write is lost: what was found is what {older} wrote, but {} wrote after it, \
-                 {since} before, and was answered GOOD",
+                "an acknowledged write is lost: what was found is what {older} wrote {} before, but {} wrote \
+                 after it, {since} before, and was answered GOOD",
+                before(older.applied(), self.found_by.applied()),
                 self.last
             ),
             None => write!(

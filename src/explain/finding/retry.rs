@@ -143,6 +143,17 @@ mod tests {
     }
 
     #[test]
+    fn an_abort_of_the_next_command_with_the_same_id_is_not_its_own() {
+        let mut tape = Tape::new();
+        tape.at(0).ats(&slot(A, 0), &slot(A, 3));
+        tape.at(1_000).same_id().other(0x88, None).at(1_500).abort();
+        tape.at(3_000).found(&slot(A, 3)).miscompare(&slot(A, 0), &slot(A, 6));
+        let (kind, words) = explain(tape);
+        assert_eq!(kind, Retry);
+        assert!(words.contains("no abort is recorded"), "{words}");
+    }
+
+    #[test]
     fn bytes_without_a_name_are_a_retry_if_the_first_was_aborted() {
         let play = |aborted: bool| {
             let mut tape = Tape::new();

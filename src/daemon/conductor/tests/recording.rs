@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use pulsefield_control::config::Config;
+use pulsefield_engine::Stage;
 use pulsefield_faults::Fault;
 use pulsefield_record::{
     Command, Event, ImageRole, Joiner, Origin, Reader, Reason, Record, Stop, TaskManagement,
@@ -159,5 +160,47 @@ fn a_late_heartbeat_has_the_record_copied() {
         requests.recv_timeout(PATIENCE).unwrap().complete(Ok(OpOutput::Done));
     }
     unit.lu.uio.answer(ats);
+    // It may have been found late before it was answered.
+    let mut asked = iter::repeat_with(|| unit.lu.asked());
+    assert!(asked.any(|asked| asked == Asked::Dump(Reason::LateHeartbeat)));
+}
+
+#[test]
+fn a_heartbeat_that_is_never_answered_has_the_record_copied_too() {
+    let (medium, requests) = held_medium(64);
+    let unit = Recorded::new(Lu::new(medium), "");
+    let deadlines = Deadlines { warning: None, error: Some(Duration::from_millis(5)) };
+    unit.lu.mailbox.send(Message::SetDeadlines(deadlines));
+    let data = [block(0), block(0)].concat();
+    let ats = unit.lu.submit(&compare_and_write(5), Data::Out(data));
+    let read = requests.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(unit.lu.asked(), Asked::Dump(Reason::UnansweredHeartbeat));
+    let overdue: Vec<_> = unit
+        .records()
+        .into_iter()
+        .filter_map(|record| match record.event {
+            Event::Overdue(overdue) => Some(overdue),
+            _ => None,
+        })
+        .collect();
+    let [overdue] = &overdue[..] else { panic!("{overdue:?}") };
+    assert_eq!(overdue.stage.map(|(stage, _)| stage), Some(Stage::Medium));
+    assert_eq!(overdue.blocks, LbaRange::new(Lba::new(5), BlockCount::new(1)));
+    // Once it is answered, that is a reason of its own.
+    read.complete(Ok(OpOutput::Done));
+    requests.recv_timeout(PATIENCE).unwrap().complete(Ok(OpOutput::Done));
+    unit.lu.uio.answer(ats);
     assert_eq!(unit.lu.asked(), Asked::Dump(Reason::LateHeartbeat));
+}
+
+#[test]
+fn a_new_size_is_recorded_as_news_for_initiators() {
+    let unit = Recorded::new(Lu::on("ram/"), "");
+    unit.lu.write(0, 1);
+    let (done, _resized) = crossbeam_channel::bounded(1);
+    unit.lu.mailbox.send(Message::Resize { blocks: BlockCount::new(32), done });
+    unit.lu.probe(unit.lu.mailbox.probe_passed() + 1);
+    let asc = Asc::CAPACITY_DATA_HAS_CHANGED;
+    let raised = Event::AttentionRaised(pulsefield_record::AttentionRaised { asc });
+    assert!(unit.records().iter().any(|record| record.event == raised));
 }
