@@ -82,7 +82,7 @@ pub(crate) enum Command {
     /// Watch logical units, heartbeats and hosts on the terminal
     ///
     /// Once a second, on 80 by 24 characters. Keys are on the last line; faults are armed and disarmed after a
-    /// question. NO_COLOR is respected.
+    /// question. Why ATS miscompared is read from the records. NO_COLOR is respected.
     #[command(after_help = EXIT_STATUS)]
     Top {
         /// Print one screen, and end
@@ -94,6 +94,9 @@ pub(crate) enum Command {
         /// The daemon's control socket
         #[arg(long, value_name = "PATH", default_value = CONTROL_SOCKET)]
         socket: PathBuf,
+        /// The folder in which logical units are recorded
+        #[arg(long, value_name = "FOLDER", default_value = RECORD_FOLDER)]
+        directory: PathBuf,
     },
     /// Show what went through logical units, from their records
     ///

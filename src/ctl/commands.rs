@@ -163,8 +163,10 @@ fn execute(
             let luns = client(&ask).hosts(lun.as_deref())?;
             answer(&ask, luns.as_slice(), hosts::hosts, out)?;
         }
-        Command::Top { once: true, json, socket } => top::once(&socket, json, out)?,
-        Command::Top { socket, .. } => top::watch(&socket)?,
+        Command::Top { once: true, json, socket, directory } => {
+            top::once(&socket, directory, json, out)?
+        }
+        Command::Top { socket, directory, .. } => top::watch(&socket, directory)?,
         Command::Trace(args) => trace::trace(&args, out)?,
         Command::Explain(args) => explain::explain(&args, wall(), out)?,
         Command::Fault(command) => fault::execute(command, out)?,

@@ -12,9 +12,9 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use crate::Model;
 use crate::model::{Mode, Order, Pane, Row, Standing};
 use crate::text::{cell, clock, rate, sparkline};
+use crate::{Miscompare, Model};
 
 /// The most units that are shown at once; others scroll by.
 const UNITS_MAX: usize = 6;
@@ -186,6 +186,10 @@ fn pane_lines(model: &Model, paint: Paint) -> Vec<Line<'static>> {
             let of_lun = sample.faults.iter().filter(|faults| faults.lun == lun);
             fault_lines(of_lun.flat_map(|lun| &lun.plans).flat_map(|plan| &plan.rules), paint)
         }
+        Pane::Miscompares => {
+            let of_lun = sample.miscompares.iter().filter(|miscompare| miscompare.lun == lun);
+            miscompare_lines(of_lun, sample.unread_records.get(lun))
+        }
     }
 }
 
@@ -243,8 +247,35 @@ fn fault_lines<'r>(rules: impl Iterator<Item = &'r ArmedRule>, paint: Paint) -> 
     lines
 }
 
+fn miscompare_lines<'m>(
+    miscompares: impl Iterator<Item = &'m Miscompare>,
+    trouble: Option<&String>,
+) -> Vec<Line<'static>> {
+    let cells = |cells: [&str; 4]| {
+        const WIDTHS: [usize; 4] = [8, 29, 31, 9];
+        let cells: Vec<_> =
+            cells.iter().zip(WIDTHS).map(|(text, width)| cell(text, width, false)).collect();
+        cells.join(" ")
+    };
+    let mut lines = vec![Line::styled(cells(["UTC", "FINDING", "OBJECT", "HOST"]), HEADER)];
+    lines.extend(miscompares.map(|miscompare| {
+        let Miscompare { time, object, host, finding, .. } = miscompare;
+        // Of 2023-11-14T22:13:35.101000Z what changes within a day.
+        let time = time.as_ref().and_then(|time| time.get(11..19)).unwrap_or("-");
+        let (object, host) = (object.as_deref().unwrap_or("-"), host.as_deref().unwrap_or("-"));
+        Line::from(cells([time, finding, object, host]))
+    }));
+    match (trouble, lines.len()) {
+        (Some(trouble), _) => lines.push(Line::from(format!("no record: {trouble}"))),
+        (None, 1) => lines.push(Line::from("none are recorded")),
+        (None, _) => {}
+    }
+    lines
+}
+
 fn foot_line(model: &Model) -> Line<'static> {
-    const KEYS: &str = "↑↓ unit  c commands  s slowest  f faults  a arm  d disarm  q quit";
+    const KEYS: &str =
+        "↑↓ unit  c commands  s slowest  m miscompares  f faults  a arm  d disarm  q quit";
     match (model.mode(), model.notice()) {
         (Mode::Typing { lun, text }, _) => {
             Line::from(format!("arm for {lun}, FAULT [KEY=VALUE …]: {text}_"))

@@ -12,5 +12,5 @@ mod watch;
 
 pub use draw::draw;
 pub use model::{Key, Model, Order, Then};
-pub use sample::Sample;
+pub use sample::{Miscompare, Sample};
 pub use watch::{Daemon, once, watch};

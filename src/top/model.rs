@@ -41,6 +41,8 @@ pub(crate) enum Pane {
     Slowest,
     /// The faults that are armed for it.
     Faults,
+    /// Its latest MISCOMPAREs.
+    Miscompares,
 }
 
 /// What keys mean.
@@ -203,6 +205,7 @@ impl Model {
             (Key::Char('c'), _) => self.pane = Pane::Commands,
             (Key::Char('s'), _) => self.pane = Pane::Slowest,
             (Key::Char('f'), _) => self.pane = Pane::Faults,
+            (Key::Char('m'), _) => self.pane = Pane::Miscompares,
             (Key::Char('a'), Some(lun)) => self.mode = Mode::Typing { lun, text: String::new() },
             (Key::Char('d'), Some(lun)) if self.faults_of(&lun) == 0 => {
                 self.notice = Some(format!("no faults are armed for {lun}"));

@@ -313,7 +313,7 @@ fn top_prints_one_screen_where_it_is_told_to() {
         "{screen}"
     );
     let json = daemon.prints("top --once --json").unwrap();
-    for key in ["status", "luns", "latency", "hosts", "faults"] {
+    for key in ["status", "luns", "latency", "hosts", "faults", "miscompares"] {
         assert!(json.contains(&format!("\n  \"{key}\": ")), "{json}");
     }
 }

@@ -32,7 +32,7 @@ fn there_are_colours_only_where_they_are_wanted() {
 fn any_terminal_is_large_enough() {
     let mut model = busy();
     for size in [(1, 1), (20, 5), (80, 24), (300, 100)] {
-        for pane in ['c', 's', 'f', 'a'] {
+        for pane in ['c', 's', 'm', 'f', 'a'] {
             model.press(Key::Char(pane));
             drawn(&model, size, true);
         }
@@ -68,4 +68,35 @@ fn the_selected_one_of_many_units_is_in_sight() {
     let screen = screen(&model);
     assert!(screen.contains("> ds12"), "{screen}");
     assert!(!screen.contains("ds13"), "{screen}");
+}
+
+#[test]
+fn miscompares_of_the_unit_are_shown_with_their_findings() {
+    let mut model = busy();
+    model.press(Key::Char('m'));
+    let below = |model: &Model| {
+        let screen = screen(model);
+        let lines = screen.lines().skip_while(|line| !line.starts_with("UTC"));
+        lines.take(3).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(below(&model)[1], "none are recorded");
+    let mut later = model.sample().unwrap().clone();
+    later.miscompares = ["ds1", "ds2"]
+        .map(|lun| Miscompare {
+            lun: lun.to_owned(),
+            time: Some("2023-11-14T22:13:35.101000Z".to_owned()),
+            object: Some("file descriptor lock at 7471104".to_owned()),
+            host: Some("685eb8eb-7f3e3890-4544-bc2411b17e28".to_owned()),
+            finding: "slot taken from a living host".to_owned(),
+            words: "…".to_owned(),
+        })
+        .into();
+    let now = std::time::Instant::now();
+    model.take(now, later.clone());
+    let line = "22:13:35 slot taken from a living host file descriptor lock at 7471104 685eb8eb…";
+    assert_eq!(below(&model)[1..], [line, ""]);
+    later.miscompares.clear();
+    later.unread_records.insert("ds1".to_owned(), "Permission denied".to_owned());
+    model.take(now, later);
+    assert_eq!(below(&model)[1], "no record: Permission denied");
 }

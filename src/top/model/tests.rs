@@ -50,7 +50,15 @@ pub(crate) fn sample(luns: Vec<LunSummary>, latency: Vec<LunLatency>) -> Sample 
         too_late: 1,
         fullest: None,
     };
-    Sample { status, luns, latency, hosts: Vec::new(), faults: Vec::new() }
+    Sample {
+        status,
+        luns,
+        latency,
+        hosts: Vec::new(),
+        faults: Vec::new(),
+        miscompares: Vec::new(),
+        unread_records: BTreeMap::new(),
+    }
 }
 
 /// Two units; the first has two hosts and a fault, and miscompared between two samples.
