@@ -5,7 +5,7 @@
 //! standards, so that a mistake in the target's codec is not shared by its checker. From the bottom up:
 //!
 //! - `sg`, `sense`, `reply`, `cdb`, `disk`: an initiator's commands and their answers;
-//! - `command`, `targetcli`, `configfs`, `examples`, `persist`, `daemon`, `control`, `fault`, `processes`, `kernel_log`: the system;
+//! - `command`, `targetcli`, `configfs`, `examples`, `persist`, `daemon`, `control`, `fault`, `explain`, `processes`, `kernel_log`, `terminal`: the system;
 //! - `backstore`, `fabric`: what is exported, and over what;
 //! - `vmfs`: what hosts write;
 //! - `tally`, `increment`, `race`, `hammer`, `collision`, `pulse`, `latency`, `load`, `fio`, `suite`: what is measured and judged;
@@ -23,6 +23,7 @@ pub mod control;
 pub mod daemon;
 pub mod disk;
 pub mod examples;
+pub mod explain;
 pub mod fabric;
 pub mod fault;
 pub mod fio;
@@ -45,5 +46,6 @@ pub mod suite;
 pub mod table;
 pub mod tally;
 pub mod targetcli;
+pub mod terminal;
 pub mod vmfs;
 pub mod wait;

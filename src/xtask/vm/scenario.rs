@@ -35,6 +35,7 @@ pub(crate) struct Scenario {
 /// CI has half an hour on two emulated processors. The nightly ones go deep into one room each, whose unit
 /// tests CI runs; whoever changes that room runs them by name, and `test --all` runs them all.
 pub(crate) const SCENARIOS: &[Scenario] = &[
+    nightly("clean-hour", "an hour in which nothing is to be explained", 90),
     scenario("conformance", "iscsi-test-cu over two portals", 22),
     scenario("fabrics", "four fabrics increment one sector; collisions; mkfs, fio", 20),
     nightly("faults", "every fault of the catalogue, as initiators see it", 20),
@@ -46,6 +47,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     nightly("rearming", "faults armed, disarmed and reloaded under load", 12),
     nightly("tools", "sg3_utils, mkfs and fstrim, EXTENDED COPY", 10),
     scenario("examples", "targetcli-examples as they stand", 8),
+    scenario("explaining", "every cause of a miscompare, and what explain says of it", 15),
     scenario("removal", "LUNs removed, resized and reconfigured under load", 12),
     scenario("demo", "the main job, step by step", 8),
     nightly("block", "block devices as media: loop, scsi_debug", 8),

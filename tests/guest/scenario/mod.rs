@@ -9,6 +9,7 @@ mod changes;
 mod conformance;
 mod demo;
 mod examples;
+mod explaining;
 mod fabrics;
 mod faults;
 mod incidents;
@@ -54,6 +55,10 @@ pub enum Scenario {
     Faults,
     /// The plans of faults that ship, and what they promise.
     Incidents,
+    /// Every cause of an ATS miscompare, and what is explained of it.
+    Explaining,
+    /// An hour in which nothing is to be explained.
+    CleanHour,
     /// Faults armed, disarmed and reloaded, thousands of times under load.
     Rearming,
 }
@@ -89,6 +94,8 @@ impl Scenario {
             Self::Changes => changes::run(report)?,
             Self::Faults => faults::run(report)?,
             Self::Incidents => incidents::run(report)?,
+            Self::Explaining => explaining::run(report)?,
+            Self::CleanHour => explaining::run_clean_hour(report)?,
             Self::Rearming => rearming::run(report)?,
         }
         report.none("tasks stuck in the kernel", &processes::stuck()?);
