@@ -13,27 +13,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use pulsefield_backstore::{Backstore, Completion, Geometry, Op, OpTag};
+use pulsefield_backstore::{Backstore, Geometry, Op, OpTag};
 use pulsefield_data::Buffer;
 use pulsefield_engine::{
-    AccessStateChange, Action, Answer, CopyOp, CopyParty, DeviceServer, Incoming, Lane, Outcome,
-    Query, SavedState, SpaceReport, UnitAttention,
+    AccessStateChange, Action, CopyOp, CopyParty, DeviceServer, Query, SavedState, SpaceReport,
+    UnitAttention,
 };
 use pulsefield_faults::SceneId;
 use pulsefield_kernel::UioError;
 use pulsefield_record::Reason;
-use pulsefield_ring::{
-    self as ring, CommandToken, DataIn, Entry, Ring, RingCommand, RingError, Tmr,
-};
-use pulsefield_scsi::{Asc, Sense, SenseKey, Status, opcode};
-use pulsefield_units::{BlockCount, Cdb, Instant, LuId};
-use tracing::{debug, error, info, trace};
+use pulsefield_ring::{CommandToken, Entry, Ring, RingError};
+use pulsefield_units::{BlockCount, Instant, LuId};
+use tracing::info;
 
-use self::changing::{Changing, FLUSH_TAG};
+use self::answering::Unannounced;
+use self::changing::Changing;
 use self::latency::Watch;
 #[cfg(feature = "embedded")]
 use crate::clock::Clock;
-use crate::copying::{CopyEnd, CopyReply, CopyRequest, Reachable};
+use crate::copying::{CopyReply, CopyRequest};
 use crate::counters::{Counters, CountingObserver};
 use crate::latency::InFlight;
 use crate::pool::Share;
@@ -42,19 +40,16 @@ use crate::recording::RecordOrders;
 use crate::station::{Awake, Mailbox, Message, Station};
 use crate::uio::Uio;
 
+mod answering;
 mod changing;
 mod fault_orders;
 mod faults;
 mod hosts;
+mod intake;
 mod latency;
+mod messages;
 mod recording;
 mod room;
-
-/// Answers collected before the doorbell is rung for bulk.
-const ANSWERS_PER_DOORBELL: usize = 32;
-
-/// How long an answer may wait for others to share a doorbell with.
-const DOORBELL_DELAY_MAX: Duration = Duration::from_micros(200);
 
 /// How long a stopping logical unit may take to answer what it has accepted.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -178,14 +173,6 @@ pub(crate) struct Conductor<'a> {
     dump_rate: Rate,
     /// How often for those that are not answered.
     unanswered_dump_rate: Rate,
-}
-
-/// Answers written since the doorbell was last rung.
-#[derive(Default)]
-struct Unannounced {
-    count: usize,
-    /// When the doorbell must be rung for the oldest of them.
-    due: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -437,193 +424,6 @@ impl<'a> Conductor<'a> {
         }
     }
 
-    fn read_messages(&mut self) -> Result<(), Interruption> {
-        if !self.station.has_mail() {
-            return Ok(());
-        }
-        if !self.station.removed().is_empty() {
-            return Err(Interruption::Gone);
-        }
-        while let Some(message) = self.station.message() {
-            match message {
-                Message::Stop => {
-                    self.station.orders.stop = true;
-                    self.changing = None;
-                    let now = self.station.clock.now();
-                    self.stopping.get_or_insert(Stopping { since: now, blocked: false });
-                    if let Some(saboteur) = &mut self.station.saboteur {
-                        saboteur.stop(now);
-                    }
-                    self.surroundings.block();
-                }
-                Message::Blocked => {
-                    if let Some(stopping) = &mut self.stopping {
-                        stopping.blocked = true;
-                    }
-                }
-                Message::Reconfigure(config) => {
-                    if config.pool.is_none() {
-                        self.share = None;
-                    }
-                    self.station.orders.config = config;
-                    self.server.reconfigure(self.station.config());
-                    self.update_saboteur();
-                }
-                Message::Resize { blocks, done } => {
-                    self.station.orders.blocks = Some(blocks);
-                    self.server.resize(blocks);
-                    self.update_saboteur();
-                    self.resizes.push((blocks, done));
-                }
-                Message::ChangeMedium(change) => self.begin_change(change),
-                Message::SetWriteCache(enabled) => {
-                    self.station.orders.write_cache = Some(enabled);
-                    self.server.set_write_cache(enabled);
-                }
-                Message::Identity(identity) => self.server.on_identity(identity),
-                Message::PortGroups(groups) => self.server.on_port_groups(groups),
-                Message::Initiators(count) => self.server.on_initiators(count),
-                Message::AccessStatesSet { request, changed } => {
-                    self.server.on_access_states_set(self.station.clock.now(), request, changed);
-                }
-                Message::CommandTimeOut(time_out) => {
-                    self.command_time_out = time_out;
-                    self.update_saboteur();
-                }
-                Message::Restored(state) => self.restore(state),
-                // One that an earlier conductor asked for concerns nobody any more.
-                Message::Saved { number, on_stable_storage } if number >= self.first_save => {
-                    self.server.on_saved(self.station.clock.now(), on_stable_storage);
-                }
-                Message::Saved { .. } => {}
-                Message::CopyPeers(reachable) => {
-                    let peer = |Reachable { peer, mailbox }| {
-                        self.peers.insert(peer.unit, mailbox);
-                        peer
-                    };
-                    let peers = reachable.into_iter().map(peer).collect();
-                    self.server.on_copy_peers(peers);
-                }
-                Message::CopyRequest(request) => self.take_copy_request(request),
-                Message::CopyEnd(CopyEnd { asker, tag, outcome, buffer }) => {
-                    if asker == self.number {
-                        self.server.on_copy_op_done(self.station.clock.now(), tag, outcome, buffer);
-                    }
-                }
-                Message::SetDeadlines(deadlines) => self.station.latency.set_deadlines(deadlines),
-                Message::SetPolling(spare) => self.station.polling.set(spare),
-                Message::ReportLatency { clear, reply } => self.report_latency(clear, &reply),
-                Message::Record(orders) => self.order_recording(orders),
-                Message::Recorder { orders, recorder } => self.take_recorder(&orders, recorder),
-                Message::ReportHosts { reply } => self.report_hosts(&reply),
-                Message::ConfigureFaults(orders) => self.configure_faults(orders),
-                // Whoever gave up waiting does not need to know.
-                Message::Arm { plan, lun, done } => drop(done.send(self.arm(plan, &lun))),
-                Message::Disarm { which, done } => drop(done.send(self.disarm(&which))),
-                Message::ReportFaults { since, reply } => self.report_faults(since, &reply),
-                Message::Probe(number) => self.probe(number)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Does a part of another unit's copy, once the unit is restored: it may be one that must not be
-    /// written.
-    fn take_copy_request(&mut self, request: CopyRequest) {
-        if self.holds_copy_requests() {
-            self.held_requests.push(request);
-            return;
-        }
-        if !self.restored {
-            if self.held.is_none() && self.held_requests.is_empty() {
-                self.surroundings.load();
-            }
-            self.held_requests.push(request);
-            return;
-        }
-        let CopyRequest { op, buffer, reply } = request;
-        self.server.on_copy_op(
-            self.station.clock.now(),
-            Origin::PeerPart(Box::new(reply)),
-            op,
-            buffer,
-        );
-    }
-
-    /// Gives the unit what it has saved; what was ordered since it was opened holds on.
-    fn restore(&mut self, state: SavedState) {
-        if !self.restored {
-            self.server.restore(state);
-            if let Some(enabled) = self.station.orders.write_cache {
-                self.server.set_write_cache(enabled);
-            }
-            self.restored = true;
-            for request in std::mem::take(&mut self.held_requests) {
-                self.take_copy_request(request);
-            }
-        }
-    }
-
-    /// The next entry of the ring, if the unit is restored and is not about to change its medium.
-    fn next_entry(&mut self) -> Result<Option<Entry>, RingError> {
-        if self.changing.is_some() {
-            return Ok(None);
-        }
-        if self.restored {
-            if self.held.is_some() {
-                return Ok(self.held.take());
-            }
-            return self.ring.next_entry();
-        }
-        if self.held.is_none() {
-            self.held = self.ring.next_entry()?;
-            if self.held.is_some() && self.held_requests.is_empty() {
-                self.surroundings.load();
-            }
-        }
-        Ok(None)
-    }
-
-    /// Hands the device server what came from the ring and from the medium; says whether anything
-    /// did.
-    fn take_in(&mut self) -> Result<bool, RingError> {
-        let mut any = false;
-        while let Some(completion) = self.station.completions().take(&**self.backstore) {
-            self.note_time(&mut any);
-            self.take_completion(completion);
-        }
-        loop {
-            // Matched where it is: with `?` each command would be moved once more.
-            match self.next_entry() {
-                Ok(Some(Entry::Command(command))) => {
-                    self.note_time(&mut any);
-                    self.take_command(command);
-                }
-                Ok(Some(Entry::Tmr(tmr))) => {
-                    self.note_time(&mut any);
-                    self.take_tmr(&tmr);
-                }
-                Ok(None) => break,
-                Err(error) => return Err(error),
-            }
-        }
-        self.just_looked = false;
-        Ok(any)
-    }
-
-    fn take_tmr(&mut self, tmr: &Tmr) {
-        debug!(kind = ?tmr.kind, commands = ?tmr.command_ids, "task management");
-        self.record_task_management(tmr);
-        self.counters.task_management.count(tmr.kind);
-        if let Some(saboteur) = &mut self.station.saboteur {
-            saboteur.on_abort(self.now, &tmr.command_ids);
-        }
-        self.server.on_abort(self.now, &tmr.command_ids);
-        if tmr.kind.is_reset() {
-            self.server.on_reset();
-        }
-    }
-
     /// Sends an op to the medium, whose answer may have come before this returns, and that may take as
     /// long as the medium wants.
     fn submit(&mut self, op: Op, tag: OpTag, buffer: Buffer, urgent: bool) {
@@ -635,57 +435,6 @@ impl<'a> Conductor<'a> {
             self.just_looked = false;
             self.server.observer_mut().commands.lose_sight_of_time();
             self.take_completion(completion);
-        }
-    }
-
-    fn take_completion(&mut self, completion: Completion) {
-        let Completion { tag, result, buffer } = completion;
-        match tag {
-            FLUSH_TAG => self.flushed(result),
-            _ => self.server.on_op_done(self.now, tag, result, buffer),
-        }
-    }
-
-    /// Looks at the clock for the first of several things that came in together.
-    fn note_time(&mut self, any: &mut bool) {
-        if !*any {
-            if !self.just_looked {
-                self.look_at_clock();
-            }
-            self.station.polling.end_rest(self.now);
-            *any = true;
-        }
-    }
-
-    fn take_command(&mut self, command: RingCommand) {
-        let RingCommand { token, cdb, data, data_in: _, malformed } = command;
-        self.counters.count_command();
-        self.server.observer_mut().commands.take(self.now, token.cmd_id(), &cdb);
-        if self.late_due.is_none() {
-            self.late_due = self.station.latency.first_deadline(self.now);
-        }
-        if let Some(malformed) = malformed {
-            error!(cmd_id = token.cmd_id(), %malformed, "a ring entry makes no sense");
-            self.counters.count_malformed();
-            let sense = Sense::new(SenseKey::HardwareError, Asc::INTERNAL_TARGET_FAILURE);
-            let (status, sense) = (Status::CheckCondition, Some(sense));
-            self.answer_ring(token, None, Outcome { status, sense, data_in: None }, data);
-            return;
-        }
-        let tag = token.cmd_id();
-        trace!(cmd_id = tag, command = opcode::name_of(&cdb), ?cdb, data_bytes = data.len());
-        let incoming = Incoming { token: Origin::Ring(token), tag: Some(tag), cdb, data };
-        let incoming = match &mut self.station.saboteur {
-            None => Some(incoming),
-            Some(saboteur) => {
-                let hits = saboteur.next_hit();
-                let incoming = saboteur.on_command(self.now, incoming, self.ring.in_flight());
-                self.record_hits(hits, tag);
-                incoming
-            }
-        };
-        if let Some(incoming) = incoming {
-            self.server.on_command(self.now, incoming);
         }
     }
 
@@ -733,100 +482,6 @@ impl<'a> Conductor<'a> {
         if let Some(mailbox) = self.peers.get(&unit) {
             mailbox.send(Message::CopyRequest(CopyRequest { op, buffer, reply }));
         }
-    }
-
-    fn answer(&mut self, answer: Answer<Origin>) -> Result<(), Interruption> {
-        let Answer { token, lane, status, sense, data_in, data } = answer;
-        let outcome = Outcome { status, sense, data_in };
-        match token {
-            Origin::Scene(id) => {
-                let saboteur = self.station.saboteur.as_mut().expect("whoever asked is there");
-                saboteur.on_answer(self.now, id, outcome, data);
-                return Ok(());
-            }
-            Origin::Ring(token) => self.answer_ring(token, lane, outcome, data),
-            Origin::Probe(number) => self.station.pass_probe(number),
-            Origin::Part(tag) => self.server.on_copy_op_done(self.now, tag, outcome, data),
-            Origin::PeerPart(reply) => reply.tell(outcome, data),
-        }
-        if lane == Some(Lane::Heartbeat) || self.unannounced.count >= ANSWERS_PER_DOORBELL {
-            self.ring_doorbell()?;
-        }
-        Ok(())
-    }
-
-    fn answer_ring(
-        &mut self,
-        token: CommandToken,
-        lane: Option<Lane>,
-        outcome: Outcome,
-        data: Buffer,
-    ) {
-        let command_id = token.cmd_id();
-        let Outcome { status, sense, data_in } = outcome;
-        let exchanged = if status == Status::Good { data_in.unwrap_or(data.len()) } else { 0 };
-        let commands = &mut self.server.observer_mut().commands;
-        commands.answer(self.now, command_id, lane, exchanged as u64);
-        self.record_answer(command_id, lane, &outcome, &data);
-        self.counters.answers.count(status, sense.map(|sense| sense.key));
-        if lane == Some(Lane::Heartbeat) && status == Status::Good && data_in.is_none() {
-            self.look_for_pulse(command_id, &data);
-        }
-        let mut bytes = [0; 96];
-        if let Some(sense) = &sense {
-            sense.encode(self.server.sense_format(), &mut bytes);
-        }
-        let valid = outcome.valid_bytes(data.len());
-        let data_in = if valid < data.len() {
-            DataIn::Short(u32::try_from(valid).expect("shorter than a transfer"))
-        } else {
-            DataIn::All
-        };
-        let answer = ring::Answer { status: status.as_u8(), sense: sense.map(|_| &bytes), data_in };
-        self.ring.complete(token, answer, data);
-        self.unannounced.count += 1;
-        self.unannounced.due.get_or_insert_with(|| self.now.after(DOORBELL_DELAY_MAX));
-    }
-
-    fn ring_doorbell(&mut self) -> Result<(), Interruption> {
-        self.unannounced = Unannounced::default();
-        if self.ring.publish() {
-            self.look_if_out_of_time();
-            self.uio.ring_doorbell()?;
-            self.settle_latencies();
-            self.tend_record();
-            self.watch_room();
-        }
-        Ok(())
-    }
-
-    /// Sends a command through the device server that touches neither the medium nor a pending unit
-    /// attention, and asks nobody anything: INQUIRY for the list of vital product data pages.
-    fn probe(&mut self, number: u64) -> Result<(), Interruption> {
-        // The kernel counts its events in 32 bits: were they never read, one in 2^32 would make the
-        // count what it was when the device was opened, and not be seen.
-        self.uio.take_events()?;
-        let inquiry = Cdb::new(&[opcode::INQUIRY, 1, 0, 0, 36, 0]);
-        let token = Origin::Probe(number);
-        let incoming = Incoming { token, tag: None, cdb: inquiry, data: Buffer::heap(36) };
-        self.server.on_command(self.station.clock.now(), incoming);
-        Ok(())
-    }
-
-    /// Tells those who asked for a new size that nothing is in flight beyond it any more.
-    fn answer_resizes(&mut self) {
-        if self.resizes.is_empty() {
-            return;
-        }
-        let server = &self.server;
-        self.resizes.retain(|(blocks, done)| {
-            let pending = server.touches_beyond(*blocks);
-            if !pending {
-                // Whoever gave up waiting does not need to know.
-                let _ = done.send(());
-            }
-            pending
-        });
     }
 
     fn end_if_stopped(&mut self) -> Result<Option<End>, Interruption> {

@@ -9,9 +9,10 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, unbounded};
 use pulsefield_backstore::{BackstoreError, Op, OpOutput, Request, Workers};
-use pulsefield_engine::{Identity, LuConfig, PortGroup};
+use pulsefield_engine::{Identity, Lane, LuConfig, PortGroup};
 use pulsefield_ring::simulated_kernel::{Data, Finished, Options, Submitted};
 use pulsefield_ring::{Features, TmrKind};
+use pulsefield_scsi::Asc;
 use pulsefield_scsi::mode_page::ModeSettings;
 use pulsefield_scsi::parameter::{AccessState, AccessStates};
 use pulsefield_units::{Lba, LbaRange};

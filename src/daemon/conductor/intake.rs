@@ -1,0 +1,123 @@
+//! What comes in by itself: commands and task management functions from the ring, completions from the medium.
+
+use pulsefield_backstore::Completion;
+use pulsefield_engine::{Incoming, Outcome};
+use pulsefield_ring::{Entry, RingCommand, RingError, Tmr};
+use pulsefield_scsi::{Asc, Sense, SenseKey, Status, opcode};
+use tracing::{debug, error, trace};
+
+use super::changing::FLUSH_TAG;
+use super::{Conductor, Origin};
+
+impl Conductor<'_> {
+    /// Hands the device server what came from the ring and from the medium; says whether anything
+    /// did.
+    pub(super) fn take_in(&mut self) -> Result<bool, RingError> {
+        let mut any = false;
+        while let Some(completion) = self.station.completions().take(&**self.backstore) {
+            self.note_time(&mut any);
+            self.take_completion(completion);
+        }
+        loop {
+            // Matched where it is: with `?` each command would be moved once more.
+            match self.next_entry() {
+                Ok(Some(Entry::Command(command))) => {
+                    self.note_time(&mut any);
+                    self.take_command(command);
+                }
+                Ok(Some(Entry::Tmr(tmr))) => {
+                    self.note_time(&mut any);
+                    self.take_tmr(&tmr);
+                }
+                Ok(None) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.just_looked = false;
+        Ok(any)
+    }
+
+    /// The next entry of the ring, if the unit is restored and is not about to change its medium.
+    fn next_entry(&mut self) -> Result<Option<Entry>, RingError> {
+        if self.changing.is_some() {
+            return Ok(None);
+        }
+        if self.restored {
+            if self.held.is_some() {
+                return Ok(self.held.take());
+            }
+            return self.ring.next_entry();
+        }
+        if self.held.is_none() {
+            self.held = self.ring.next_entry()?;
+            if self.held.is_some() && self.held_requests.is_empty() {
+                self.surroundings.load();
+            }
+        }
+        Ok(None)
+    }
+
+    fn take_command(&mut self, command: RingCommand) {
+        let RingCommand { token, cdb, data, data_in: _, malformed } = command;
+        self.counters.count_command();
+        self.server.observer_mut().commands.take(self.now, token.cmd_id(), &cdb);
+        if self.late_due.is_none() {
+            self.late_due = self.station.latency.first_deadline(self.now);
+        }
+        if let Some(malformed) = malformed {
+            error!(cmd_id = token.cmd_id(), %malformed, "a ring entry makes no sense");
+            self.counters.count_malformed();
+            let sense = Sense::new(SenseKey::HardwareError, Asc::INTERNAL_TARGET_FAILURE);
+            let (status, sense) = (Status::CheckCondition, Some(sense));
+            self.answer_ring(token, None, Outcome { status, sense, data_in: None }, data);
+            return;
+        }
+        let tag = token.cmd_id();
+        trace!(cmd_id = tag, command = opcode::name_of(&cdb), ?cdb, data_bytes = data.len());
+        let incoming = Incoming { token: Origin::Ring(token), tag: Some(tag), cdb, data };
+        let incoming = match &mut self.station.saboteur {
+            None => Some(incoming),
+            Some(saboteur) => {
+                let hits = saboteur.next_hit();
+                let incoming = saboteur.on_command(self.now, incoming, self.ring.in_flight());
+                self.record_hits(hits, tag);
+                incoming
+            }
+        };
+        if let Some(incoming) = incoming {
+            self.server.on_command(self.now, incoming);
+        }
+    }
+
+    fn take_tmr(&mut self, tmr: &Tmr) {
+        debug!(kind = ?tmr.kind, commands = ?tmr.command_ids, "task management");
+        self.record_task_management(tmr);
+        self.counters.task_management.count(tmr.kind);
+        if let Some(saboteur) = &mut self.station.saboteur {
+            saboteur.on_abort(self.now, &tmr.command_ids);
+        }
+        self.server.on_abort(self.now, &tmr.command_ids);
+        if tmr.kind.is_reset() {
+            self.server.on_reset();
+        }
+    }
+
+    pub(super) fn take_completion(&mut self, completion: Completion) {
+        let Completion { tag, result, buffer } = completion;
+        match tag {
+            FLUSH_TAG => self.flushed(result),
+            _ => self.server.on_op_done(self.now, tag, result, buffer),
+        }
+    }
+
+    /// Looks at the clock for the first of several things that came in together.
+    pub(super) fn note_time(&mut self, any: &mut bool) {
+        if !*any {
+            if !self.just_looked {
+                self.look_at_clock();
+            }
+            self.station.polling.end_rest(self.now);
+            *any = true;
+        }
+    }
+}
