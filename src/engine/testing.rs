@@ -19,7 +19,7 @@ use pulsefield_units::{BlockCount, BlockLength, Cdb, Instant, Lba, LbaRange, LuI
 
 use crate::{
     AccessStateChange, Action, Answer, CopyOp, CopyParty, DeviceServer, Event, Incoming, Lane,
-    LuConfig, Observer, Outcome, Query, SavedState,
+    LuConfig, Observer, Outcome, Query, SavedState, UnitAttention,
 };
 
 pub(crate) use shared::SharedMemory;

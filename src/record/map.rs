@@ -18,6 +18,8 @@ use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 /// Of this part of its blocks a file system must have one free for a record to take more of them:
 /// others live there too.
 const FREE_PART: u64 = 8;
+/// … or so many bytes, of a large one.
+const FREE_MAX: u64 = 1 << 30;
 
 /// A file that is locked and mapped.
 #[derive(Debug)]
@@ -37,7 +39,9 @@ impl Map {
     /// Gives these bytes space, unless the file system is nearly full.
     pub(crate) fn allocate(&self, offset: u64, bytes: u64) -> io::Result<()> {
         let system = fstatvfs(&self.file)?;
-        if system.f_bavail < system.f_blocks / FREE_PART {
+        let bytes_of = |blocks: u64| blocks.saturating_mul(system.f_frsize);
+        let keep = bytes_of(system.f_blocks / FREE_PART).min(FREE_MAX);
+        if bytes_of(system.f_bavail) < keep {
             return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, bytes)?)

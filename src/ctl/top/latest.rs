@@ -179,7 +179,7 @@ mod tests {
             all.map(|it| (it.time.clone().unwrap(), it.finding.clone())).collect::<Vec<_>>()
         };
         let first = ("2023-11-14T22:13:22.000000Z".to_owned(), "contention".to_owned());
-        assert_eq!(seen(&mut latest), [first.clone()]);
+        assert_eq!(seen(&mut latest), std::slice::from_ref(&first));
         ats(&mut recorder, 3, [2, 4], Some(9));
         let second = ("2023-11-14T22:13:23.000000Z".to_owned(), "corruption".to_owned());
         assert_eq!(seen(&mut latest), [second.clone(), first.clone()]);

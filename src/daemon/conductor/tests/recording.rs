@@ -175,14 +175,13 @@ fn a_heartbeat_that_is_never_answered_has_the_record_copied_too() {
     let ats = unit.lu.submit(&compare_and_write(5), Data::Out(data));
     let read = requests.recv_timeout(PATIENCE).unwrap();
     assert_eq!(unit.lu.asked(), Asked::Dump(Reason::UnansweredHeartbeat));
-    let overdue: Vec<_> = unit
-        .records()
-        .into_iter()
-        .filter_map(|record| match record.event {
-            Event::Overdue(overdue) => Some(overdue),
-            _ => None,
-        })
-        .collect();
+    let overdue: Vec<_> =
+        unit.records()
+            .into_iter()
+            .filter_map(|record| {
+                if let Event::Overdue(overdue) = record.event { Some(overdue) } else { None }
+            })
+            .collect();
     let [overdue] = &overdue[..] else { panic!("{overdue:?}") };
     assert_eq!(overdue.stage.map(|(stage, _)| stage), Some(Stage::Medium));
     assert_eq!(overdue.blocks, LbaRange::new(Lba::new(5), BlockCount::new(1)));
