@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pulsefield_hosts::{
-    Action, HeartbeatMode, Host, HostConfig, IoId, MountedVolume, Notice, Order, OrderId,
+    Access, Action, HeartbeatMode, Host, HostConfig, IoId, MountedVolume, Notice, Order, OrderId,
     OrderKind, Outcome, VolumeId,
 };
 use pulsefield_units::Instant;
@@ -173,8 +173,11 @@ impl Member {
 
     fn listen(&mut self, notice: &Notice) {
         match notice {
-            Notice::HeartbeatAcquired { .. } => self.has_heartbeat = true,
-            Notice::HeartbeatCleared { .. } => self.has_heartbeat = false,
+            Notice::HeartbeatAcquired { .. }
+            | Notice::Access { access: Access::Reacquired, .. } => self.has_heartbeat = true,
+            Notice::HeartbeatCleared { .. } | Notice::Access { access: Access::LocksLost, .. } => {
+                self.has_heartbeat = false
+            }
             Notice::Crashed => {
                 self.has_heartbeat = false;
                 self.orders.clear();
@@ -183,7 +186,7 @@ impl Member {
             | Notice::LockingChanged { .. }
             | Notice::Extension { .. }
             | Notice::Pulse { .. }
-            | Notice::Access { .. }
+            | Notice::Access { access: Access::Lost | Access::Resumed, .. }
             | Notice::Replayed { .. }
             | Notice::LockTaken(_)
             | Notice::LockLeft(_)
