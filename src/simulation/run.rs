@@ -93,13 +93,13 @@ fn live(swarm: Swarm, lasting: Duration) -> Result<Ended> {
             medium.die();
             let killed = world.now.after(draw(&mut random, dying));
             world.go_on(Some(&mut daemon), Some(killed))?;
-            hits += hits_of(&daemon);
+            hits += hits_of(&daemon, &swarm);
             drop(daemon);
             medium.bury();
             kills += 1;
             over = world.go_on(None, Some(world.now.after(draw(&mut random, down))))?;
         } else {
-            hits += hits_of(&daemon);
+            hits += hits_of(&daemon, &swarm);
         }
         if over {
             break;
@@ -117,11 +117,9 @@ fn draw(random: &mut Random, (shortest, longest): (Duration, Duration)) -> Durat
     random.between(shortest, longest)
 }
 
-/// How many commands were hit by what is armed.
-fn hits_of(daemon: &EmbeddedConductor<'_>) -> u64 {
-    // Those that ended as well; entries of the log nobody needs.
-    let report = daemon.faults(u64::MAX);
-    report.plans.iter().map(|plan| plan.hits).sum()
+/// How many commands the run's fault did something to, under this daemon.
+fn hits_of(daemon: &EmbeddedConductor<'_>, swarm: &Swarm) -> u64 {
+    swarm.fault.map_or(0, |fault| fault.effects(&daemon.faults(0)))
 }
 
 #[cfg(test)]
