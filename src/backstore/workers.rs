@@ -469,6 +469,8 @@ mod tests {
             workers.submit(request(1, urgent, &inbox));
             values.recv_timeout(Duration::from_secs(60)).unwrap()
         };
+        // Until it is there, a thread for either kind might take it.
+        wait_until(|| workers.shared.lock().urgent_waits);
         let heartbeat = nice_of(true);
         assert_eq!(heartbeat, rustix::process::getpriority_process(None).unwrap());
         assert_eq!(nice_of(false), (heartbeat + BULK_NICE).min(19));

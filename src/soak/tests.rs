@@ -95,7 +95,7 @@ fn what_cannot_be_is_refused_before_anything_is_done() {
     assert_eq!(refused(&none), "0 hosts: there are from 1 to 64");
     let plan_after = Some(Duration::from_secs(120));
     let late = SoakOptions { plan_after, ..with_rule(&folder, "fault = \"drop\"\n") };
-    let words = "a plan that is armed after 120s is armed never: the run takes 120s";
+    let words = "a plan that is armed after 2min is armed never: the run takes 2min";
     assert_eq!(refused(&late), words);
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();

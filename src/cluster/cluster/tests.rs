@@ -18,9 +18,8 @@ const START: Instant = Instant::from_nanos(1_000_000_000_000);
 #[derive(Default)]
 struct Memory {
     blocks: HashMap<u64, Vec<u8>>,
-    /// Whether each tenth COMPARE AND WRITE that should miscompare writes instead.
+    /// Whether a COMPARE AND WRITE that should miscompare writes instead.
     finds_equal_what_is_not: bool,
-    compared: u64,
 }
 
 impl Memory {
@@ -47,8 +46,7 @@ impl Memory {
             Io::CompareAndWrite { lba, test, set } => {
                 let there = self.block(lba.as_u64());
                 if let Some(offset) = there.iter().zip(&test).position(|(a, b)| a != b) {
-                    self.compared += 1;
-                    if !(self.finds_equal_what_is_not && self.compared.is_multiple_of(10)) {
+                    if !self.finds_equal_what_is_not {
                         return Outcome::Miscompare(Some(offset as u64));
                     }
                 }
@@ -177,13 +175,17 @@ fn broken(ran: &Ran) -> Vec<Promise> {
 #[test]
 fn on_a_right_unit_all_promises_hold_whatever_hosts_do() {
     for (nth, mix) in (1..).zip(Mix::names()) {
-        let ran = run(mix, 6, nth, Duration::from_secs(90), Memory::default());
+        let ran = run(mix, 4, nth, Duration::from_secs(40), Memory::default());
         assert_eq!(broken(&ran), [], "{mix}: {:#?}", ran.verdicts);
         assert!(ran.orders > 20, "{mix}: {} orders", ran.orders);
-        assert!(ran.took < Duration::from_secs(140), "{mix}: {:?}", ran.took);
+        assert!(ran.took < Duration::from_secs(90), "{mix}: {:?}", ran.took);
         for verdict in &ran.verdicts {
-            // Not every run has a takeover; and where a host has not settled in time, nothing is read back.
-            let idle = matches!(verdict.promise, Promise::NoEarlyTakeover | Promise::Durability);
+            // Not every run has a takeover or a miscompare; and where a host has not settled in time, nothing is
+            // read back.
+            let idle = matches!(
+                verdict.promise,
+                Promise::NoEarlyTakeover | Promise::Information | Promise::Durability
+            );
             assert!(idle || verdict.standing != Standing::Unchecked, "{mix}: {verdict:?}");
         }
     }
