@@ -40,7 +40,8 @@ impl WallTime {
         Self(self.0.saturating_sub(micros))
     }
 
-    /// Reads what [`Self::scan_iso`] takes, and nothing besides.
+    /// Reads `2016-06-28T13:15:56.432Z`, with any number of decimals or none, and `Z` or an offset such as `+02:00`;
+    /// nothing may follow.
     pub fn parse_iso(text: &str) -> Option<Self> {
         let mut scan = Scan::new(text);
         Self::scan_iso(&mut scan).filter(|_| scan.rest().is_empty())

@@ -55,7 +55,7 @@ pub fn write(run: &Run) -> String {
     text
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 ///
 /// # Errors
 /// If it is cut off, of another format, or none at all.
