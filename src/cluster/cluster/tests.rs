@@ -12,6 +12,7 @@ use super::*;
 const DEVICE_BYTES: u64 = 512 << 20;
 const BLOCK: usize = 512;
 const LATENCY: Duration = Duration::from_micros(300);
+const PATIENCE: Duration = Duration::from_secs(8);
 const START: Instant = Instant::from_nanos(1_000_000_000_000);
 
 /// A unit that does each command as it is answered, one after the other: as right as can be.
@@ -20,6 +21,9 @@ struct Memory {
     blocks: HashMap<u64, Vec<u8>>,
     /// Whether a COMPARE AND WRITE that should miscompare writes instead.
     finds_equal_what_is_not: bool,
+    /// Of how many COMPARE AND WRITEs that it carries out it loses the status of one; 0 for none.
+    loses_status_of: u64,
+    carried_out: u64,
 }
 
 impl Memory {
@@ -35,6 +39,11 @@ impl Memory {
         for (lba, block) in (lba.as_u64()..).zip(data.chunks_exact(BLOCK)) {
             self.blocks.insert(lba, block.to_vec());
         }
+    }
+
+    fn loses_status(&mut self) -> bool {
+        self.carried_out += 1;
+        self.loses_status_of > 0 && self.carried_out.is_multiple_of(self.loses_status_of)
     }
 
     fn carry_out(&mut self, io: Io) -> Outcome {
@@ -132,14 +141,14 @@ fn run(mix: &str, hosts: u8, seed: u64, duration: Duration, mut memory: Memory) 
     let config = ClusterConfig { hosts, volume, scratch, mix, seed };
     let (mut now, mut cluster) = (START, Cluster::new(config, START));
     let mut panel = Panel::default();
-    let mut flying: BTreeMap<(Instant, Ticket), Io> = BTreeMap::new();
+    let mut flying: BTreeMap<(Instant, Ticket), Result<Io, Outcome>> = BTreeMap::new();
     let (mut effects, mut orders) = (0, 0);
     loop {
         while let Some(effect) = cluster.poll() {
             effects += 1;
             match effect {
                 Effect::Submit { ticket, io, .. } => {
-                    flying.insert((now.after(LATENCY), ticket), io);
+                    flying.insert((now.after(LATENCY), ticket), Ok(io));
                 }
                 Effect::Event(event) => panel.observe(&event),
                 Effect::OrderEnded { .. } => orders += 1,
@@ -158,12 +167,24 @@ fn run(mix: &str, hosts: u8, seed: u64, duration: Duration, mut memory: Memory) 
         now = [wake, done].into_iter().flatten().min().expect("something is to come").max(now);
         if done.is_some_and(|at| at <= now) {
             let ((_, ticket), io) = flying.pop_first().unwrap();
-            cluster.on_done(now, ticket, memory.carry_out(io));
+            let outcome = match io {
+                Ok(io) => {
+                    let swap = matches!(io, Io::CompareAndWrite { .. });
+                    let outcome = memory.carry_out(io);
+                    if swap && outcome == Outcome::Good(vec![]) && memory.loses_status() {
+                        flying.insert((now.after(PATIENCE), ticket), Err(Outcome::TimedOut));
+                        continue;
+                    }
+                    outcome
+                }
+                Err(outcome) => outcome,
+            };
+            cluster.on_done(now, ticket, outcome);
         } else {
             cluster.on_time(now);
         }
     }
-    assert!(flying.is_empty(), "all was waited for");
+    assert!(flying.is_empty() || memory.loses_status_of > 0, "all was waited for");
     Ran { verdicts: panel.finish(now), effects, orders, took: now.since(START) }
 }
 
@@ -203,4 +224,20 @@ fn a_seed_repeats_a_run_to_the_last_effect() {
     let effects = |seed| run("mixed", 4, seed, Duration::from_secs(40), Memory::default()).effects;
     assert_eq!(effects(5), effects(5));
     assert_ne!(effects(5), effects(6));
+}
+
+#[test]
+fn a_status_that_is_lost_breaks_no_promise_but_the_deadline() {
+    for mix in ["mixed", "host-crash", "host-freeze"] {
+        for seed in 1..4 {
+            let memory = Memory { loses_status_of: 40, ..Memory::default() };
+            let ran = run(mix, 8, seed, Duration::from_secs(120), memory);
+            assert_eq!(
+                broken(&ran),
+                [Promise::HeartbeatDeadline],
+                "{mix} {seed}: {:#?}",
+                ran.verdicts
+            );
+        }
+    }
 }
