@@ -91,14 +91,19 @@ fn kind(io: &Io, block_length: BlockLength) -> Option<(LbaRange, OperationKind)>
 /// Whether a command that ended with CHECK CONDITION and this sense data changed nothing: it was refused
 /// before it began.
 fn nothing_done(sense: Option<Sense>) -> bool {
-    sense.is_some_and(|sense| {
-        matches!(
-            sense.key,
+    /// LOGICAL UNIT COMMUNICATION FAILURE, TIME-OUT and the like: what LIO answers for a daemon that has had the
+    /// command and is not heard of any more (`drivers/target/target_core_user.c`, `cmd_time_out`).
+    const COMMUNICATION: u8 = 0x08;
+    sense.is_some_and(|Sense { key, asc, .. }| {
+        let unheard_of = key == SenseKey::NotReady && asc.asc() == COMMUNICATION;
+        let refused = matches!(
+            key,
             SenseKey::NotReady
                 | SenseKey::IllegalRequest
                 | SenseKey::UnitAttention
                 | SenseKey::DataProtect
-        )
+        );
+        refused && !unheard_of
     })
 }
 
@@ -209,6 +214,8 @@ mod tests {
             Outcome::Failed { status: Status::CheckCondition, sense }
         };
         let aborted = Outcome::Failed { status: Status::TaskAborted, sense: None };
+        let sense = Some(Sense::new(SenseKey::NotReady, Asc::LOGICAL_UNIT_COMMUNICATION_FAILURE));
+        let unheard_of = Outcome::Failed { status: Status::CheckCondition, sense };
         for (outcome, ending, returned) in [
             (Outcome::Good(vec![]), Ending::Done, Some(at(2))),
             (Outcome::Miscompare(Some(9)), Ending::Miscompared(Some(9)), Some(at(2))),
@@ -216,6 +223,8 @@ mod tests {
             (Outcome::ReservationConflict, Ending::Refused, Some(at(2))),
             (failed(SenseKey::UnitAttention), Ending::Refused, Some(at(2))),
             (failed(SenseKey::DataProtect), Ending::Refused, Some(at(2))),
+            (failed(SenseKey::NotReady), Ending::Refused, Some(at(2))),
+            (unheard_of, Ending::Maybe, Some(at(2))),
             (failed(SenseKey::MediumError), Ending::Maybe, Some(at(2))),
             (failed(SenseKey::HardwareError), Ending::Maybe, Some(at(2))),
             (aborted, Ending::Maybe, Some(at(2))),

@@ -54,10 +54,10 @@ impl Memory {
             Io::Write { lba, data } => self.write(lba, &data),
             Io::CompareAndWrite { lba, test, set } => {
                 let there = self.block(lba.as_u64());
-                if let Some(offset) = there.iter().zip(&test).position(|(a, b)| a != b) {
-                    if !self.finds_equal_what_is_not {
-                        return Outcome::Miscompare(Some(offset as u64));
-                    }
+                if let Some(offset) = there.iter().zip(&test).position(|(a, b)| a != b)
+                    && !self.finds_equal_what_is_not
+                {
+                    return Outcome::Miscompare(Some(offset as u64));
                 }
                 self.write(lba, &set);
             }
