@@ -2,20 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nix::time::{ClockId, clock_gettime};
-use pulsefield_units::Instant;
-
-/// Now, in nanoseconds of CLOCK_MONOTONIC, as the daemon and the kernel count.
-pub(crate) fn now() -> Instant {
-    match clock_gettime(ClockId::CLOCK_MONOTONIC) {
-        Ok(time) => {
-            let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
-            let nanos = u64::try_from(time.tv_nsec()).unwrap_or_default();
-            Instant::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
-        }
-        Err(error) => unreachable!("every Linux has a monotonic clock: {error}"),
-    }
-}
+/// By the clock by which commands are timed: what is compared with their times must be told by the same.
+pub(crate) use pulsefield_initiator::clock::now;
 
 /// The time of day, in milliseconds since 1970.
 pub(crate) fn unix_ms() -> i64 {
