@@ -343,13 +343,15 @@ mod tests {
         let settings = Settings { bulk: NonZeroUsize::MIN, ..Settings::default() };
         let device = Arc::new(Held { began, held });
         let path = Path::start("test", 0, device, settings, events).unwrap();
+        // Dropped before the path, also where an assertion fails: who is held could never be joined.
+        let hold = release;
         for tag in 0..10 {
             let request = Request::Command(Command::test_unit_ready());
             path.submit(Lane::Bulk, Submission { tag, request, timeout: SOON }).unwrap();
         }
         begins.recv_timeout(SOON).unwrap();
         path.shared.closing.store(true, Ordering::Relaxed);
-        drop(release);
+        drop(hold);
         drop(path);
         let ended: Vec<_> = heard.iter().collect();
         assert!(matches!(ended[..], [Event::Done(Completion { tag: 0, .. })]), "{ended:?}");

@@ -16,7 +16,7 @@ use crate::tally::Tally;
 use crate::vm::{
     Abreast, Guest, Image, PROFILE, Run, SCENARIOS, Scenario, build_optimised, optimised,
 };
-use crate::workshop::{cargo, output, run as run_command};
+use crate::workshop::{cargo, output, run as run_command, within};
 use crate::{deny, layers, metrics, packages, sim};
 
 /// Which steps to run.
@@ -38,6 +38,11 @@ pub(crate) struct Options {
 /// A name and what it runs.
 type Step = (&'static str, fn() -> Result<Tally>);
 
+/// How long all unit and property tests may run, once they are built: they take two minutes.
+const TESTS_MAX: Duration = Duration::from_secs(15 * 60);
+/// The same for a program that is one step.
+const STEP_MAX: Duration = Duration::from_secs(10 * 60);
+
 /// The steps before the guest, cheapest first.
 const STEPS: &[Step] = &[
     ("fmt", || check(cargo().args(["fmt", "--all", "--", "--check"]))),
@@ -51,12 +56,16 @@ const STEPS: &[Step] = &[
     ("unit", || cargo_test(&["--workspace", "--all-features", "--no-fail-fast"])),
     ("fuzz", || {
         build_optimised()?;
-        check(Command::new(optimised("pulsefield-fuzz")).arg("--commands=200000"))
+        check(&mut within(
+            STEP_MAX,
+            Command::new(optimised("pulsefield-fuzz")).arg("--commands=200000"),
+        ))
     }),
     ("sim", || {
         build_optimised()?;
         // With those that are kept, less than a minute on two processors.
-        check(Command::new(optimised(sim::PROGRAM)).args(["--seeds=20", "--hours=0.1"]))
+        let program = optimised(sim::PROGRAM);
+        check(&mut within(STEP_MAX, Command::new(program).args(["--seeds=20", "--hours=0.1"])))
     }),
     ("docs", || {
         let scope = ["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"];
@@ -162,9 +171,12 @@ fn check(command: &mut Command) -> Result<Tally> {
     run_command(command).map(|()| Tally::one(true))
 }
 
-/// `cargo test` with these arguments, passed through line by line and counted on the way.
+/// `cargo test` with these arguments, passed through line by line and counted on the way. A test that hangs
+/// fails, and the last line tells which; building takes as long as it takes.
 fn cargo_test(arguments: &[&str]) -> Result<Tally> {
-    let mut command = cargo();
+    let ours = arguments.split(|argument| *argument == "--").next().unwrap_or_default();
+    run_command(cargo().args(["test", "--no-run", "--quiet"]).args(ours))?;
+    let mut command = within(TESTS_MAX, &cargo());
     command.arg("test").args(arguments);
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo test")?;
     let lines = BufReader::new(child.stdout.take().expect("the output is piped")).lines();
@@ -178,7 +190,7 @@ fn cargo_test(arguments: &[&str]) -> Result<Tally> {
     }
     let status = child.wait().context("cannot wait for cargo test")?;
     if !status.success() && tally.failed == 0 {
-        bail!("cargo test ended with {status}");
+        bail!("cargo test ended with {status}; 124 is for more than {} s", TESTS_MAX.as_secs());
     }
     Ok(tally)
 }

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -68,6 +69,18 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         bail!("{} ended with {}: {}", line(command), output.status, complaint.trim());
     }
     String::from_utf8(output.stdout).with_context(|| format!("{} wrote no UTF-8", line(command)))
+}
+
+/// `command` such that it is killed, and fails, when it has not ended after `limit`: something that hangs must not
+/// cost the rest of the run. What the command was given besides its arguments is lost, but for its folder.
+pub(crate) fn within(limit: Duration, command: &Command) -> Command {
+    let mut limited = Command::new("timeout");
+    limited.arg("--verbose").arg("--kill-after=10").arg(limit.as_secs().to_string());
+    limited.arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        limited.current_dir(folder);
+    }
+    limited
 }
 
 fn line(command: &Command) -> String {

@@ -74,17 +74,22 @@ fn a_request_is_carried_out_and_timed() {
 
 #[test]
 fn bulk_keeps_neither_a_heartbeat_nor_a_reset_waiting() {
+    let (began, begins) = unbounded();
     let (release, held) = unbounded::<()>();
-    let bulk_is_stuck = Arc::new(AtomicBool::new(true));
-    let stuck = Arc::clone(&bulk_is_stuck);
     let (mut initiator, heard) = initiator(vec![device(move |request| {
         let is_read = matches!(request, Request::Command(it) if it.cdb.opcode() == Some(0x88));
-        if is_read && stuck.load(Ordering::Relaxed) {
+        if is_read {
+            began.send(()).unwrap();
             let _ = held.recv();
         }
         good()
     })]);
-    let mut submitted = 0;
+    // Dropped before the initiator, also where an assertion fails: who is held could never be joined.
+    let hold = release;
+    initiator.submit(Lane::Bulk, read(0)).unwrap();
+    begins.recv_timeout(SOON).unwrap();
+    // The only thread of the lane is held: nothing leaves its queue from here on.
+    let mut submitted = 1;
     while initiator.submit(Lane::Bulk, read(submitted)).is_ok() {
         submitted += 1;
     }
@@ -99,8 +104,7 @@ fn bulk_keeps_neither_a_heartbeat_nor_a_reset_waiting() {
     initiator.submit(Lane::Bulk, reset(1_001)).unwrap();
     assert_eq!(done(&heard), (1_001, 0, good()));
 
-    bulk_is_stuck.store(false, Ordering::Relaxed);
-    drop(release);
+    drop(hold);
     let mut ended: Vec<_> = (0..submitted).map(|_| done(&heard).0).collect();
     ended.sort_unstable();
     assert!(ended.into_iter().eq(0..submitted), "each once");
