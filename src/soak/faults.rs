@@ -1,6 +1,7 @@
 //! Plans of faults that are armed while a soak runs, on whatever serves its unit.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pulsefield_control::protocol::{ArmRequest, ArmedRule};
 use pulsefield_control::{Client, ClientError};
@@ -42,11 +43,11 @@ pub enum FaultError {
 
 /// What can break the unit of a run on purpose.
 pub(crate) trait Faults {
-    /// Arms a plan.
+    /// Arms a plan, for so long at most: a soak that is killed must leave nothing armed.
     ///
     /// # Errors
     /// If it is not armed.
-    fn arm(&mut self, plan: &PlanFile) -> Result<(), FaultError>;
+    fn arm(&mut self, plan: &PlanFile, lasting: Duration) -> Result<(), FaultError>;
 
     /// Disarms it and says how often its rules have hit.
     ///
@@ -74,9 +75,10 @@ impl DaemonFaults {
 }
 
 impl Faults for DaemonFaults {
-    fn arm(&mut self, plan: &PlanFile) -> Result<(), FaultError> {
+    fn arm(&mut self, plan: &PlanFile, lasting: Duration) -> Result<(), FaultError> {
         let (lun, file, plan) = (Some(self.lun()?), plan.name.clone(), plan.text.clone());
-        self.client.arm_faults(ArmRequest { lun, file, plan, lasting_ms: None, hits: None })?;
+        let lasting_ms = Some(u64::try_from(lasting.as_millis()).unwrap_or(u64::MAX));
+        self.client.arm_faults(ArmRequest { lun, file, plan, lasting_ms, hits: None })?;
         Ok(())
     }
 

@@ -18,6 +18,10 @@ use crate::transport::{Happening, Transport, TransportError};
 /// How often it is looked whether somebody wants the run to end.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// For how much longer than a run takes its faults are armed at most. They are disarmed at its end; this is for
+/// a soak that does not come to one.
+const FAULTS_OUTLAST: Duration = Duration::from_secs(60);
+
 /// When things are to happen.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
@@ -104,6 +108,11 @@ impl<T: Transport + Faults> Run<'_, T> {
             }
         }
         self.carry_out();
+        if let End::Broken(_) = end {
+            // Of a daemon that is not there any more nothing is to be disarmed.
+            let now = self.transport.now();
+            let _ = self.arm_or_disarm(now, true, ends, &mut arming);
+        }
         let faults = match arming {
             Arming::Disarmed(times) => Some(times),
             Arming::Never | Arming::At(_) | Arming::Armed(_) => None,
@@ -125,7 +134,7 @@ impl<T: Transport + Faults> Run<'_, T> {
             if interrupts > 0 {
                 *end = End::Interrupted;
             }
-            self.arm_or_disarm(now, interrupts > 0 || ends <= now, arming)?;
+            self.arm_or_disarm(now, interrupts > 0, ends, arming)?;
             if interrupts > 0 || ends <= now {
                 self.cluster.stop(now);
             }
@@ -163,12 +172,15 @@ impl<T: Transport + Faults> Run<'_, T> {
         &mut self,
         now: Instant,
         is_over: bool,
+        ends: Instant,
         arming: &mut Arming,
     ) -> Result<(), FaultError> {
         let Some((plan, _)) = &self.schedule.plan else { return Ok(()) };
+        let is_over = is_over || ends <= now;
         match arming {
             Arming::At(due) if *due <= now && !is_over => {
-                self.transport.arm(plan)?;
+                let lasting = ends.since(now) + FAULTS_OUTLAST;
+                self.transport.arm(plan, lasting)?;
                 self.teller.armed();
                 self.teller.incident(now, None, format!("the plan {} is armed", plan.name));
                 *arming = Arming::Armed(now);
@@ -198,3 +210,6 @@ impl<T: Transport + Faults> Run<'_, T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -224,8 +224,8 @@ impl Transport for DeviceTransport {
 }
 
 impl Faults for DeviceTransport {
-    fn arm(&mut self, plan: &PlanFile) -> Result<(), FaultError> {
-        self.faults.arm(plan)
+    fn arm(&mut self, plan: &PlanFile, lasting: Duration) -> Result<(), FaultError> {
+        self.faults.arm(plan, lasting)
     }
 
     fn disarm(&mut self, plan: &PlanFile) -> Result<Vec<RuleHits>, FaultError> {

@@ -247,7 +247,8 @@ impl Transport for EmbeddedTransport<'_> {
 }
 
 impl Faults for EmbeddedTransport<'_> {
-    fn arm(&mut self, plan: &PlanFile) -> Result<(), FaultError> {
+    /// It ends with the process, whatever that ends of.
+    fn arm(&mut self, plan: &PlanFile, _lasting: Duration) -> Result<(), FaultError> {
         self.conductor.arm(plan.plan.clone());
         Ok(())
     }
