@@ -50,7 +50,12 @@ pub struct Load {
 /// # Errors
 /// fio's reason: an I/O error, or data that did not verify.
 pub fn pass(region: &Region, seed: u64) -> Result<()> {
-    let arguments = [
+    paced_pass(region, seed, None)
+}
+
+/// The same, with no more than so many bytes a second.
+fn paced_pass(region: &Region, seed: u64, rate: Option<u64>) -> Result<()> {
+    let mut arguments = vec![
         "--name=verify".to_owned(),
         format!("--filename={}", region.path),
         format!("--offset={}", region.offset),
@@ -65,6 +70,7 @@ pub fn pass(region: &Region, seed: u64) -> Result<()> {
         "--verify_fatal=1".to_owned(),
         "--output-format=json".to_owned(),
     ];
+    arguments.extend(rate.map(|rate| format!("--rate={rate}")));
     let ended = run("fio", arguments).limit(PASS_LIMIT).ended()?;
     verdict(&ended.stdout)
         .and_then(|()| {
@@ -80,13 +86,21 @@ impl Load {
     /// # Errors
     /// The operating system has no thread for it.
     pub fn start(region: Region) -> Result<Self> {
+        Self::start_paced(region, None)
+    }
+
+    /// The same, with no more than so many bytes a second.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_paced(region: Region, rate: Option<u64>) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let progress = Arc::new(Mutex::new(Passed::default()));
         let (stopped, shared) = (Arc::clone(&stop), Arc::clone(&progress));
         let thread = thread::Builder::new().name("load".to_owned()).spawn(move || {
             // Relaxed: the flag carries nothing with it.
             for seed in (1..).take_while(|_| !stopped.load(Ordering::Relaxed)) {
-                let result = pass(&region, seed);
+                let result = paced_pass(&region, seed, rate);
                 let mut progress = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 match result {
                     Ok(()) => progress.passes += 1,

@@ -27,8 +27,26 @@ const LUN: &str = "tidy";
 const LABEL: &str = "scratch";
 /// Hosts over each fabric.
 const HOSTS_PER_PATH: u8 = 8;
-/// The time between two pulses of a host: shorter than ESXi's 3 s, so that a minute is worth many.
-const PERIOD: Duration = Duration::from_millis(500);
+
+/// How long nothing goes wrong, and how much is done meanwhile.
+#[derive(Clone, Copy)]
+pub(super) struct Stretch {
+    length: Duration,
+    /// The time between two pulses of a host.
+    period: Duration,
+    /// Bytes a second of bulk; as many as go if there is no limit.
+    bulk: Option<u64>,
+}
+
+/// A scene among others, at full load: hosts pulse more often than ESXi's, so that a minute is worth many.
+pub(super) const SHORT: Stretch =
+    Stretch { length: Duration::from_secs(45), period: Duration::from_millis(500), bulk: None };
+/// All that happens: an hour on the grid of ESXi, on a machine that has other things to do as well.
+pub(super) const HOUR: Stretch = Stretch {
+    length: Duration::from_secs(3600),
+    period: Duration::from_secs(3),
+    bulk: Some(1 << 20),
+};
 /// For a wait of that length.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Bulk, beyond the metadata.
@@ -43,15 +61,16 @@ pub(super) fn export() -> Result<Backstore> {
     Ok(unit)
 }
 
-pub(super) fn run(report: &mut Report, unit: &Backstore, stretch: Duration) -> Result<()> {
-    report.step(format!("{} s in which nothing goes wrong", stretch.as_secs()));
+pub(super) fn run(report: &mut Report, unit: &Backstore, stretch: Stretch) -> Result<()> {
+    report.step(format!("{} s in which nothing goes wrong", stretch.length.as_secs()));
     let disks = fabric::attach_everywhere(&unit.serial()?)?;
     disks.iter().try_for_each(settle)?;
     let device = over(&disks, Transport::Loopback)?.open()?;
     device.write_block(vmfs::DESCRIPTOR_LBA, &vmfs::descriptor(LABEL))?;
     let hosts = Hosts::new(&disks)?;
     let path = over(&disks, Transport::Loopback)?.block.to_string_lossy().into_owned();
-    let load = Load::start(Region { path, offset: BULK_OFFSET, bytes: BULK_BYTES })?;
+    let region = Region { path, offset: BULK_OFFSET, bytes: BULK_BYTES };
+    let load = Load::start_paced(region, stretch.bulk)?;
     let pulses = hosts.live_for(stretch, || show(report, &disks, &hosts))?;
     report.none("clean: errors of the bulk beside them", &load.finish()?.errors);
     report.figure("clean.pulses", pulses);
@@ -95,11 +114,11 @@ impl Hosts {
     }
 
     /// Lets all of them live for so long, and does something else once; says how often they pulsed.
-    fn live_for(&self, stretch: Duration, meanwhile: impl FnOnce() -> Result<()>) -> Result<u64> {
-        let until = monotonic_ns()? + u64::try_from(stretch.as_nanos())?;
+    fn live_for(&self, stretch: Stretch, meanwhile: impl FnOnce() -> Result<()>) -> Result<u64> {
+        let until = monotonic_ns()? + u64::try_from(stretch.length.as_nanos())?;
         let trouble = AtomicBool::new(false);
         let live = |hosts: &[Living]| {
-            let lived = live_until(hosts, until, &trouble);
+            let lived = live_until(hosts, stretch.period, until, &trouble);
             trouble.fetch_or(lived.is_err(), Ordering::Relaxed);
             lived
         };
@@ -118,10 +137,10 @@ impl Hosts {
 }
 
 /// Round after round each host pulses, and then takes and releases its lock.
-fn live_until(hosts: &[Living], until: u64, trouble: &AtomicBool) -> Result<u64> {
+fn live_until(hosts: &[Living], period: Duration, until: u64, trouble: &AtomicBool) -> Result<u64> {
     let mut rounds = 0;
     while monotonic_ns()? < until && !trouble.load(Ordering::Relaxed) {
-        let next = monotonic_ns()? + u64::try_from(PERIOD.as_nanos())?;
+        let next = monotonic_ns()? + u64::try_from(period.as_nanos())?;
         hosts.iter().try_for_each(|host| host.pulse(rounds))?;
         hosts.iter().try_for_each(|host| host.use_lock(2 * rounds))?;
         rounds += 1;

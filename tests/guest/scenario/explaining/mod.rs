@@ -17,8 +17,6 @@ mod script;
 mod slow;
 mod top;
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 
 use crate::backstore::{Backstore, Kind};
@@ -31,10 +29,6 @@ use crate::targetcli::targetctl;
 
 /// The unit that most scenes happen on.
 const LUN: &str = "ds1";
-/// How long many hosts pulse, where that is a scene among others.
-const CLEAN_STRETCH: Duration = Duration::from_secs(45);
-/// How long, where it is all that happens.
-const CLEAN_HOUR: Duration = Duration::from_secs(3600);
 
 pub(super) fn run(report: &mut Report) -> Result<()> {
     let clean = clean::export()?;
@@ -46,14 +40,14 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
     let shown = top::run(report, &disks);
     report.works("top: the scene runs to its end", shown);
     slow::run(report)?;
-    clean::run(report, &clean, CLEAN_STRETCH)?;
+    clean::run(report, &clean, clean::SHORT)?;
     fabric::detach_everywhere()?;
     targetctl(&["clear"]).map(drop)
 }
 
 /// An hour in which nothing goes wrong.
 pub(super) fn run_clean_hour(report: &mut Report) -> Result<()> {
-    clean::run(report, &clean::export()?, CLEAN_HOUR)?;
+    clean::run(report, &clean::export()?, clean::HOUR)?;
     fabric::detach_everywhere()?;
     targetctl(&["clear"]).map(drop)
 }
