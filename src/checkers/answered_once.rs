@@ -64,6 +64,7 @@ impl Checker for AnsweredOnce {
                     });
                 }
             }
+            Event::Gap { unit, .. } => self.in_flight.retain(|_, asked| asked.unit != *unit),
             Event::Pulse(_)
             | Event::Taken(_)
             | Event::Left(_)

@@ -74,6 +74,7 @@ impl Checker for HeartbeatDeadline {
                 self.follow_lease(pulse);
             }
             Event::Forgotten { host, .. } => self.tries.retain(|(_, owner), _| owner != host),
+            Event::Gap { unit, .. } => self.tries.retain(|(of, _), _| of != unit),
             Event::Begun(_)
             | Event::Operation(_)
             | Event::Taken(_)

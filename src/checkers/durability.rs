@@ -73,6 +73,10 @@ impl Checker for Durability {
             Event::ReadBack { unit, .. } => {
                 self.read_back.insert(*unit);
             }
+            Event::Gap { unit, .. } => {
+                self.blocks.retain(|place, _| place.unit != *unit);
+                self.large.remove(unit);
+            }
             Event::Begun(_)
             | Event::Pulse(_)
             | Event::Taken(_)

@@ -8,6 +8,12 @@ use pulsefield_units::{Instant, Lba, LbaRange};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostId(pub u32);
 
+impl HostId {
+    /// Somebody, of whom whoever tells does not know who it is. Two that are called so may be two hosts: what one of
+    /// them waits for or loses says nothing about another.
+    pub const SOMEBODY: Self = Self(u32::MAX);
+}
+
 /// A logical unit, however many paths lead there: a number that the caller gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnitId(pub u32);
@@ -52,6 +58,14 @@ pub enum Event {
         /// By whom.
         by: HostId,
         /// When.
+        at: Instant,
+    },
+    /// Something may have happened on a unit that is not told: what is known of it counts no more. Nor does what is in
+    /// flight to it, of whose end nothing is told.
+    Gap {
+        /// Where.
+        unit: UnitId,
+        /// When it is known again what happens.
         at: Instant,
     },
     /// Nothing is in flight to a unit, and from now on it is only read, to see what is left: what it last

@@ -48,6 +48,10 @@ impl Checker for LockExclusion {
                 self.claims.retain(|_, claims| !claims.is_empty());
                 self.pulses.retain(|(_, owner), _| owner != host);
             }
+            Event::Gap { unit, .. } => {
+                self.claims.retain(|(of, _), _| of != unit);
+                self.pulses.retain(|(of, _), _| of != unit);
+            }
             Event::Pulse(pulse) if pulse.alive => self.renew(pulse),
             Event::Pulse(_)
             | Event::Begun(_)

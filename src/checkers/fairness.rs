@@ -101,6 +101,8 @@ impl Checker for Fairness {
 
     fn observe(&mut self, event: &Event) {
         match event {
+            Event::Begun(Begun { host: HostId::SOMEBODY, .. })
+            | Event::Operation(Operation { host: HostId::SOMEBODY, .. }) => {}
             Event::Begun(begun) => self.begin(begun),
             Event::Operation(operation) => {
                 self.ledger.count();
@@ -112,6 +114,10 @@ impl Checker for Fairness {
             Event::Forgotten { host, .. } => {
                 self.queues.retain(|(_, owner), _| owner != host);
                 self.races.retain(|(_, owner), _| owner != host);
+            }
+            Event::Gap { unit, .. } => {
+                self.queues.retain(|(of, _), _| of != unit);
+                self.races.retain(|(place, _), _| place.unit != *unit);
             }
             Event::Pulse(_)
             | Event::Taken(_)

@@ -20,10 +20,10 @@ use pulsefield_units::Instant;
 
 use crate::digest::{Place, QuickHasher, contents};
 use crate::ledger::Ledger;
-use crate::words::Moment;
+use crate::words::{Moment, Named};
 use crate::{
     Begun, Breach, Checker, Ending, Event, Figure, HostId, Operation, OperationId, OperationKind,
-    Promise, Verdict,
+    Promise, UnitId, Verdict,
 };
 
 /// So many blocks that were compared and written are followed; of others only the presence of an offset counts.
@@ -121,6 +121,7 @@ impl Checker for InformationOffset {
                     self.stop_waiting_for(operation.id);
                 }
             }
+            Event::Gap { unit, .. } => self.forget_unit(*unit),
             Event::Pulse(_)
             | Event::Taken(_)
             | Event::Left(_)
@@ -243,6 +244,15 @@ impl InformationOffset {
         self.waiting = waiting;
     }
 
+    /// Nothing is known of a unit any more.
+    fn forget_unit(&mut self, unit: UnitId) {
+        self.in_flight.retain(|_, (begun, _)| begun.unit != unit);
+        self.blocks.retain(|place, _| place.unit != unit);
+        let waiting = self.waiting.len();
+        self.waiting.retain(|waiting| waiting.miscompare.place.unit != unit);
+        self.unjudged += (waiting - self.waiting.len()) as u64;
+    }
+
     /// Whether something that the block may have held has its first difference there.
     fn explains(&self, miscompare: &Miscompare) -> Explained {
         let Some(versions) = self.blocks.get(&miscompare.place) else { return Explained::Perhaps };
@@ -298,8 +308,8 @@ impl Miscompare {
     fn breach(&self, told: &str) -> Breach {
         let Self { place, host, times: [invoked, returned], .. } = self;
         let what = format!(
-            "COMPARE AND WRITE of {place} by host {}, {} to {}, miscompared {told}",
-            host.0,
+            "COMPARE AND WRITE of {place} by {}, {} to {}, miscompared {told}",
+            Named(*host),
             Moment(*invoked),
             Moment(*returned)
         );

@@ -36,7 +36,7 @@ use self::block::{Activity, Ended, Judged, Rest, Settled};
 use self::search::Effect;
 use crate::digest::{Digest, Place, PlaceMap, contents};
 use crate::ledger::Ledger;
-use crate::words::Moment;
+use crate::words::{Moment, Named};
 use crate::{
     Begun, Breach, Checker, Ending, Event, Figure, HostId, Operation, OperationKind, Promise,
     Verdict,
@@ -98,6 +98,10 @@ impl Checker for Linearizable {
         match event {
             Event::Begun(begun) => self.begin(begun),
             Event::Operation(operation) => self.end(operation),
+            Event::Gap { unit, .. } => {
+                self.blocks.retain(|place, _| place.unit != *unit);
+                self.large.retain(|large| large.unit != *unit);
+            }
             Event::Pulse(_)
             | Event::Taken(_)
             | Event::Left(_)
@@ -254,7 +258,7 @@ fn effects(operation: &Operation) -> impl Iterator<Item = (Place, Option<Effect>
 /// What to say of an operation that cannot have ended as it did.
 fn breach(place: Place, ended: &Ended, held: &[Option<Digest>], known: &Rest) -> Breach {
     let Ended { host, invoked, returned, effect, .. } = ended;
-    let (host, invoked, returned) = (host.0, Moment(*invoked), Moment(*returned));
+    let (host, invoked, returned) = (Named(*host), Moment(*invoked), Moment(*returned));
     let (asked, saw, meant) = match effect {
         Some(Effect::Read(seen)) => {
             let meant = if Some(*seen) == known.before {
@@ -278,10 +282,10 @@ fn breach(place: Place, ended: &Ended, held: &[Option<Digest>], known: &Rest) ->
     };
     let held: Vec<_> = held.iter().map(|value| described(*value)).collect();
     let written = known.written.map_or_else(String::new, |(by, at)| {
-        format!(", last written by host {} as acknowledged at {}", by.0, Moment(at))
+        format!(", last written by {} as acknowledged at {}", Named(by), Moment(at))
     });
     let what = format!(
-        "{asked} of {place} by host {host}, {invoked} to {returned}, {saw}, but the block held {}{written}; {meant}",
+        "{asked} of {place} by {host}, {invoked} to {returned}, {saw}, but the block held {}{written}; {meant}",
         held.join(" or "),
     );
     Breach { at: ended.returned, unit: Some(place.unit), hosts: hosts(ended.host, known), what }

@@ -12,7 +12,7 @@ use pulsefield_vmfs::{HeartbeatState, Serial};
 
 use crate::digest::{Place, PlaceMap, contents};
 use crate::ledger::Ledger;
-use crate::words::Moment;
+use crate::words::{Moment, Named};
 use crate::{Breach, Checker, Ending, Event, HostId, Operation, OperationKind, Promise, Verdict};
 
 /// How the slot of a host begins that another one replays.
@@ -50,6 +50,7 @@ impl Checker for Monotonic {
     fn observe(&mut self, event: &Event) {
         match event {
             Event::Operation(operation) if operation.ending == Ending::Done => self.look(operation),
+            Event::Gap { unit, .. } => self.latest.retain(|place, _| place.unit != *unit),
             Event::Operation(_)
             | Event::Begun(_)
             | Event::Pulse(_)
@@ -151,8 +152,8 @@ impl Monotonic {
             let at = operation.returned.unwrap_or(operation.invoked);
             self.ledger.breach(|| {
                 let what = format!(
-                    "host {} changed {place} at {}, and its {} did not grow: from {} to {}",
-                    operation.host.0,
+                    "{} changed {place} at {}, and its {} did not grow: from {} to {}",
+                    Named(operation.host),
                     Moment(at),
                     name(to.1),
                     from.1.number(),
@@ -177,13 +178,13 @@ const fn name(serial: Serial) -> &'static str {
 
 fn went_back(place: Place, from: Serial, to: Serial, before: &Latest, seen: &Latest) -> Breach {
     let what = format!(
-        "the {} of {place} went back from {} (known from host {}, {}) to {} (host {}, {})",
+        "the {} of {place} went back from {} (known from {}, {}) to {} ({}, {})",
         name(to),
         from.number(),
-        before.by.0,
+        Named(before.by),
         Moment(before.until),
         to.number(),
-        seen.by.0,
+        Named(seen.by),
         Moment(seen.until),
     );
     Breach { at: seen.until, unit: Some(place.unit), hosts: vec![before.by, seen.by], what }

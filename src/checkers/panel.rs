@@ -7,30 +7,24 @@ use crate::{
     Linearizable, LockExclusion, Monotonic, NoEarlyTakeover, Promise, Verdict,
 };
 
-/// One checker for each [`Promise`].
+/// One checker for each [`Promise`] that is looked at.
 pub struct Panel {
     checkers: Vec<Box<dyn Checker>>,
 }
 
 impl Default for Panel {
+    /// For all promises.
     fn default() -> Self {
-        Self {
-            checkers: vec![
-                Box::new(LockExclusion::default()),
-                Box::new(Linearizable::default()),
-                Box::new(InformationOffset::default()),
-                Box::new(HeartbeatDeadline::default()),
-                Box::new(Durability::default()),
-                Box::new(AnsweredOnce::default()),
-                Box::new(Fairness::default()),
-                Box::new(Monotonic::default()),
-                Box::new(NoEarlyTakeover::default()),
-            ],
-        }
+        Self::of(&Promise::ALL)
     }
 }
 
 impl Panel {
+    /// For these promises, of whose checkers whoever tells can tell all that they must hear.
+    pub fn of(promises: &[Promise]) -> Self {
+        Self { checkers: promises.iter().map(|promise| checker(*promise)).collect() }
+    }
+
     /// Has all of them hear what happened.
     pub fn observe(&mut self, event: &Event) {
         self.checkers.iter_mut().for_each(|checker| checker.observe(event));
@@ -47,10 +41,24 @@ impl Panel {
     }
 }
 
+fn checker(promise: Promise) -> Box<dyn Checker> {
+    match promise {
+        Promise::LockExclusion => Box::new(LockExclusion::default()),
+        Promise::Linearizable => Box::new(Linearizable::default()),
+        Promise::Information => Box::new(InformationOffset::default()),
+        Promise::HeartbeatDeadline => Box::new(HeartbeatDeadline::default()),
+        Promise::Durability => Box::new(Durability::default()),
+        Promise::AnsweredOnce => Box::new(AnsweredOnce::default()),
+        Promise::Fairness => Box::new(Fairness::default()),
+        Promise::Monotonic => Box::new(Monotonic::default()),
+        Promise::NoEarlyTakeover => Box::new(NoEarlyTakeover::default()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{at, done, history, read, write};
+    use crate::history::{UNIT, at, done, history, read, swap, write};
     use crate::{OperationKind, Standing};
 
     #[test]
@@ -59,6 +67,29 @@ mod tests {
         let promises: Vec<_> = verdicts.iter().map(|verdict| verdict.promise).collect();
         assert_eq!(promises, Promise::ALL);
         assert!(verdicts.iter().all(|verdict| verdict.standing == Standing::Unchecked));
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_judged() {
+        let some = [Promise::Linearizable, Promise::Monotonic];
+        let verdicts = Panel::of(&some).finish(at(0));
+        assert_eq!(verdicts.iter().map(|verdict| verdict.promise).collect::<Vec<_>>(), some);
+    }
+
+    /// Neither what was there before a gap nor what was in flight across it counts; what happens after it does.
+    #[test]
+    fn every_checker_forgets_over_a_gap() {
+        let across = history([done(1, (0, 1), write(1)), done(2, (2, 9), swap(1, 2))]);
+        let gap = Event::Gap { unit: UNIT, at: at(5) };
+        let after = |seen| history([done(3, (6, 7), read(7)), done(1, (8, 10), read(seen))]);
+        let breaches = |seen| {
+            let mut panel = Panel::default();
+            let before = across[..3].iter().chain([&gap]);
+            before.chain(&after(seen)).for_each(|event| panel.observe(event));
+            let verdicts = panel.finish(at(20)).into_iter();
+            verdicts.map(|verdict| verdict.breaches_total).sum::<u64>()
+        };
+        assert_eq!((breaches(7), breaches(8)), (0, 1));
     }
 
     #[test]

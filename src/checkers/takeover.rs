@@ -59,6 +59,7 @@ impl Checker for NoEarlyTakeover {
                     self.judge(host, unit, pulse, declared);
                 }
             }
+            Event::Gap { unit, .. } => self.hosts.retain(|(of, _), _| *of != unit),
             Event::Pulse(_)
             | Event::Begun(_)
             | Event::Operation(_)

@@ -98,6 +98,20 @@ pub struct Verdict {
     pub breaches_total: u64,
 }
 
+impl Verdict {
+    /// Of a promise that nobody looked at.
+    pub const fn unchecked(promise: Promise) -> Self {
+        Self {
+            promise,
+            standing: Standing::Unchecked,
+            checked: 0,
+            figures: Vec::new(),
+            breaches: Vec::new(),
+            breaches_total: 0,
+        }
+    }
+}
+
 /// One number beside a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figure {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::markup::Escaped;
-use crate::run::{Breach, End, Expectation, Promise, Run, Standing};
+use crate::run::{Breach, Emulation, End, Expectation, Promise, Run, Standing};
 use crate::words::{iso_date, when};
 
 /// Writes it. With a plan of faults, what a promise's case says is whether it held or the plan declares that it
@@ -15,7 +15,7 @@ pub fn write(run: &Run) -> String {
     let count =
         |wanted: fn(&Outcome) -> bool| cases.iter().filter(|it| wanted(&it.outcome)).count();
     let failures = count(|outcome| matches!(outcome, Outcome::Failed { .. }));
-    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped));
+    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped { .. }));
     let totals = format!(
         "tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" time=\"{}.{:03}\"",
         cases.len(),
@@ -25,7 +25,7 @@ pub fn write(run: &Run) -> String {
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {totals}>\n\
          <testsuite name=\"pulsefield soak: {}\" timestamp=\"{}\" {totals}>\n",
-        Escaped(&run.setup.mix),
+        Escaped(&of(run)),
         iso_date(run.setup.began_unix_ms)
     );
     let properties = [
@@ -44,6 +44,17 @@ pub fn write(run: &Run) -> String {
     xml
 }
 
+/// What was run: the mix, or units that others used.
+fn of(run: &Run) -> String {
+    match run.setup.emulation {
+        Emulation::Watched => {
+            let units: Vec<_> = run.setup.units.iter().map(|unit| unit.name.as_str()).collect();
+            format!("watching {}", units.join(", "))
+        }
+        Emulation::Devices | Emulation::Embedded | Emulation::Virtual => run.setup.mix.clone(),
+    }
+}
+
 struct Case {
     class: &'static str,
     name: String,
@@ -52,8 +63,11 @@ struct Case {
 
 enum Outcome {
     Passed,
-    /// There was nothing to look at.
-    Skipped,
+    /// There was nothing to look at, or nobody could.
+    Skipped {
+        /// If there is more to say.
+        why: Option<String>,
+    },
     Failed {
         /// In a line.
         message: String,
@@ -63,7 +77,7 @@ enum Outcome {
 
 impl Case {
     fn promise(run: &Run, promise: &Promise) -> Self {
-        let Promise { name, says, standing, breaches, breaches_total, .. } = promise;
+        let Promise { name, says, standing, note, breaches, breaches_total, .. } = promise;
         let outcome = match standing {
             Standing::Held => Outcome::Passed,
             Standing::Broken if run.judgement.passed => Outcome::Passed,
@@ -71,7 +85,7 @@ impl Case {
                 message: format!("broken {breaches_total} times: {says}"),
                 text: breaches.iter().map(line).collect(),
             },
-            Standing::Unchecked => Outcome::Skipped,
+            Standing::Unchecked => Outcome::Skipped { why: note.clone() },
         };
         Self { class: "pulsefield.soak.promise", name: name.clone(), outcome }
     }
@@ -107,7 +121,10 @@ impl Case {
         let _ = write!(xml, "<testcase classname=\"{class}\" name=\"{}\"", Escaped(name));
         *xml += &match outcome {
             Outcome::Passed => "/>\n".to_owned(),
-            Outcome::Skipped => "><skipped/></testcase>\n".to_owned(),
+            Outcome::Skipped { why: None } => "><skipped/></testcase>\n".to_owned(),
+            Outcome::Skipped { why: Some(why) } => {
+                format!("><skipped message=\"{}\"/></testcase>\n", Escaped(why))
+            }
             Outcome::Failed { message, text } => format!(
                 "><failure message=\"{}\">{}</failure></testcase>\n",
                 Escaped(message),
@@ -141,6 +158,17 @@ mod tests {
         );
         assert!(xml.contains("timestamp=\"2026-07-14T03:30:00\""));
         assert_eq!(failures(&xml), [""; 0]);
+    }
+
+    #[test]
+    fn a_run_that_watched_names_units_and_says_why_something_is_skipped() {
+        let mut run = testing::with_faults();
+        run.setup.emulation = Emulation::Watched;
+        let promise = run.promises.iter_mut().find(|it| it.name == "no-early-takeover").unwrap();
+        promise.note = Some("nobody looked".to_owned());
+        let xml = write(&run);
+        assert!(xml.contains("><skipped message=\"nobody looked\"/></testcase>"), "{xml}");
+        assert!(xml.contains("name=\"pulsefield soak: watching "), "{xml}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod verdicts;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pulsefield_checkers::{Event, HostId, UnitId, Verdict};
+use pulsefield_checkers::{Event, HostId, Promise, UnitId, Verdict};
 use pulsefield_units::Instant;
 
 use crate::run::{
@@ -66,6 +66,8 @@ pub struct Conclusion {
     pub judgement: Judgement,
     /// What the checkers said.
     pub verdicts: Vec<Verdict>,
+    /// Why promises were not checked, or what of them cannot be seen.
+    pub notes: Vec<(Promise, String)>,
     /// What followed from faults, held against what their plan declares.
     pub expectations: Vec<Expectation>,
     /// What was armed, and when.
@@ -125,8 +127,9 @@ impl Recorder {
                 let what = format!("was declared dead by {}", self.names().host(*by));
                 self.incident(*at, Some(*host), what);
             }
-            // What begins is counted when it ends; what is read back is read as everything else is.
-            Event::Begun(_) | Event::ReadBack { .. } => {}
+            // What begins is counted when it ends; what is read back is read as everything else is; and of a
+            // gap whoever knows why it is there tells.
+            Event::Begun(_) | Event::ReadBack { .. } | Event::Gap { .. } => {}
         }
     }
 
@@ -170,9 +173,16 @@ impl Recorder {
         let lasted = at.since(self.began);
         let lasted_ms = self.at_ms(at);
         let names = Names { setup: &self.setup, began: self.began };
-        let Conclusion { end, judgement, verdicts, expectations, faults } = conclusion;
-        let promises =
-            verdicts.into_iter().map(|verdict| verdicts::promise(verdict, &names)).collect();
+        let Conclusion { end, judgement, verdicts, mut notes, expectations, faults } = conclusion;
+        let mut note_of = |promise| {
+            let nth = notes.iter().position(|(of, _)| *of == promise)?;
+            Some(notes.swap_remove(nth).1)
+        };
+        let promises = verdicts.into_iter().map(|verdict| {
+            let note = note_of(verdict.promise);
+            verdicts::promise(verdict, note, &names)
+        });
+        let promises = promises.collect();
         let pulses = self.setup.hosts.iter().map(|host| {
             let pulses = self.pulses.remove(&HostId(host.id)).unwrap_or_default();
             pulses.finish(host.id, lasted)
@@ -210,6 +220,9 @@ struct Names<'r> {
 
 impl Names<'_> {
     fn host(&self, id: HostId) -> String {
+        if id == HostId::SOMEBODY {
+            return "somebody".to_owned();
+        }
         let host = self.setup.hosts.iter().find(|host| host.id == id.0);
         host.map_or_else(|| format!("host {}", id.0), |host| host.name.clone())
     }

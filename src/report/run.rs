@@ -219,6 +219,9 @@ pub struct Promise {
     pub says: String,
     /// How it stands.
     pub standing: Standing,
+    /// Why it was not checked, or what of it cannot be seen; if there is anything to say about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// How many things were looked at.
     pub checked: u64,
     /// What else was counted or measured; a name ends in its unit if it has one: `longest_us`.

@@ -42,6 +42,7 @@ pub(crate) fn empty() -> Run {
         end: End::Broken { why: "the device is gone".to_owned() },
         judgement: Judgement { passed: false, reasons: vec!["Nothing was checked.".to_owned()] },
         verdicts: Vec::new(),
+        notes: Vec::new(),
         expectations: Vec::new(),
         faults: Vec::new(),
     };
@@ -325,6 +326,7 @@ fn conclusion(passed: bool) -> Conclusion {
         end: End::Planned,
         judgement: Judgement { passed, reasons },
         verdicts,
+        notes: Vec::new(),
         expectations: vec![
             expectation(
                 "slow-heartbeats",

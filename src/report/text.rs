@@ -30,6 +30,9 @@ pub fn summary(run: &Run) -> String {
             let _ = write!(text, ", {} broke it", Count(promise.breaches_total));
         }
         text.push('\n');
+        if let Some(note) = &promise.note {
+            let _ = writeln!(text, "    {note}");
+        }
         if let Some(first) = promise.breaches.first() {
             let hosts = first.hosts.join(", ");
             let _ = writeln!(text, "    first {} {hosts}: {}", when(first.at_ms), first.what);
@@ -54,6 +57,15 @@ pub fn summary(run: &Run) -> String {
 mod tests {
     use super::*;
     use crate::testing;
+
+    #[test]
+    fn what_a_promise_was_not_checked_for_is_said() {
+        let mut run = testing::with_faults();
+        let promise = run.promises.iter_mut().find(|it| it.name == "no-early-takeover").unwrap();
+        promise.note = Some("nobody looked".to_owned());
+        let text = summary(&run);
+        assert!(text.contains("not checked  0 looked at\n    nobody looked\n"), "{text}");
+    }
 
     #[test]
     fn the_verdict_comes_first() {

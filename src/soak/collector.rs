@@ -210,6 +210,7 @@ impl Counts {
             | Event::Left(_)
             | Event::Forgotten { .. }
             | Event::DeclaredDead { .. }
+            | Event::Gap { .. }
             | Event::ReadBack { .. } => {}
         }
     }

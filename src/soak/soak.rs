@@ -247,6 +247,7 @@ impl<'o> Prepared<'o> {
             end,
             judgement: report::Judgement { passed, reasons },
             verdicts,
+            notes: Vec::new(),
             expectations: expectations.collect(),
             faults: self.armed(&recorder, faults.as_ref()),
         };

@@ -44,6 +44,7 @@ impl Trouble {
             | Event::Left(_)
             | Event::Forgotten { .. }
             | Event::DeclaredDead { .. }
+            | Event::Gap { .. }
             | Event::ReadBack { .. } => {}
         }
     }

@@ -73,13 +73,17 @@ pub(super) fn promises(run: &Run) -> String {
     }
     let mut table = Table::new(&["Promise", "", "Verdict", "#Looked at", "#Broken"]);
     for promise in &run.promises {
-        let Promise { name, says, standing, checked, figures, breaches_total, .. } = promise;
+        let Promise { name, says, standing, note, checked, figures, breaches_total, .. } = promise;
         let detail = !promise.breaches.is_empty();
         table.0 += if detail { "<tr class=\"has-detail\">" } else { "<tr>" };
         table.html(format_args!("<code>{}</code>", Escaped(name)));
         let figures = figures.iter().map(|(name, value)| figure(name, *value));
         let figures = figures.collect::<Vec<_>>().join(", ");
-        table.html(format_args!("{} <small>{}</small>", Escaped(says), Escaped(&figures)));
+        let note = note
+            .as_ref()
+            .map_or_else(String::new, |note| format!("<br><small>{}</small>", Escaped(note)));
+        let says = Escaped(says);
+        table.html(format_args!("{says} <small>{}</small>{note}", Escaped(&figures)));
         table.html(match standing {
             // What a plan of faults declares must be so.
             Standing::Broken if run.judgement.passed => state("declared", "broken, as declared"),

@@ -15,6 +15,7 @@ fn conclusion() -> Conclusion {
         end: End::Planned,
         judgement: Judgement { passed: true, reasons: Vec::new() },
         verdicts: Vec::new(),
+        notes: Vec::new(),
         expectations: Vec::new(),
         faults: Vec::new(),
     }

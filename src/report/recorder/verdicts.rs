@@ -28,7 +28,11 @@ const fn sentence(promise: checkers::Promise) -> &'static str {
     }
 }
 
-pub(super) fn promise(verdict: checkers::Verdict, names: &Names<'_>) -> Promise {
+pub(super) fn promise(
+    verdict: checkers::Verdict,
+    note: Option<String>,
+    names: &Names<'_>,
+) -> Promise {
     let checkers::Verdict { promise, standing, checked, figures, breaches, breaches_total } =
         verdict;
     let breach = |breach: checkers::Breach| Breach {
@@ -45,6 +49,7 @@ pub(super) fn promise(verdict: checkers::Verdict, names: &Names<'_>) -> Promise 
             checkers::Standing::Broken => Standing::Broken,
             checkers::Standing::Unchecked => Standing::Unchecked,
         },
+        note,
         checked,
         figures: figures.iter().map(|it| (it.name.to_owned(), it.value)).collect(),
         breaches: breaches.into_iter().take(BREACHES_MAX).map(breach).collect(),
