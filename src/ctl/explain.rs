@@ -13,11 +13,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use pulsefield_explain::{Account, Deadlines};
-use pulsefield_record::{Record, WallTime};
+use pulsefield_record::{Record, Source, WallTime};
 use thiserror::Error;
 
 use crate::cli::ExplainArgs;
-use crate::trace::{Source, TraceError, places, tell_damage};
+use crate::trace::{TraceError, places, tell_damage};
 
 pub(crate) use logs::LogFile;
 pub(crate) use since::Since;
@@ -54,7 +54,8 @@ pub(crate) fn explain(
     let since = args.since.map(|since| since.moment(now));
     let mut sources = Vec::new();
     for place in places(&args.of, &args.directory)? {
-        sources.push(Source::open(&place, false).map_err(TraceError::from)?);
+        let (source, reader) = Source::open(&place, false).map_err(TraceError::from)?;
+        sources.push((source, reader.records().collect::<Vec<_>>()));
     }
     let explained: Vec<Explained<'_>> = sources
         .iter()

@@ -14,14 +14,14 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use pulsefield_record::{DumpError, Event, Found, Joiner, ReadError, Record};
+use pulsefield_record::{DumpError, Event, Found, Joiner, ReadError, Record, Source};
 use thiserror::Error;
 
 use crate::cli::TraceArgs;
 use capture::Capture;
 use filter::Filter;
 pub(crate) use json::{hex, micros};
-pub(crate) use source::{Source, places};
+pub(crate) use source::places;
 pub(crate) use text::{ObjectText, SenseText, Utc, event};
 
 /// How often whoever follows looks for more: as often as somebody who watches can tell.
@@ -64,8 +64,8 @@ pub(crate) fn trace(args: &TraceArgs, out: &mut dyn Write) -> Result<(), TraceEr
     let mut sources = Vec::new();
     let mut first = Vec::new();
     for place in &places {
-        let (source, records) = Source::open(place, args.follow)?;
-        first.push(records);
+        let (source, reader) = Source::open(place, args.follow)?;
+        first.push(reader.records().collect());
         sources.push(source);
     }
     let mut joiners = vec![Joiner::default(); sources.len()];

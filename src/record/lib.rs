@@ -23,6 +23,7 @@ mod map;
 mod marks;
 mod reader;
 mod recorder;
+mod source;
 mod track;
 mod watched;
 mod written;
@@ -38,6 +39,7 @@ pub use format::{VERSION, file_name};
 pub use joined::Joiner;
 pub use reader::Reader;
 pub use recorder::{Detail, Finished, Recorder, Unit, WallTime};
+pub use source::{Place, Source};
 
 #[cfg(test)]
 mod tests;

@@ -89,6 +89,18 @@ impl Reader {
         self.missing
     }
 
+    /// The sequence number from which on nothing was overwritten: before it there are only those that are kept for
+    /// longer.
+    pub fn complete_from(&self) -> u64 {
+        let firsts = (0..TRACKS).filter_map(|nth| {
+            let mut of_track = self.places.iter().filter(|(track, _)| *track == nth);
+            of_track.next().map(|(_, place)| place)
+        });
+        // A track whose first record is the first that it ever had is there from its beginning.
+        let overwritten = firsts.filter(|first| first.previous != 0);
+        overwritten.map(|first| first.sequence).max().unwrap_or(0)
+    }
+
     /// All records, oldest first. Those of bulk reach back less far than the others.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         self.places.iter().filter_map(|(track, place)| {

@@ -320,6 +320,7 @@ fn the_oldest_are_overwritten_and_bulk_does_not_push_out_heartbeats() {
     assert!(records.len() > 1000 && records.len() < 5000, "{}", records.len());
     let bulk = records[2..].windows(2).all(|pair| pair[0].sequence + 1 == pair[1].sequence);
     assert!(bulk && records.last().unwrap().sequence == 20_002);
+    assert_eq!(reader.complete_from(), records[2].sequence);
 }
 
 #[test]
@@ -393,6 +394,7 @@ fn whoever_follows_hears_everything_once_and_in_order() {
     let mut recorder = desk.open();
     let (mut follower, reader) = Follower::open(&desk.path()).unwrap();
     assert_eq!((reader.lun(), reader.records().count()), ("ds1", 1));
+    assert_eq!(reader.complete_from(), 0, "nothing was overwritten");
     assert_eq!(follower.poll().unwrap(), []);
     let mut told = 1;
     for round in 0..200 {
