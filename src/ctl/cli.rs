@@ -128,7 +128,9 @@ pub(crate) enum Command {
     /// Hosts run VMFS's locking protocol over real SCSI devices, or over a unit within the process: they pulse,
     /// take locks, crash, freeze, and write bulk data beside it. Checkers prove that what they were told is what
     /// an atomic and durable unit can have told them. What the unit holds is lost, and it is not touched if that
-    /// is worth something, unless --destroy says so twice. docs/soaking.md has more.
+    /// is worth something, unless --destroy says so twice. With --watch there are no hosts but the real ones that use
+    /// units of the daemon; nothing is sent, and the same is checked by what the daemon records. docs/soaking.md has
+    /// more.
     #[command(after_help = soak::EXIT_STATUS)]
     Soak(Box<SoakArgs>),
     /// Show again what a soak found

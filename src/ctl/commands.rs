@@ -85,6 +85,7 @@ impl CommandError {
             | Self::Vmfs(VmfsError::NoSuchVolume {
                 source: ClientError::NoDaemon { .. }, ..
             }) => ExitCode::from(3),
+            Self::Soak(error) if wants_daemon(error.as_ref()) => ExitCode::from(3),
             // Whoever reads has had enough, as `head` does.
             Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Serve(_)
@@ -102,6 +103,14 @@ impl CommandError {
             | Self::Print(_) => ExitCode::FAILURE,
         }
     }
+}
+
+/// Whether what failed is that no daemon answers.
+fn wants_daemon(error: &(dyn Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .filter_map(|error| error.downcast_ref())
+        .any(|error| matches!(error, ClientError::NoDaemon { .. }))
 }
 
 /// Does what `cli` says; `serve` is the daemon, and returns when that has ended; `soak` prints what it found, and

@@ -4,11 +4,15 @@
 //! Floor 8: `ctl`, `daemon` and `soak`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use pulsefield_ctl::{Cli, LockingArg, ServeArgs, SoakArgs, run};
 use pulsefield_daemon::{ServeOptions, serve};
-use pulsefield_soak::{Conclusion, Locking, On, SoakOptions, soak};
+use pulsefield_soak::{Conclusion, Locking, On, SoakOptions, WatchOptions, soak, watch};
+
+/// How long hosts work if nobody says.
+const DURATION: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     run(
@@ -17,7 +21,10 @@ fn main() -> ExitCode {
             let ServeArgs { config, socket, state, .. } = args;
             serve(&ServeOptions { config, socket, state })
         },
-        |args, out| soak(&soak_options(args), out).map(exit_code),
+        |args, out| match args.watch.is_empty() {
+            true => soak(&soak_options(args), out).map(exit_code),
+            false => watch(&watch_options(args), out).map(exit_code),
+        },
     )
 }
 
@@ -40,7 +47,7 @@ fn soak_options(args: SoakArgs) -> SoakOptions {
         hosts: args.hosts,
         mix: args.mix,
         seed: args.seed,
-        duration: args.duration,
+        duration: args.duration.unwrap_or(DURATION),
         plan: args.plan,
         plan_after: args.plan_after,
         lun: args.lun,
@@ -54,6 +61,20 @@ fn soak_options(args: SoakArgs) -> SoakOptions {
         junit: args.junit,
         json: args.json,
         destroy: args.destroy,
+        command: typed(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn watch_options(args: SoakArgs) -> WatchOptions {
+    WatchOptions {
+        names: args.watch,
+        directory: args.directory,
+        socket: args.socket,
+        duration: args.duration,
+        report: args.report,
+        junit: args.junit,
+        json: args.json,
         command: typed(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }

@@ -11,9 +11,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use pulsefield_checkers::{Ending, Event, HostId, OperationKind, Panel, Verdict};
+use pulsefield_checkers::{Ending, Event, HostId, Operation, OperationKind, Panel, Verdict};
 use pulsefield_hosts::{Access, LockOutcome, Notice};
-use pulsefield_report::Recorder;
+use pulsefield_report::{Host, Recorder};
 use pulsefield_units::Instant;
 
 use crate::miscompare;
@@ -27,6 +27,12 @@ const QUEUE: usize = 4096;
 #[derive(Debug)]
 enum Told {
     Event(Event),
+    /// For checkers alone.
+    Checked(Event),
+    /// For all but checkers.
+    Counted(Operation),
+    /// There is another host, or more is known of one.
+    Host(Host),
     Noticed {
         host: HostId,
         at: Instant,
@@ -95,6 +101,21 @@ impl Teller {
         self.tell(Told::Event(event));
     }
 
+    /// What checkers hear, and what the report must not count: a command as checkers have to hear of it.
+    pub(crate) fn checked(&self, event: Event) {
+        self.tell(Told::Checked(event));
+    }
+
+    /// A command that the report counts, and of which checkers hear nothing or something else.
+    pub(crate) fn counted(&self, operation: Operation) {
+        self.tell(Told::Counted(operation));
+    }
+
+    /// There is another host, or more is known of one.
+    pub(crate) fn host(&self, host: Host) {
+        self.tell(Told::Host(host));
+    }
+
     /// What a host noticed.
     pub(crate) fn noticed(&self, host: HostId, at: Instant, notice: Notice) {
         self.tell(Told::Noticed { host, at, notice });
@@ -154,7 +175,13 @@ impl Listener {
     fn listen(mut self, receiver: Receiver<Told>) -> Self {
         for told in receiver {
             match told {
-                Told::Event(event) => self.event(&event),
+                Told::Event(event) => {
+                    self.panel.observe(&event);
+                    self.count(&event);
+                }
+                Told::Checked(event) => self.panel.observe(&event),
+                Told::Counted(operation) => self.count(&Event::Operation(operation)),
+                Told::Host(host) => self.recorder.host(host),
                 Told::Noticed { host, at, notice } => self.notice(host, at, &notice),
                 Told::OrderEnded { kind, outcome, took } => {
                     self.counts.orders.fetch_add(1, Ordering::Relaxed);
@@ -167,8 +194,7 @@ impl Listener {
         self
     }
 
-    fn event(&mut self, event: &Event) {
-        self.panel.observe(event);
+    fn count(&mut self, event: &Event) {
         self.recorder.observe(event);
         self.trouble.event(event);
         self.counts.event(event);

@@ -10,6 +10,8 @@
 //!        └───────────────────┤
 //!                            └─► Collector (checkers, recorder) ─► judgement ─► report
 //! ```
+//!
+//! `watch` has no hosts: it tells the collector what the records of units say that others use.
 
 mod area;
 mod clock;
@@ -31,6 +33,7 @@ mod soak;
 mod tests;
 mod transport;
 mod trouble;
+mod watch;
 
 pub use area::PrepareError;
 pub use devices::DevicesError;
@@ -40,3 +43,4 @@ pub use outlet::OutletError;
 pub use pulsefield_hosts::Locking;
 pub use soak::{Conclusion, SoakError, soak};
 pub use transport::TransportError;
+pub use watch::{WatchError, WatchOptions, watch};

@@ -14,26 +14,30 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Of a run of this length; `quiet` has nothing shown.
-    pub(crate) fn new(duration: Duration, counts: Arc<Counts>, quiet: bool) -> Self {
+    /// Of a run of this length, or of one that somebody ends; `quiet` has nothing shown.
+    pub(crate) fn new(duration: Option<Duration>, counts: Arc<Counts>, quiet: bool) -> Self {
         let target = if quiet {
             ProgressDrawTarget::hidden()
         } else {
             ProgressDrawTarget::stderr_with_hz(4)
         };
-        let bar = ProgressBar::with_draw_target(Some(duration.as_secs()), target);
-        let style = "{bar:24} {pos} of {len} s  {msg}";
+        let seconds = duration.map(|duration| duration.as_secs());
+        let bar = ProgressBar::with_draw_target(seconds, target);
+        let style = match seconds {
+            Some(_) => "{bar:24} {pos} of {len} s  {msg}",
+            None => "{pos} s  {msg}",
+        };
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
         Self { bar, counts }
     }
 
-    /// So much time is over, and so many hosts are up.
+    /// So much time is over, and so many hosts are up, or were seen.
     pub(crate) fn show(&self, elapsed: Duration, hosts_up: usize) {
         if self.bar.position() < elapsed.as_secs() || elapsed.is_zero() {
             self.bar.set_position(elapsed.as_secs());
-            self.bar.set_message(format!("{hosts_up} hosts up, {}", self.counts.words()));
+            self.bar.set_message(format!("{hosts_up} hosts, {}", self.counts.words()));
         }
     }
 

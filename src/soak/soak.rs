@@ -23,6 +23,7 @@ use crate::progress::Progress;
 use crate::run::{End, FaultTimes, Outcome, Run, Schedule};
 use crate::signals::Interrupts;
 use crate::transport::Transport;
+use crate::watch::WatchError;
 use crate::{clock, devices, embedded};
 
 /// What is concluded from a run.
@@ -76,6 +77,9 @@ pub enum SoakError {
     /// The devices are none that a run can be on.
     #[error(transparent)]
     Devices(#[from] DevicesError),
+    /// There is nothing to watch.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     /// There is no unit in the process.
     #[error("the embedded unit cannot be made")]
     Embedded(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -171,7 +175,7 @@ impl<'o> Prepared<'o> {
         );
         let (collector, teller) = Collector::start(Panel::default(), Recorder::new(setup, began))
             .map_err(SoakError::System)?;
-        let progress = Progress::new(options.duration, collector.counts(), options.json);
+        let progress = Progress::new(Some(options.duration), collector.counts(), options.json);
         let (schedule, interrupts) = (self.schedule.clone(), &self.interrupts);
         let run = Run { transport, cluster, teller, schedule, interrupts, progress: &progress };
         let outcome = run.conduct(began);
@@ -252,15 +256,7 @@ impl<'o> Prepared<'o> {
             faults: self.armed(&recorder, faults.as_ref()),
         };
         let run = recorder.finish(at, conclusion_of_report);
-        let written = self.outlets.write(&run)?;
-        if self.options.json {
-            out.write_all(json::write(&run).as_bytes()).map_err(SoakError::Print)?;
-        } else {
-            out.write_all(text::summary(&run).as_bytes()).map_err(SoakError::Print)?;
-            for path in written {
-                writeln!(out, "{}", path.display()).map_err(SoakError::Print)?;
-            }
-        }
+        publish(&self.outlets, self.options.json, &run, out)?;
         Ok(conclusion)
     }
 
@@ -285,6 +281,24 @@ impl<'o> Prepared<'o> {
     }
 }
 
+/// Writes what was found where it goes, and prints it: as JSON, or in a few lines with the files there are.
+pub(crate) fn publish(
+    outlets: &Outlets,
+    as_json: bool,
+    run: &report::Run,
+    out: &mut dyn Write,
+) -> Result<(), SoakError> {
+    let written = outlets.write(run)?;
+    if as_json {
+        return out.write_all(json::write(run).as_bytes()).map_err(SoakError::Print);
+    }
+    out.write_all(text::summary(run).as_bytes()).map_err(SoakError::Print)?;
+    written
+        .iter()
+        .try_for_each(|path| writeln!(out, "{}", path.display()))
+        .map_err(SoakError::Print)
+}
+
 /// The mix of this name, or in this file.
 fn mix(name: &str) -> Result<Mix, SoakError> {
     if !name.contains(['/', '.']) {
@@ -295,7 +309,7 @@ fn mix(name: &str) -> Result<Mix, SoakError> {
     Ok(Mix::parse(name, &text)?)
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

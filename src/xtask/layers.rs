@@ -153,6 +153,7 @@ const HOUSE: &[Room] = &[
         "soak",
         &[
             "units",
+            "data",
             "scsi",
             "backstore",
             "vmfs",
@@ -164,6 +165,7 @@ const HOUSE: &[Room] = &[
             "cluster",
             "initiator",
             "faults",
+            "record",
             "report",
             "control",
             "embedded",

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use pulsefield_control::CONTROL_SOCKET;
+use pulsefield_control::{CONTROL_SOCKET, RECORD_FOLDER};
 
 use super::time;
 
 pub(super) const EXIT_STATUS: &str = "\
 Exit status:
-  0  every promise held
+  0  every promise held; of units that are watched, every one that a record can decide
   1  there was no run, or its report could not be written; standard error says why
   2  the command line was not understood
   3  no daemon answers on the control socket
@@ -23,10 +23,24 @@ pub struct SoakArgs {
     /// Devices, each a path to the same logical unit, over which hosts are spread
     #[arg(
         value_name = "DEVICE",
-        required_unless_present = "embedded",
+        required_unless_present_any = ["embedded", "watch"],
         conflicts_with = "embedded"
     )]
     pub devices: Vec<PathBuf>,
+    /// Run no host, but watch logical units that the daemon serves and records, or records if there is a slash in the
+    /// name
+    #[arg(
+        long,
+        value_name = "LUN|FILE",
+        num_args = 1..,
+        conflicts_with_all = [
+            "devices", "embedded", "hosts", "mix", "seed", "locking", "plan", "lun", "destroy",
+        ]
+    )]
+    pub watch: Vec<String>,
+    /// The folder in which logical units are recorded
+    #[arg(long, value_name = "FOLDER", default_value = RECORD_FOLDER, requires = "watch")]
+    pub directory: PathBuf,
     /// On a logical unit within the process, in memory: needs no device, no kernel module and no root
     #[arg(long)]
     pub embedded: bool,
@@ -44,9 +58,9 @@ pub struct SoakArgs {
     /// Where all that is drawn comes from; from the clock without it
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// How long hosts work, as 60s or 8h
-    #[arg(long, value_name = "TIME", value_parser = time, default_value = "60s")]
-    pub duration: Duration,
+    /// How long hosts work, as 60s or 8h; 60s without it. Units are watched until Ctrl-C without it
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub duration: Option<Duration>,
     /// How hosts keep others out of a lock
     #[arg(long, value_name = "HOW", default_value = "ats-only")]
     pub locking: LockingArg,
