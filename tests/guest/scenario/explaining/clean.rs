@@ -10,6 +10,7 @@ use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::script::Writer;
+use super::watching::{self, Seen};
 use super::{over, settle};
 use crate::backstore::{Backstore, Kind};
 use crate::clock::monotonic_ns;
@@ -71,7 +72,9 @@ pub(super) fn run(report: &mut Report, unit: &Backstore, stretch: Stretch) -> Re
     let path = over(&disks, Transport::Loopback)?.block.to_string_lossy().into_owned();
     let region = Region { path, offset: BULK_OFFSET, bytes: BULK_BYTES };
     let load = Load::start_paced(region, stretch.bulk)?;
+    let watch = watching::start(LUN, stretch.length)?;
     let pulses = hosts.live_for(stretch, || show(report, &disks, &hosts))?;
+    watched(report, watching::end(watch, stretch.length)?, hosts.all().count());
     report.none("clean: errors of the bulk beside them", &load.finish()?.errors);
     report.figure("clean.pulses", pulses);
     let account = explain::explain(LUN)?;
@@ -87,6 +90,17 @@ pub(super) fn run(report: &mut Report, unit: &Backstore, stretch: Stretch) -> Re
     let least = pulsed.iter().map(|host| host.pulses).min().unwrap_or_default();
     report.at_least("clean: pulses of each host in the record", 10, least);
     Ok(())
+}
+
+/// Records what whoever watched them has concluded.
+fn watched(report: &mut Report, seen: Seen, hosts: usize) {
+    report.equal("clean: soak --watch passes", 0, seen.code);
+    report.none("clean: promises that are broken", &seen.broken);
+    for promise in ["lock-exclusion", "linearizable", "heartbeat-deadline", "monotonic"] {
+        let held = seen.held.iter().any(|held| held == promise);
+        report.check(&format!("clean: {promise}"), held, "held", seen.held.join(", "));
+    }
+    report.equal("clean: hosts that soak --watch has seen", hosts, seen.hosts);
 }
 
 /// Hosts by the paths that they use.

@@ -30,7 +30,7 @@ pub(super) const ALL: [(&str, Play); 4] = [
 ];
 
 /// Arms one rule for the next ATS of a host's slot, lets the host do something, and disarms it.
-fn with_rule<T>(
+pub(super) fn with_rule<T>(
     host: &mut Pulsing,
     name: &str,
     fault: &str,

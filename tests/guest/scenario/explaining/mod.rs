@@ -7,7 +7,8 @@
 //! - `slow`: a disk that takes its time;
 //! - `clean`: many hosts that do nothing wrong;
 //! - `records`: what else is read of a record, and records that are none;
-//! - `top`: the dashboard in a terminal.
+//! - `top`: the dashboard in a terminal;
+//! - `watching`: `pulsefield soak --watch`, which judges what is recorded.
 
 mod clean;
 mod injected;
@@ -16,6 +17,7 @@ mod scenes;
 mod script;
 mod slow;
 mod top;
+mod watching;
 
 use anyhow::{Context, Result};
 
@@ -39,6 +41,8 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
     records::run(report)?;
     let shown = top::run(report, &disks);
     report.works("top: the scene runs to its end", shown);
+    let watched = watching::run(report, &disks);
+    report.works("watch: the scenes run to their end", watched);
     slow::run(report)?;
     clean::run(report, &clean, clean::SHORT)?;
     fabric::detach_everywhere()?;
