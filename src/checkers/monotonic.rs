@@ -8,7 +8,7 @@
 //! Memory: less than 192 bytes for each heartbeat and lock.
 
 use pulsefield_units::Instant;
-use pulsefield_vmfs::{HeartbeatState, Serial};
+use pulsefield_vmfs::{DiskLock, HeartbeatState, Serial};
 
 use crate::digest::{Place, PlaceMap, contents};
 use crate::ledger::Ledger;
@@ -138,12 +138,12 @@ impl Monotonic {
         }
     }
 
-    /// An image replaced another one by COMPARE AND WRITE: the number of a lock that changes must grow, and that
-    /// of a heartbeat whose state changes.
+    /// An image replaced another one by COMPARE AND WRITE: the number of a lock that is taken or released must
+    /// grow, and that of a heartbeat whose state changes.
     fn change(&mut self, operation: &Operation, place: Place, test: &[u8], set: &[u8]) {
         let (Some(from), Some(to)) = (Serial::of(test), Serial::of(set)) else { return };
         let must_grow = match to.1 {
-            Serial::Token(_) => test != set,
+            Serial::Token(_) => is_taken_or_released(test, set),
             // One that another host begins to replay keeps it, until that host clears it.
             Serial::Generation(_) => test[..4] != set[..4] && set[..4] != REPLAYING,
         };
@@ -162,6 +162,17 @@ impl Monotonic {
                 Breach { at, unit: Some(place.unit), hosts: vec![operation.host], what }
             });
         }
+    }
+}
+
+/// Whether who has a lock, or what for, differs between two images of it. What else hosts may keep there they may change
+/// without counting.
+fn is_taken_or_released(from: &[u8], to: &[u8]) -> bool {
+    match (DiskLock::decode(from), DiskLock::decode(to)) {
+        (Some(from), Some(to)) => {
+            (from.mode, from.owner, from.holders) != (to.mode, to.owner, to.holders)
+        }
+        (None, _) | (_, None) => false,
     }
 }
 
@@ -194,7 +205,7 @@ fn went_back(place: Place, from: Serial, to: Serial, before: &Latest, seen: &Lat
 mod tests {
     use std::sync::Arc;
 
-    use pulsefield_vmfs::{DiskLock, LockKind, LockMode};
+    use pulsefield_vmfs::{LockKind, LockMode};
 
     use super::*;
     use crate::Standing;
@@ -264,14 +275,18 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_changes_has_another_token() {
-        let taken = {
+    fn a_lock_that_changes_hands_has_another_token() {
+        let changed = |change: fn(&mut DiskLock)| {
             let mut lock = DiskLock::decode(&lock(4)).unwrap();
-            lock.mode = LockMode::Exclusive;
+            change(&mut lock);
             Arc::new(lock.encode())
         };
-        let verdict = verdict([done(1, (2, 3), swap(lock(4), taken))]);
-        assert!(breach(&verdict).what.ends_with("its token did not grow: from 4 to 4"));
+        let taken = changed(|lock| lock.mode = LockMode::Exclusive);
+        let of_taken = verdict([done(1, (2, 3), swap(lock(4), taken))]);
+        assert!(breach(&of_taken).what.ends_with("its token did not grow: from 4 to 4"));
+        let touched = changed(|lock| lock.modification_time += 1);
+        let of_touched = verdict([done(1, (2, 3), swap(lock(4), touched))]);
+        assert_eq!(of_touched.standing, Standing::Held);
     }
 
     #[test]
