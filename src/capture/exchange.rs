@@ -27,6 +27,8 @@ pub enum Exchange<'c> {
     Command(Command<'c>),
     /// A task management function.
     TaskManagement(TaskManagement<'c>),
+    /// The answer alone to a task management function that was written while nobody knew of one.
+    TaskManagementAnswer(TaskManagement<'c>),
 }
 
 /// A command, and what became of it.
@@ -161,6 +163,8 @@ impl<'c> Exchange<'c> {
         match self {
             Self::Command(command) => command.frames(),
             Self::TaskManagement(function) => function.frames(),
+            // What asks is the first frame, and the only one besides.
+            Self::TaskManagementAnswer(function) => function.frames().split_off(1),
         }
     }
 }

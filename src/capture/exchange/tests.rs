@@ -166,3 +166,14 @@ fn sense_data_is_in_the_response() {
     let response = &frames.last().unwrap().payload;
     assert_eq!((response[11], &response[24..]), (2, &MISCOMPARE[..]));
 }
+
+#[test]
+fn an_answer_alone_is_the_frame_that_was_missing() {
+    for exchange in session() {
+        let Exchange::TaskManagement(function) = exchange else { continue };
+        let asked = TaskManagement { complete_ns: None, ..function };
+        let parts = [Exchange::TaskManagement(asked), Exchange::TaskManagementAnswer(function)];
+        assert_eq!(parts.map(|part| rows(&part)).concat(), rows(&exchange));
+        assert!(rows(&Exchange::TaskManagementAnswer(asked)).is_empty());
+    }
+}

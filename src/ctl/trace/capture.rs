@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use pulsefield_capture::{
     Answer, Command as Sent, Exchange, Function, Lun, Nexus, PortId, Residual,
-    TaskManagement as Asked, Transfer, Writer,
+    TaskManagement as SentFunction, Transfer, Writer,
 };
 use pulsefield_record::{Command, Event, ImageRole, Origin, Record, SenseCode, TaskManagement};
 use pulsefield_scsi::{Asc, DataLength, SENSE_BUFFER_LENGTH, Sense, SenseFormat, SenseKey, opcode};
@@ -19,11 +19,17 @@ use super::{Happening, text};
 /// id in the kernel, which begins at 0.
 const OWN_EXCHANGE: u16 = 0xfffe;
 
+/// Task management functions whose ends are waited for. Of more at once the ends of the oldest are left out; a
+/// record tells those of sixteen.
+const WAITING_MAX: usize = 64;
+
 /// A capture that is being written.
 pub(super) struct Capture<'o> {
     writer: Writer<Box<dyn Write + 'o>>,
     /// The logical units; the number of each is its place.
     luns: Vec<String>,
+    /// Task management functions of whose end nothing was told yet, the oldest first.
+    waiting: Vec<Asked>,
 }
 
 impl<'o> Capture<'o> {
@@ -33,7 +39,7 @@ impl<'o> Capture<'o> {
         luns.dedup();
         let named = luns.iter().enumerate().map(|(number, lun)| format!("LUN {number} is {lun}."));
         let comment = named.collect::<Vec<_>>().join(" ");
-        Ok(Self { writer: Writer::begin(out, &comment)?, luns })
+        Ok(Self { writer: Writer::begin(out, &comment)?, luns, waiting: Vec::new() })
     }
 
     /// Writes what has frames of `happenings`, and hands it on.
@@ -41,22 +47,28 @@ impl<'o> Capture<'o> {
         let kept: Vec<_> = happenings.iter().map(Kept::of).collect::<io::Result<_>>()?;
         // Of frames of one moment the answers to commands come before those to their aborts.
         let (mut exchanges, mut functions) = (Vec::new(), Vec::new());
+        for asked in &self.waiting {
+            let Some(nexus) = self.nexus(&asked.lun) else { continue };
+            if let complete_ns @ Some(_) = asked.over(happenings) {
+                let whole = task_management(asked, complete_ns, "", nexus);
+                functions.extend(whole.into_iter().map(Exchange::TaskManagementAnswer));
+            }
+        }
+        self.waiting.retain(|asked| asked.may_end_after(happenings));
         for (happening, kept) in happenings.iter().zip(&kept) {
-            let number = self.luns.iter().position(|lun| lun == happening.lun);
-            let Some(nexus) = number.and_then(nexus) else { continue };
+            let Some(nexus) = self.nexus(happening.lun) else { continue };
             match &happening.record.event {
                 Event::Command(it) => {
                     exchanges.extend(command(happening.record, it, kept, nexus));
                 }
                 Event::TaskManagement(it) => {
-                    let complete_ns = over(happening, happenings);
-                    functions.extend(task_management(
-                        happening.record,
-                        it,
-                        complete_ns,
-                        kept,
-                        nexus,
-                    ));
+                    let asked = Asked::of(happening, it);
+                    let complete_ns = asked.over(happenings);
+                    let whole = task_management(&asked, complete_ns, &kept.comment, nexus);
+                    functions.extend(whole.into_iter().map(Exchange::TaskManagement));
+                    if complete_ns.is_none() {
+                        self.wait_for(asked);
+                    }
                 }
                 Event::Start(_)
                 | Event::Stop(_)
@@ -71,6 +83,58 @@ impl<'o> Capture<'o> {
         exchanges.append(&mut functions);
         self.writer.write(&exchanges)?;
         self.writer.flush()
+    }
+
+    /// The ports of a logical unit.
+    fn nexus(&self, lun: &str) -> Option<Nexus> {
+        nexus(self.luns.iter().position(|known| known == lun)?)
+    }
+
+    fn wait_for(&mut self, asked: Asked) {
+        if self.waiting.len() == WAITING_MAX {
+            self.waiting.remove(0);
+        }
+        self.waiting.push(asked);
+    }
+}
+
+/// A task management function that was asked for.
+struct Asked {
+    lun: String,
+    epoch: u32,
+    at: Instant,
+    at_ns: u64,
+    function: TaskManagement,
+}
+
+impl Asked {
+    fn of(happening: &Happening<'_>, function: &TaskManagement) -> Self {
+        let Happening { lun, record, .. } = happening;
+        Self {
+            lun: (*lun).to_owned(),
+            epoch: record.epoch,
+            at: record.at,
+            at_ns: wall_ns(record, record.at),
+            function: function.clone(),
+        }
+    }
+
+    /// When it was over, if one of `happenings` says so.
+    fn over(&self, happenings: &[Happening<'_>]) -> Option<u64> {
+        let ends_it = |other: &&Happening<'_>| {
+            let same_unit = other.lun == self.lun && other.record.epoch == self.epoch;
+            let Event::TaskManagementOver(over) = &other.record.event else { return false };
+            same_unit && over.asked == self.at
+        };
+        let over = happenings.iter().find(ends_it)?.record;
+        Some(wall_ns(over, over.at))
+    }
+
+    /// Whether its end may still come: it has not, and its unit has not begun again.
+    fn may_end_after(&self, happenings: &[Happening<'_>]) -> bool {
+        let is_later =
+            |other: &Happening<'_>| other.lun == self.lun && other.record.epoch > self.epoch;
+        self.over(happenings).is_none() && !happenings.iter().any(is_later)
     }
 }
 
@@ -137,27 +201,15 @@ fn command<'k>(
     }))
 }
 
-/// When the task management function that `asked` tells of was over, if one of `happenings` says so.
-fn over(asked: &Happening<'_>, happenings: &[Happening<'_>]) -> Option<u64> {
-    let ends_it = |other: &&Happening<'_>| {
-        let same_unit = other.lun == asked.lun && other.record.epoch == asked.record.epoch;
-        let Event::TaskManagementOver(over) = &other.record.event else { return false };
-        same_unit && over.asked == asked.record.at
-    };
-    let over = happenings.iter().find(ends_it)?.record;
-    Some(wall_ns(over, over.at))
-}
-
 /// The exchanges of a task management function: those of the tasks that it aborts, or its own.
 fn task_management<'k>(
-    record: &Record,
-    asked: &TaskManagement,
+    asked: &Asked,
     complete_ns: Option<u64>,
-    kept: &'k Kept,
+    comment: &'k str,
     nexus: Nexus,
-) -> Vec<Exchange<'k>> {
+) -> Vec<SentFunction<'k>> {
     // TCMU_TMR_… of linux/target_core_user.h.
-    let function = match asked.function {
+    let function = match asked.function.function {
         1 => Function::AbortTask,
         2 => Function::AbortTaskSet,
         3 => Function::ClearAca,
@@ -166,19 +218,17 @@ fn task_management<'k>(
         6 | 7 => Function::TargetReset,
         _ => return Vec::new(),
     };
-    let exchange = |id| {
-        Exchange::TaskManagement(Asked {
-            nexus,
-            function,
-            ox_id: id,
-            rx_id: id,
-            at_ns: wall_ns(record, record.at),
-            complete_ns,
-            comment: &kept.comment,
-        })
+    let exchange = |id| SentFunction {
+        nexus,
+        function,
+        ox_id: id,
+        rx_id: id,
+        at_ns: asked.at_ns,
+        complete_ns,
+        comment,
     };
     match function {
-        Function::AbortTask => asked.command_ids.iter().copied().map(exchange).collect(),
+        Function::AbortTask => asked.function.command_ids.iter().copied().map(exchange).collect(),
         Function::AbortTaskSet
         | Function::ClearTaskSet
         | Function::LogicalUnitReset

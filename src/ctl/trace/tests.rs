@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use pulsefield_data::Buffer;
 use pulsefield_engine::{Lane, Stage, Waited};
-use pulsefield_record::{Finished, Origin, Overdue, Recorder, Stop};
+use pulsefield_record::{Finished, Origin, Overdue, Reader, Recorder, Stop};
 use pulsefield_scsi::{Asc, Sense, Status};
 use pulsefield_units::Cdb;
 use tempfile::TempDir;
@@ -283,6 +283,35 @@ fn a_capture_can_be_piped_and_filtered() {
     let ats = machine.capture("--status miscompare");
     assert!(has(&ats, b"COMPARE AND WRITE") && !has(&ats, b"READ(10)"));
     assert!(!has(&ats, b"ABORT TASK"));
+}
+
+#[test]
+fn an_abort_that_is_followed_is_answered_when_its_command_is() {
+    let machine = Machine::new();
+    let reader = Reader::open(&machine.path("ds1.pulserec")).unwrap();
+    let records: Vec<Record> = reader.records().collect();
+    let happenings: Vec<_> =
+        records.iter().map(|record| Happening { lun: "ds1", record, found: None }).collect();
+    let captured = |batches: &[&[Happening<'_>]]| {
+        let mut file = Vec::new();
+        let mut capture = Capture::begin(Box::new(&mut file), vec!["ds1".to_owned()]).unwrap();
+        batches.iter().for_each(|batch| capture.write(batch).unwrap());
+        drop(capture);
+        file
+    };
+    let one_by_one: Vec<_> = happenings.chunks(1).collect();
+    let (whole, followed) = (captured(&[&happenings]), captured(&one_by_one));
+    // R_CTL, the address it goes to, and TYPE of basic link services: BA_ACC.
+    let accept = [0x84, 1, 0, 0, 0, 2, 0, 0, 0];
+    let accepts = |file: &[u8]| file.windows(9).filter(|window| *window == accept).count();
+    assert_eq!((accepts(&whole), accepts(&followed)), (1, 1));
+    // The same frames, if not in the same order.
+    assert_eq!(whole.len(), followed.len());
+    // What the unit has forgotten by beginning again is answered no more.
+    let again = Record { epoch: 2, ..records[0].clone() };
+    let again = [Happening { lun: "ds1", record: &again, found: None }];
+    let (before, after) = happenings.split_at(3);
+    assert_eq!(accepts(&captured(&[before, &again, after])), 0);
 }
 
 #[test]
