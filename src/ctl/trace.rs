@@ -22,7 +22,7 @@ use capture::Capture;
 use filter::Filter;
 pub(crate) use json::{hex, micros};
 pub(crate) use source::places;
-pub(crate) use text::{ObjectText, SenseText, Utc, event};
+pub(crate) use text::{SenseText, Utc, event};
 
 /// How often whoever follows looks for more: as often as somebody who watches can tell.
 const LOOK_PERIOD: Duration = Duration::from_millis(100);

@@ -1,5 +1,7 @@
 //! All that is to be said of a record.
 
+use std::ops::Range;
+
 use pulsefield_record::Record;
 use pulsefield_units::Lba;
 use pulsefield_vmfs::{Difference, HostUuid, Object, ObjectName};
@@ -37,19 +39,10 @@ impl<'r> Account<'r> {
     /// Explains `records`: all that there are of one unit, oldest first. What is before the record at
     /// `first` is evidence, but nothing is said about it.
     pub fn of(records: &'r [Record], first: usize, deadlines: Deadlines) -> Self {
-        let from = records.get(first).map_or(u64::MAX, |record| record.sequence);
+        let from = sequence_at(records, first);
         let is_told = |told: Told<'_>| told.record.sequence >= from;
-        let (traffic, mut compared) = Traffic::of(records);
-        compared.retain(|compared| is_told(compared.told));
-        let blocks: Vec<Lba> = compared.iter().map(|compared| compared.lba).collect();
-        let writers = traffic.writers(&blocks);
-        let miscompares: Vec<Miscompare<'r>> = compared
-            .into_iter()
-            .map(|compared| {
-                let writers = writers.get(&compared.lba).map_or(&[][..], Vec::as_slice);
-                Miscompare { finding: Finding::of(&traffic, &compared, writers), compared }
-            })
-            .collect();
+        let (traffic, compared) = Traffic::of(records);
+        let miscompares = Miscompare::of(&traffic, compared, from..u64::MAX);
         let late = |told: Told<'r>| LateHeartbeat::of(&traffic, told, deadlines);
         let told = || traffic.commands().iter().filter(|told| is_told(**told)).copied();
         let late = told().filter_map(late).collect();
@@ -61,6 +54,26 @@ impl<'r> Account<'r> {
 }
 
 impl<'r> Miscompare<'r> {
+    /// Explains only the MISCOMPAREs, and only those among the records at `told`. All `records` are evidence,
+    /// before and after them.
+    pub fn all(records: &'r [Record], told: Range<usize>) -> Vec<Self> {
+        let (traffic, compared) = Traffic::of(records);
+        let told = sequence_at(records, told.start)..sequence_at(records, told.end);
+        Self::of(&traffic, compared, told)
+    }
+
+    /// Those whose sequence numbers are `told`.
+    fn of(traffic: &Traffic<'r>, mut compared: Vec<Compared<'r>>, told: Range<u64>) -> Vec<Self> {
+        compared.retain(|compared| told.contains(&compared.told.record.sequence));
+        let blocks: Vec<Lba> = compared.iter().map(|compared| compared.lba).collect();
+        let writers = traffic.writers(&blocks);
+        let explain = |compared: Compared<'r>| {
+            let writers = writers.get(&compared.lba).map_or(&[][..], Vec::as_slice);
+            Self { finding: Finding::of(traffic, &compared, writers), compared }
+        };
+        compared.into_iter().map(explain).collect()
+    }
+
     /// The command.
     pub const fn told(&self) -> Told<'r> {
         self.compared.told
@@ -101,4 +114,9 @@ impl<'r> Miscompare<'r> {
     pub fn difference(&self) -> Option<Difference> {
         Some(Difference::between(self.expected()?, self.found()?))
     }
+}
+
+/// The sequence number of the record at `place`; beyond the last there is none so great.
+fn sequence_at(records: &[Record], place: usize) -> u64 {
+    records.get(place).map_or(u64::MAX, |record| record.sequence)
 }

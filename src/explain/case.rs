@@ -166,14 +166,12 @@ impl<'c, 'r> Case<'c, 'r> {
                 && names_it(told)
                 && !self.before.contains(told)
         };
-        let after = |told: &Told<'r>| {
-            let is_of_epoch = told.record.epoch == self.told.record.epoch;
-            is_of_epoch && told.record.sequence < self.told.record.sequence
-        };
+        let of_epoch = |told: &&Told<'r>| told.record.epoch == self.told.record.epoch;
         let since = self.source.last().map_or(0, |writer| writer.record.sequence);
-        let commands = self.traffic.commands().iter().rev().filter(|told| after(told));
-        let mut commands = commands.take_while(|told| told.record.sequence > since);
-        commands.find(|told| went_by(told)).copied()
+        let (commands, sequence) = (self.traffic.commands(), self.told.record.sequence);
+        let end = commands.partition_point(|told| told.record.sequence < sequence);
+        let between = commands[..end].iter().rev().take_while(|told| told.record.sequence > since);
+        between.filter(of_epoch).find(|told| went_by(told)).copied()
     }
 
     /// What is missing of the record between `from` and this command.

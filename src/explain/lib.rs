@@ -21,6 +21,7 @@ mod tests;
 mod told;
 mod traffic;
 mod unanswered;
+mod words;
 
 pub use account::{Account, Miscompare};
 pub use finding::{

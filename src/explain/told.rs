@@ -53,7 +53,7 @@ impl<'r> Told<'r> {
 
     /// The blocks that it is about: those that it claimed, or else those that a COMPARE AND WRITE or a WRITE
     /// names, as of one that a fault answered.
-    pub(crate) fn blocks(&self) -> Option<LbaRange> {
+    pub fn blocks(&self) -> Option<LbaRange> {
         self.command.blocks.or_else(|| self.named())
     }
 

@@ -31,6 +31,8 @@ mod standing;
 pub mod synthetic;
 mod volume;
 
+use std::fmt;
+
 pub use difference::{Change, Difference, HeartbeatChange, LockChange, ObjectName, Step};
 pub use fields::{Field, FieldDiff, FieldValue};
 pub use file_system::{DESCRIPTOR_OFFSET, FileSystem, HeartbeatRegion, Version};
@@ -96,6 +98,25 @@ impl Object {
         match self {
             Self::Heartbeat(heartbeat) => heartbeat.owner,
             Self::Lock(lock) => lock.owner,
+        }
+    }
+}
+
+impl fmt::Display for Object {
+    /// What it says, in a few words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Heartbeat(it) => {
+                write!(f, "heartbeat slot {} generation {}", it.slot(), it.generation)?;
+                match it.owner {
+                    Some(owner) => write!(f, " stamp {:.6} s of {owner}", it.stamp.as_secs_f64()),
+                    None => write!(f, ", clear"),
+                }
+            }
+            Self::Lock(lock) => {
+                write!(f, "lock at {:#x} token {} {}", lock.address, lock.token, lock.mode.name())?;
+                lock.owner.map_or(Ok(()), |owner| write!(f, " of {owner}"))
+            }
         }
     }
 }

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 
 use pulsefield_explain::{FindingKind, LateHeartbeat, Miscompare, Told, Unanswered};
 use pulsefield_record::Record;
-use pulsefield_vmfs::{HostUuid, Object, ObjectName};
+use pulsefield_vmfs::{HostUuid, ObjectName};
 
 use super::Explained;
-use crate::trace::{ObjectText, Utc};
+use crate::trace::Utc;
 
 /// Every MISCOMPARE and late heartbeat, in the order in which they were answered, and then the heartbeats
 /// that were not; of contention only how much there was, unless `all` is asked for.
@@ -41,31 +41,8 @@ fn miscompare(lun: &str, miscompare: &Miscompare<'_>, out: &mut dyn Write) -> io
     let told = miscompare.told();
     let place = Place { object: miscompare.object(), host: miscompare.host() };
     writeln!(out, "{} {lun} MISCOMPARE of {told}: {place}", When(told.record))?;
-    let finding = &miscompare.finding;
-    writeln!(out, "  finding:  {}", finding.kind())?;
-    writeln!(out, "            {finding}")?;
-    for (what, image) in [
-        ("expected:", miscompare.expected()),
-        ("found:", miscompare.found()),
-        ("wanted:", miscompare.wanted()),
-    ] {
-        if let Some(image) = image {
-            writeln!(out, "  {what:9} {}", ImageText(image))?;
-        }
-    }
-    if let Some(difference) = miscompare.difference() {
-        write!(out, "  change:   {}", difference.change)?;
-        match difference.first_byte {
-            Some(byte) => {
-                writeln!(out, "; differs from byte {byte} of block {} on", miscompare.lba())?
-            }
-            None => writeln!(out)?,
-        }
-        for field in &difference.fields {
-            writeln!(out, "            {field}")?;
-        }
-    }
-    writeln!(out, "  to do:    {}", finding.kind().advice())
+    miscompare.to_string().lines().try_for_each(|line| writeln!(out, "  {line}"))?;
+    writeln!(out, "  to do:    {}", miscompare.finding.kind().advice())
 }
 
 fn late_heartbeat(lun: &str, late: &LateHeartbeat<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -107,24 +84,6 @@ impl fmt::Display for Place {
             None => f.write_str("not VMFS metadata, as far as is recorded")?,
         }
         self.host.map_or(Ok(()), |host| write!(f, ", host {host}"))
-    }
-}
-
-/// What a block is, in a few words.
-pub(super) struct ImageText<'i>(pub(super) &'i [u8]);
-
-impl fmt::Display for ImageText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Object::decode(self.0) {
-            Some(object) => ObjectText(&object).fmt(f),
-            None if self.0.iter().all(|byte| *byte == 0) => f.write_str("zeros"),
-            None => {
-                f.write_str("bytes that are nothing of VMFS's:")?;
-                let shown = self.0.iter().take(16);
-                shown.clone().try_for_each(|byte| write!(f, " {byte:02x}"))?;
-                f.write_str(if self.0.len() > 16 { " …" } else { "" })
-            }
-        }
     }
 }
 

@@ -11,7 +11,6 @@ use pulsefield_record::{
 };
 use pulsefield_scsi::{Asc, SenseKey, Status, opcode};
 use pulsefield_units::{Cdb, Instant, LbaRange, Span};
-use pulsefield_vmfs::Object;
 
 use super::Happening;
 use super::filter::object;
@@ -173,11 +172,11 @@ fn command(command: &Command, found: Option<&Found>, out: &mut dyn Write) -> io:
     }
     for (role, image) in command.images.iter().map(|image| (image.role, image)) {
         if let Some(object) = object(image) {
-            write!(out, "; {} {}", verb(role), ObjectText(&object))?;
+            write!(out, "; {} {}", verb(role), object)?;
         }
     }
     match found.map(|found| object(&found.image)) {
-        Some(Some(object)) => write!(out, "; found {}", ObjectText(&object)),
+        Some(Some(object)) => write!(out, "; found {}", object),
         Some(None) => write!(out, "; found bytes that are nothing of VMFS's"),
         None => Ok(()),
     }
@@ -214,27 +213,6 @@ fn dump(image: &Image, out: &mut dyn Write) -> io::Result<()> {
     }
     let zeros = image.bytes.len() - used;
     if zeros > 0 { writeln!(out, "    {zeros} bytes of zeros") } else { Ok(()) }
-}
-
-/// What a sector is, in a few words.
-pub(crate) struct ObjectText<'a>(pub(crate) &'a Object);
-
-impl fmt::Display for ObjectText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Object::Heartbeat(it) => {
-                write!(f, "heartbeat slot {} generation {}", it.slot(), it.generation)?;
-                match it.owner {
-                    Some(owner) => write!(f, " stamp {:.6} s of {owner}", it.stamp.as_secs_f64()),
-                    None => write!(f, ", clear"),
-                }
-            }
-            Object::Lock(lock) => {
-                write!(f, "lock at {:#x} token {} {}", lock.address, lock.token, lock.mode.name())?;
-                lock.owner.map_or(Ok(()), |owner| write!(f, " of {owner}"))
-            }
-        }
-    }
 }
 
 /// Sense data in T10's words.
