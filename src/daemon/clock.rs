@@ -34,6 +34,15 @@ impl Clock {
             Self::Told(now) => now,
         }
     }
+
+    /// [`wall`] of the machine; of a unit that is told the time just that, as if it had begun with 1970.
+    pub(crate) fn wall(self) -> WallTime {
+        match self {
+            Self::Machine => wall(),
+            #[cfg(feature = "embedded")]
+            Self::Told(now) => WallTime::from_nanos(now.as_nanos()),
+        }
+    }
 }
 
 /// Now, in nanoseconds of CLOCK_MONOTONIC: the clock the kernel's own traces use.

@@ -24,6 +24,7 @@ use pulsefield_record::Reason;
 use pulsefield_ring::{Mapping, Ring, RingError};
 use pulsefield_units::Instant;
 
+use crate::clock::Clock;
 use crate::conductor::{Conductor, End, Surroundings};
 use crate::counters::Counters;
 use crate::pool::{Pools, Share};
@@ -94,15 +95,23 @@ impl EmbeddedUnit {
 
     /// Starts serving `ring`.
     pub fn serve(&mut self, ring: Ring) -> EmbeddedConductor<'_> {
+        let clock = self.station.clock;
         let Self { station, record, surroundings, medium, counters, _events } = self;
         let mailbox = station.mailbox();
         let (counters, shape) = (counters.clone(), medium.geometry());
         let mut conductor =
             Conductor::new(station, &NoDevice, surroundings, ring, medium, counters);
         if let Some(orders) = record {
-            conductor = conductor.recorded(orders.clone(), orders.open(shape, false));
+            conductor = conductor.recorded(orders.clone(), orders.open(shape, false, clock));
         }
         EmbeddedConductor { conductor, mailbox }
+    }
+
+    /// The same when it is `now`, for [`EmbeddedConductor::turn_at`]. What is recorded has that time from the
+    /// first record on, also for that of the wall clock.
+    pub fn serve_at(&mut self, now: Instant, ring: Ring) -> EmbeddedConductor<'_> {
+        self.station.clock = Clock::Told(now);
+        self.serve(ring)
     }
 }
 
@@ -117,8 +126,7 @@ impl EmbeddedConductor<'_> {
     }
 
     /// The same when it is `now`, never earlier than the time before. From the first time on the unit
-    /// looks at no clock of the machine. It must not be recorded: a record also says what the wall clock
-    /// showed.
+    /// looks at no clock of the machine; one that is recorded should have begun by [`EmbeddedUnit::serve_at`].
     ///
     /// # Errors
     /// As [`Self::turn`].
@@ -204,7 +212,7 @@ impl Surroundings for Solitude {
     }
 
     fn open_record(&self, orders: RecordOrders, shape: Geometry) {
-        if let Some(recorder) = orders.open(shape, false) {
+        if let Some(recorder) = orders.open(shape, false, Clock::Machine) {
             self.mailbox.send(Message::Recorder { orders, recorder });
         }
     }

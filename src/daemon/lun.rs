@@ -287,7 +287,7 @@ impl Lun {
             station.watch_medium(&**medium).map_err(LunError::Watch)?;
             station.set_conducting(true);
             let orders = RecordOrders::of(&self.commons.table.lock().config, self.name.device());
-            let recorder = orders.open(medium.geometry(), breakdowns > 0);
+            let recorder = orders.open(medium.geometry(), breakdowns > 0, station.clock);
             let record = orders.clone();
             let conduct = || {
                 let counters = self.counters.clone();

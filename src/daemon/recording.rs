@@ -9,7 +9,7 @@ use pulsefield_control::config::{Config, LunConfig, RecordConfig, RecordDetail};
 use pulsefield_record::{Detail, Dumps, Reason, Recorder, Unit};
 use tracing::{error, info, warn};
 
-use crate::clock;
+use crate::clock::{self, Clock};
 
 /// What is to be recorded of one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +46,14 @@ impl RecordOrders {
         (&self.folder, self.bytes) == (&other.folder, other.bytes)
     }
 
-    /// Goes on with the record of the unit. Without one it is served all the same, and the log says why.
-    pub(crate) fn open(&self, shape: Geometry, after_breakdown: bool) -> Option<Box<Recorder>> {
+    /// Goes on with the record of the unit, by its clock. Without one it is served all the same, and the log says
+    /// why.
+    pub(crate) fn open(
+        &self,
+        shape: Geometry,
+        after_breakdown: bool,
+        clock: Clock,
+    ) -> Option<Box<Recorder>> {
         let unit = Unit {
             folder: &self.folder,
             lun: &self.lun,
@@ -57,7 +63,7 @@ impl RecordOrders {
             blocks: shape.blocks,
             after_breakdown,
         };
-        match Recorder::open(&unit, clock::now(), clock::wall()) {
+        match Recorder::open(&unit, clock.now(), clock.wall()) {
             Ok(recorder) => Some(Box::new(recorder)),
             Err(error) => {
                 warn!(error = &error as &dyn Error, "the unit is not recorded");

@@ -13,6 +13,7 @@ use pulsefield_record::Reason;
 use pulsefield_units::LuId;
 use tracing::{error, warn};
 
+use crate::clock::Clock;
 use crate::conductor::Surroundings;
 use crate::lun::Commons;
 use crate::pool::Share;
@@ -115,7 +116,7 @@ impl Surroundings for Configfs {
     fn open_record(&self, orders: RecordOrders, shape: Geometry) {
         let mailbox = self.mailbox.clone();
         self.commons.errands.run(move || {
-            if let Some(recorder) = orders.open(shape, false) {
+            if let Some(recorder) = orders.open(shape, false, Clock::Machine) {
                 mailbox.send(Message::Recorder { orders, recorder });
             }
         });

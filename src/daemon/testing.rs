@@ -25,7 +25,7 @@ use pulsefield_ring::simulated_kernel::{
 use pulsefield_ring::{Mapping, Ring, TmrKind};
 use pulsefield_units::{BlockCount, BlockLength};
 
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::conductor::Surroundings;
 use crate::lun::Arrival;
 use crate::pool::{Pools, Share};
@@ -250,7 +250,7 @@ impl Surroundings for Listening {
     }
 
     fn open_record(&self, orders: RecordOrders, shape: Geometry) {
-        if let Some(recorder) = orders.open(shape, false) {
+        if let Some(recorder) = orders.open(shape, false, Clock::Machine) {
             self.mailbox.send(Message::Recorder { orders, recorder });
         }
     }

@@ -11,7 +11,6 @@ use pulsefield_units::{Cdb, Instant, LbaRange};
 
 use super::latency::Watch;
 use super::{Conductor, End};
-use crate::clock;
 use crate::latency::Passage;
 use crate::recording::RecordOrders;
 
@@ -158,7 +157,7 @@ impl Conductor<'_> {
         let clock = self.station.clock;
         let Some(recorder) = &mut self.server.observer_mut().recorder else { return };
         if recorder.wants_anchor(self.now) {
-            recorder.anchor(clock.now(), clock::wall());
+            recorder.anchor(clock.now(), clock.wall());
         }
         if self.station.latency.has_late_heartbeat() {
             self.keep_record(Reason::LateHeartbeat);
