@@ -81,6 +81,7 @@ fn malformed(error: serde_json::Error) -> ReadError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::{Evidence, View};
     use crate::testing;
 
     #[test]
@@ -114,6 +115,19 @@ mod tests {
         ] {
             assert_eq!(read(&text).unwrap_err().to_string(), words);
         }
+    }
+
+    #[test]
+    fn fields_that_came_later_may_be_missing() {
+        let run = testing::with_faults();
+        let mut document: serde_json::Value = serde_json::from_str(&write(&run)).unwrap();
+        document["setup"].as_object_mut().unwrap().remove("evidence");
+        for cause in document["causes"].as_array_mut().unwrap() {
+            cause.as_object_mut().unwrap().remove("view");
+        }
+        let read = read(&document.to_string()).unwrap();
+        assert_eq!(read.setup.evidence, Evidence::Hosts { why: String::new() });
+        assert!(read.causes.iter().all(|cause| cause.view == View::Host));
     }
 
     #[test]

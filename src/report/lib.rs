@@ -19,7 +19,8 @@ mod words;
 
 pub use recorder::{Conclusion, Found, Recorder};
 pub use run::{
-    Breach, Cause, Commands, Emulation, End, Environment, Expectation, Explanation, Fault, Host,
-    Incident, Judgement, Orders, Outcomes, Path, Promise, Pulses, Run, Setup, Standing, Unit,
+    Breach, Cause, Commands, Emulation, End, Environment, Evidence, Expectation, Explanation,
+    Fault, Host, Incident, Judgement, Orders, Outcomes, Path, Promise, Pulses, Run, Setup,
+    Standing, Unit, View,
 };
 pub use series::{Intervals, Latencies, Series, Spread, Traffic};

@@ -23,6 +23,7 @@ use pulsefield_units::Instant;
 
 use crate::run::{
     End, Expectation, Explanation, Fault, Host, INCIDENTS_MAX, Incident, Judgement, Run, Setup,
+    View,
 };
 use causes::Causes;
 use commands::AllCommands;
@@ -51,9 +52,9 @@ pub struct Recorder {
 pub struct Found {
     /// Who was told so.
     pub host: Option<HostId>,
-    /// What it was about: "heartbeat slot 12 of esx03".
+    /// What it was about: "heartbeat slot 12 of esx03". Hosts may stand here by their UUIDs.
     pub about: String,
-    /// What was expected and found, and who wrote that: one or more lines.
+    /// What was expected and found, and who wrote that: one or more lines. The same holds.
     pub text: String,
 }
 
@@ -138,18 +139,20 @@ impl Recorder {
         self.orders.count(kind, outcome, took);
     }
 
-    /// A COMPARE AND WRITE miscompared, for this cause and with this advice. It is `explain`ed only if there is
-    /// room for one more of the cause. May be told late: also at the end, from the record of a unit.
+    /// A COMPARE AND WRITE miscompared, for this cause and with this advice, seen from this side. It is
+    /// `explain`ed only if there is room for one more of the cause. May be told late: also at the end.
     pub fn miscompare(
         &mut self,
         at: Instant,
+        view: View,
         (cause, advice): (&str, &str),
         explain: impl FnOnce() -> Found,
     ) {
         let names = Names { setup: &self.setup, began: self.began };
-        self.causes.count(at.since(self.began), (cause, advice), |id| {
+        self.causes.count(at.since(self.began), view, (cause, advice), |id| {
             let Found { host, about, text } = explain();
             let host = host.map(|host| names.host(host));
+            let (about, text) = (names.by_name(about), names.by_name(text));
             Explanation { id, at_ms: names.at_ms(at), host, about, text }
         });
     }
@@ -225,6 +228,12 @@ impl Names<'_> {
         }
         let host = self.setup.hosts.iter().find(|host| host.id == id.0);
         host.map_or_else(|| format!("host {}", id.0), |host| host.name.clone())
+    }
+
+    /// The same with names where UUIDs of hosts stand.
+    fn by_name(&self, text: String) -> String {
+        let uuids = self.setup.hosts.iter().filter(|host| !host.uuid.is_empty());
+        uuids.fold(text, |text, host| text.replace(&host.uuid, &host.name))
     }
 
     fn unit(&self, id: UnitId) -> String {

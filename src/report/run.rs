@@ -112,6 +112,31 @@ pub struct Setup {
     pub units: Vec<Unit>,
     /// The hosts. Those of a run that watches come as they are seen.
     pub hosts: Vec<Host>,
+    /// What miscompares are explained by.
+    #[serde(default)]
+    pub evidence: Evidence,
+}
+
+/// What miscompares are explained by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "kebab-case")]
+pub enum Evidence {
+    /// The record of a logical unit: who wrote what was found, and when.
+    Record {
+        /// Of which, as its daemon calls it.
+        of: String,
+    },
+    /// What each host itself could know.
+    Hosts {
+        /// Why there is no record, in a clause; may be empty.
+        why: String,
+    },
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self::Hosts { why: String::new() }
+    }
 }
 
 /// Who the hosts are, and what time is.
@@ -348,12 +373,26 @@ pub struct Cause {
     pub name: String,
     /// What to do about it.
     pub advice: String,
+    /// From which side it is known.
+    #[serde(default)]
+    pub view: View,
     /// How many there were.
     pub total: u64,
     /// How many when.
     pub over_time: Series<u64>,
     /// Of the first ones.
     pub explanations: Vec<Explanation>,
+}
+
+/// From which side it is known why a COMPARE AND WRITE miscompared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum View {
+    /// By its host: what that expected and wanted.
+    #[default]
+    Host,
+    /// By the record of the unit: what it found as well, and who had written that.
+    Record,
 }
 
 /// Why one COMPARE AND WRITE miscompared.

@@ -10,8 +10,8 @@ use pulsefield_checkers::{
 use pulsefield_units::{BlockCount, Instant, Lba, LbaRange, Random};
 
 use crate::{
-    Conclusion, Emulation, End, Environment, Expectation, Fault, Found, Host, Judgement, Path,
-    Recorder, Run, Setup, Unit,
+    Conclusion, Emulation, End, Environment, Evidence, Expectation, Fault, Found, Host, Judgement,
+    Path, Recorder, Run, Setup, Unit, View,
 };
 
 const HOSTS: u32 = 16;
@@ -116,6 +116,7 @@ fn setup() -> Setup {
             block_bytes: 512,
         }],
         hosts: (0..HOSTS).map(host).collect(),
+        evidence: Evidence::Record { of: "ds1".to_owned() },
     }
 }
 
@@ -239,11 +240,14 @@ fn miscompare(recorder: &mut Recorder, noise: &mut Random, now: u64, slow: bool)
             "The datastore is sound; the host recovers by itself. Find out why the first answer did \
              not reach it.",
         ),
+        // Of some the record was overwritten.
+        (_, 7) => ("lock contended", "none: another host changed the lock"),
         _ => ("contention", "Nothing: hosts compete for a lock, one wins, the others try again."),
     };
+    let view = if cause == "lock contended" { View::Host } else { View::Record };
     let host = any_host(noise);
     let lba = 8_192 + noise.below(2_048);
-    recorder.miscompare(at(now), (cause, advice), || Found {
+    recorder.miscompare(at(now), view, (cause, advice), || Found {
         host: Some(HostId(host)),
         about: format!("lock at block {lba}"),
         text: format!(

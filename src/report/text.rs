@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use pulsefield_units::Micros;
 
-use crate::run::{End, Run};
+use crate::run::{End, Run, View};
 use crate::words::{Count, when};
 
 /// The verdict, why, what became of each promise, and the first thing that broke it.
@@ -48,7 +48,11 @@ pub fn summary(run: &Run) -> String {
         );
     }
     for cause in &run.causes {
-        let _ = writeln!(text, "  {} miscompares: {}", Count(cause.total), cause.name);
+        let _ = write!(text, "  {} miscompares: {}", Count(cause.total), cause.name);
+        text += match cause.view {
+            View::Record => "\n",
+            View::Host => ", as hosts saw it\n",
+        };
     }
     text
 }

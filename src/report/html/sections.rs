@@ -2,11 +2,11 @@
 
 use super::{causes, commands, latency, regularity, tables};
 use crate::markup::Escaped;
-use crate::run::{Cause, Emulation, Explanation, Run};
+use crate::run::{Cause, Emulation, Evidence, Explanation, Run};
 use crate::words::{Count, lasting, when};
 
 /// Explanations of a cause that are seen at once; the others are unfolded.
-const EXPLAINED_AT_ONCE: usize = 3;
+pub(super) const EXPLAINED_AT_ONCE: usize = 3;
 
 /// A part of the page with a heading.
 pub(super) struct Section {
@@ -118,7 +118,25 @@ fn miscompares(run: &Run) -> String {
     let legend = format!(
         "How many in each {each}, by cause; while faults were armed, the ground is shaded."
     );
-    figure(&causes::figure(run), &legend) + &tables::causes(run)
+    evidence(&run.setup.evidence) + &figure(&causes::figure(run), &legend) + &tables::causes(run)
+}
+
+/// How causes are known.
+fn evidence(evidence: &Evidence) -> String {
+    match evidence {
+        Evidence::Record { of } => format!(
+            "<p>Explained by what the unit <code>{}</code> has recorded: what was found, and who had written \
+             that. What no record explains is as its host saw it.</p>\n",
+            Escaped(of)
+        ),
+        Evidence::Hosts { why } => {
+            let why = if why.is_empty() { String::new() } else { format!(": {}", Escaped(why)) };
+            format!(
+                "<p>There is no record of the unit{why}. These are causes as hosts saw them, who know what they \
+                 expected, and not what they found.</p>\n"
+            )
+        }
+    }
 }
 
 fn explanations(run: &Run) -> String {

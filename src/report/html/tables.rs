@@ -4,9 +4,12 @@ use std::fmt::Display;
 
 use pulsefield_units::{Micros, Size};
 
+use super::sections::EXPLAINED_AT_ONCE;
 use super::{causes, latency};
 use crate::markup::{Escaped, Prose};
-use crate::run::{Emulation, Host, Outcomes, Promise, Pulses, Run, Standing};
+use crate::run::{
+    Cause, Emulation, Explanation, Host, Outcomes, Promise, Pulses, Run, Standing, View,
+};
 use crate::series::Spread;
 use crate::words::{Count, date, figure, lasting, when};
 
@@ -185,7 +188,7 @@ pub(super) fn incidents(run: &Run) -> String {
 
 /// Each cause, its colour, and what to do.
 pub(super) fn causes(run: &Run) -> String {
-    let mut table = Table::new(&["Cause", "#Miscompares", "What to do"]);
+    let mut table = Table::new(&["Cause", "#Miscompares", "Explained", "What to do"]);
     for (nth, cause) in run.causes.iter().enumerate() {
         let name = Escaped(&cause.name).to_string();
         let name = match cause.explanations.is_empty() {
@@ -193,15 +196,33 @@ pub(super) fn causes(run: &Run) -> String {
             false => format!("<a href=\"#cause-{nth}\">{name}</a>"),
         };
         table.row();
+        let seen = match cause.view {
+            View::Record => "",
+            View::Host => "<br><small>as hosts saw it</small>",
+        };
         table.0 += &format!(
-            "<td class=\"nowrap\"><span class=\"key swatch {}\"></span>{name}</td>",
+            "<td class=\"nowrap\"><span class=\"key swatch {}\"></span>{name}{seen}</td>",
             causes::colour(nth)
         );
         table.number(Count(cause.total));
+        table.html(explained(nth, cause));
         table.html(Prose(&cause.advice));
         table.end_row();
     }
     table.finish()
+}
+
+/// Links to the explanations of the n-th cause: to each that is seen at once, and to all of them.
+fn explained(nth: usize, cause: &Cause) -> String {
+    let (first, others) =
+        cause.explanations.split_at(cause.explanations.len().min(EXPLAINED_AT_ONCE));
+    let link =
+        |it: &Explanation| format!("<a href=\"#miscompare-{}\">{}</a>", it.id, when(it.at_ms));
+    let mut links: Vec<String> = first.iter().map(link).collect();
+    if !others.is_empty() {
+        links.push(format!("<a href=\"#cause-{nth}\">{} more</a>", others.len()));
+    }
+    links.join(", ")
 }
 
 /// What became of orders.

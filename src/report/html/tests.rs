@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::json;
+use crate::run::Evidence;
 use crate::testing;
 
 /// Every element that is opened is closed, in order; what is found besides is told.
@@ -58,6 +59,26 @@ fn the_verdict_comes_first() {
     assert!(!empty.contains("id=\"heartbeats\""));
 }
 
+#[test]
+fn miscompares_are_linked_to_what_explains_them() {
+    let run = testing::with_faults();
+    let shown = page(&run);
+    for cause in &run.causes {
+        for explanation in cause.explanations.iter().take(3) {
+            let id = format!("miscompare-{}", explanation.id);
+            assert!(shown.contains(&format!("<a href=\"#{id}\">")), "{id}");
+            assert!(shown.contains(&format!("id=\"{id}\"")), "{id}");
+        }
+    }
+    assert!(shown.contains("what the unit <code>ds1</code> has recorded"));
+    assert_eq!(shown.matches("<small>as hosts saw it</small>").count(), 1);
+    // Without a record it says so, and why.
+    let mut run = run;
+    run.setup.evidence = Evidence::Hosts { why: "nobody knows whose it is".to_owned() };
+    let words = "There is no record of the unit: nobody knows whose it is. These are causes as hosts saw them";
+    assert!(page(&run).contains(words));
+}
+
 /// Every string of a document is replaced, whatever it was for.
 #[test]
 fn whatever_a_name_is_the_page_is_the_same() {
@@ -75,7 +96,8 @@ fn whatever_a_name_is_the_page_is_the_same() {
 
 fn replace(value: &mut serde_json::Value, hostile: &str) {
     // Words that the format itself defines.
-    const KEPT: [&str; 6] = ["planned", "held", "broken", "unchecked", "devices", "virtual"];
+    const KEPT: [&str; 8] =
+        ["planned", "held", "broken", "unchecked", "devices", "virtual", "record", "host"];
     match value {
         serde_json::Value::String(text) if !KEPT.contains(&text.as_str()) => {
             hostile.clone_into(text)

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::timeline::Timeline;
-use crate::run::{CAUSES_MAX, Cause, EXPLANATIONS_MAX, Explanation};
+use crate::run::{CAUSES_MAX, Cause, EXPLANATIONS_MAX, Explanation, View};
 
 /// Causes in the order in which they were seen first.
 #[derive(Debug, Default)]
@@ -17,6 +17,7 @@ pub(super) struct Causes {
 struct Seen {
     name: String,
     advice: String,
+    view: View,
     total: u64,
     over_time: Timeline<u64>,
     explanations: Vec<Explanation>,
@@ -27,13 +28,15 @@ impl Causes {
     pub(super) fn count(
         &mut self,
         at: Duration,
+        view: View,
         (name, advice): (&str, &str),
         explain: impl FnOnce(u64) -> Explanation,
     ) {
-        let known = self.seen.iter().position(|cause| cause.name == name);
+        let is_it = |cause: &Seen| cause.name == name && cause.view == view;
+        let known = self.seen.iter().position(is_it);
         let nth = known.unwrap_or_else(|| {
             if self.seen.len() < CAUSES_MAX {
-                self.seen.push(Seen::new(name, advice));
+                self.seen.push(Seen::new(name, advice, view));
             }
             self.seen.len() - 1
         });
@@ -50,6 +53,7 @@ impl Causes {
         let cause = |seen: Seen| Cause {
             name: seen.name,
             advice: seen.advice,
+            view: seen.view,
             total: seen.total,
             over_time: seen.over_time.finish(lasted, |count| count),
             explanations: seen.explanations,
@@ -61,10 +65,11 @@ impl Causes {
 }
 
 impl Seen {
-    fn new(name: &str, advice: &str) -> Self {
+    fn new(name: &str, advice: &str, view: View) -> Self {
         Self {
             name: name.to_owned(),
             advice: advice.to_owned(),
+            view,
             total: 0,
             over_time: Timeline::default(),
             explanations: Vec::new(),

@@ -70,7 +70,7 @@ fn lists_keep_their_beginning_and_count_the_rest() {
         recorder.incident(seconds(nth), None, "something");
         let cause = format!("cause {}", nth % 20);
         let found = || Found { host: None, about: String::new(), text: String::new() };
-        recorder.miscompare(seconds(nth), (&cause, ""), found);
+        recorder.miscompare(seconds(nth), View::Host, (&cause, ""), found);
     }
     let breach = pulsefield_checkers::Breach {
         at: seconds(1),
@@ -95,4 +95,23 @@ fn lists_keep_their_beginning_and_count_the_rest() {
     let promise = &run.promises[0];
     assert_eq!((promise.breaches.len(), promise.breaches_total), (BREACHES_MAX, 4_000));
     assert_eq!(promise.breaches[0].hosts, ["esx07", "host 8"]);
+}
+
+#[test]
+fn causes_of_either_side_are_apart_and_hosts_have_their_names() {
+    let mut recorder = Recorder::new(Setup::default(), seconds(0));
+    let uuid = "685eb8eb-7f3e3890-4544-bc2411b17e28".to_owned();
+    recorder.host(Host { id: 7, uuid, name: "esx07".to_owned(), ..Host::default() });
+    let found = || Found {
+        host: Some(HostId(7)),
+        about: "a slot".to_owned(),
+        text: "pulse of 685eb8eb-7f3e3890-4544-bc2411b17e28\nof 1".to_owned(),
+    };
+    for view in [View::Host, View::Record, View::Record] {
+        recorder.miscompare(seconds(1), view, ("other", ""), found);
+    }
+    let run = recorder.finish(seconds(2), conclusion());
+    let seen: Vec<_> = run.causes.iter().map(|cause| (cause.view, cause.total)).collect();
+    assert_eq!(seen, [(View::Record, 2), (View::Host, 1)]);
+    assert_eq!(run.causes[0].explanations[0].text, "pulse of esx07\nof 1");
 }
