@@ -51,6 +51,7 @@ fn soak_options(args: SoakArgs) -> SoakOptions {
         plan: args.plan,
         plan_after: args.plan_after,
         lun: args.lun,
+        directory: args.directory,
         socket: args.socket,
         locking: match args.locking {
             LockingArg::AtsOnly => Locking::AtsOnly,

@@ -11,13 +11,15 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use pulsefield_checkers::{Ending, Event, HostId, Operation, OperationKind, Panel, Verdict};
+use pulsefield_checkers::{Ending, Event, HostId, Operation, Panel, Verdict};
 use pulsefield_hosts::{Access, LockOutcome, Notice};
-use pulsefield_report::{Host, Recorder};
+use pulsefield_report::{Found, Host, Recorder, View};
 use pulsefield_units::Instant;
 
 use crate::miscompare;
 use crate::trouble::Trouble;
+use crate::unexplained::{Told as Miscompared, Unexplained};
+use crate::witness::{Explained, Explanation};
 
 /// How much may wait to be heard. Of bulk I/O an event has all the data: a quarter of a GiB in the worst
 /// case, with commands of 64 KiB.
@@ -50,6 +52,8 @@ enum Told {
     },
     /// From now on hosts may see trouble that faults have made.
     Armed,
+    /// What the record of the unit says of MISCOMPAREs.
+    Explained(Explained),
 }
 
 /// Whoever tells it. There may be clones of it on several threads.
@@ -86,6 +90,8 @@ struct Listener {
     panel: Panel,
     recorder: Recorder,
     trouble: Trouble,
+    /// `None` if the unit has no record that could explain them.
+    unexplained: Option<Unexplained>,
     counts: Arc<Counts>,
 }
 
@@ -135,6 +141,11 @@ impl Teller {
     pub(crate) fn armed(&self) {
         self.tell(Told::Armed);
     }
+
+    /// What the record of the unit says of MISCOMPAREs.
+    pub(crate) fn explained(&self, explained: Explained) {
+        self.tell(Told::Explained(explained));
+    }
 }
 
 impl Collector {
@@ -143,9 +154,25 @@ impl Collector {
     /// # Errors
     /// If there can be no more threads.
     pub(crate) fn start(panel: Panel, recorder: Recorder) -> io::Result<(Self, Teller)> {
+        Self::begin(panel, recorder, None)
+    }
+
+    /// The same with a witness, who will explain MISCOMPAREs.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(crate) fn with_witness(panel: Panel, recorder: Recorder) -> io::Result<(Self, Teller)> {
+        Self::begin(panel, recorder, Some(Unexplained::default()))
+    }
+
+    fn begin(
+        panel: Panel,
+        recorder: Recorder,
+        unexplained: Option<Unexplained>,
+    ) -> io::Result<(Self, Teller)> {
         let counts = Arc::<Counts>::default();
-        let listener =
-            Listener { panel, recorder, trouble: Trouble::default(), counts: counts.clone() };
+        let trouble = Trouble::default();
+        let listener = Listener { panel, recorder, trouble, unexplained, counts: counts.clone() };
         let (sender, receiver) = bounded(QUEUE);
         let thread =
             thread::Builder::new().name("checkers".into()).spawn(|| listener.listen(receiver))?;
@@ -189,7 +216,16 @@ impl Listener {
                 }
                 Told::Incident { at, host, what } => self.recorder.incident(at, host, what),
                 Told::Armed => self.trouble = Trouble::default(),
+                Told::Explained(explained) => {
+                    if let Some(unexplained) = &mut self.unexplained {
+                        unexplained.take(explained);
+                    }
+                    self.count_explained();
+                }
             }
+        }
+        for left in self.unexplained.take().into_iter().flat_map(Unexplained::rest) {
+            self.count_miscompare(&left, None);
         }
         self
     }
@@ -199,14 +235,39 @@ impl Listener {
         self.trouble.event(event);
         self.counts.event(event);
         if let Event::Operation(operation) = event
-            && let Ending::Miscompared(offset) = operation.ending
-            && let OperationKind::CompareAndWrite { test, set, .. } = &operation.kind
+            && let Some(told) = Miscompared::of(operation)
         {
-            let at = operation.returned.unwrap_or(operation.invoked);
-            let cause = miscompare::cause(test, set);
-            self.recorder.miscompare(at, (cause.name, cause.advice), || {
-                cause.explanation(operation.host, offset)
-            });
+            match &mut self.unexplained {
+                Some(unexplained) => unexplained.hear(told),
+                None => self.count_miscompare(&told, None),
+            }
+            self.count_explained();
+        }
+    }
+
+    /// Counts MISCOMPAREs of which all is known.
+    fn count_explained(&mut self) {
+        while let Some((told, explanation)) =
+            self.unexplained.as_mut().and_then(Unexplained::settled)
+        {
+            self.count_miscompare(&told, explanation);
+        }
+    }
+
+    /// Counts a MISCOMPARE by what the record says of it, or else by what its host can know.
+    fn count_miscompare(&mut self, told: &Miscompared, explanation: Option<Explanation>) {
+        match explanation {
+            Some(Explanation { finding, about, text, .. }) => {
+                let cause = (finding.name(), finding.advice());
+                let text = || format!("{text}\ntold:     {}", miscompare::told(told.offset));
+                let found = || Found { host: Some(told.host), about, text: text() };
+                self.recorder.miscompare(told.at, View::Record, cause, found);
+            }
+            None => {
+                let cause = told.cause();
+                let found = || cause.explanation(told.host, told.offset);
+                self.recorder.miscompare(told.at, View::Host, (cause.name, cause.advice), found);
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use crate::area::UnitFacts;
 use crate::faults::DaemonFaults;
 use crate::soak::{Conclusion, Place, Prepared, SoakError};
 use crate::transport::devices::DeviceTransport;
+use crate::witness::UnitRecord;
 
 /// Why devices are none that a run can be on. Nothing was written to them.
 #[derive(Debug, Error)]
@@ -95,8 +96,14 @@ pub(crate) fn soak(
         unmaps_to_zeros: unit.unmap_max > 0 && unit.unmaps_to_zeros,
         copies: unit.third_party_copy,
     };
+    let record = match &options.lun {
+        Some(lun) => UnitRecord::open(&options.directory, lun),
+        None => UnitRecord::None {
+            why: "no --lun says which unit of a daemon's the devices lead to".to_owned(),
+        },
+    };
     let emulation = Emulation::Devices;
-    let place = Place { transport, unit: facts, paths: ways.collect(), emulation };
+    let place = Place { transport, unit: facts, paths: ways.collect(), emulation, record };
     let conclusion = prepared.run(place, out);
     drop(claims);
     conclusion

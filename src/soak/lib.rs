@@ -8,7 +8,8 @@
 //!   Cluster (hosts, mix) ─► Run ─► Transport ─► SG_IO on devices, or a ring within the process
 //!        ▲                   │ ◄──────┘ outcomes
 //!        └───────────────────┤
-//!                            └─► Collector (checkers, recorder) ─► judgement ─► report
+//!                            ├─► Collector (checkers, recorder) ─► judgement ─► report
+//!                            └─► Witness (the unit's own record) ──┘ explanations
 //! ```
 //!
 //! `watch` has no hosts: it tells the collector what the records of units say that others use.
@@ -33,7 +34,9 @@ mod soak;
 mod tests;
 mod transport;
 mod trouble;
+mod unexplained;
 mod watch;
+mod witness;
 
 pub use area::PrepareError;
 pub use devices::DevicesError;

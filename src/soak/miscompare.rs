@@ -1,5 +1,5 @@
 //! Why a COMPARE AND WRITE miscompared, as far as its initiator can know: what it was about, and what it meant
-//! to do. Who had written what lay there only the record of the unit says (`pulsefield explain`).
+//! to do. Who had written what lay there only the record of the unit says (`witness`).
 
 use pulsefield_checkers::HostId;
 use pulsefield_report::Found;
@@ -69,11 +69,15 @@ pub(crate) fn cause(test: &[u8], set: &[u8]) -> Cause {
 impl Cause {
     /// What a report says about this one.
     pub(crate) fn explanation(&self, host: HostId, offset: Option<u64>) -> Found {
-        let differs = match offset {
-            Some(offset) => format!("the first difference was at byte {offset}"),
-            None => "the unit did not say where the first difference was".to_owned(),
-        };
-        let text = format!("{}; {differs}", self.meant);
+        let text = format!("{}; {}", self.meant, told(offset));
         Found { host: Some(host), about: self.about.clone(), text }
+    }
+}
+
+/// What the host was told of the first difference.
+pub(crate) fn told(offset: Option<u64>) -> String {
+    match offset {
+        Some(offset) => format!("the first difference was at byte {offset}"),
+        None => "the unit did not say where the first difference was".to_owned(),
     }
 }

@@ -22,8 +22,10 @@ pub struct SoakOptions {
     pub plan: Option<PathBuf>,
     /// When it is armed; after half of the duration if it is not said.
     pub plan_after: Option<Duration>,
-    /// What the daemon calls the unit, for the plan.
+    /// What the daemon calls the unit, for the plan and for its record.
     pub lun: Option<String>,
+    /// The folder in which the daemon records its units.
+    pub directory: PathBuf,
     /// The daemon's control socket.
     pub socket: PathBuf,
     /// How hosts keep others out.

@@ -14,6 +14,7 @@ use crate::faults::{FaultError, Faults, PlanFile, RuleHits};
 use crate::progress::Progress;
 use crate::signals::Interrupts;
 use crate::transport::{Happening, Transport, TransportError};
+use crate::witness::Looks;
 
 /// How often it is looked whether somebody wants the run to end.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -77,6 +78,8 @@ pub(crate) struct Run<'r, T> {
     pub(crate) transport: T,
     pub(crate) cluster: Cluster,
     pub(crate) teller: Teller,
+    /// When the record of the unit is looked at, if there is one.
+    pub(crate) looks: Option<Looks>,
     pub(crate) schedule: Schedule,
     pub(crate) interrupts: &'r Interrupts,
     pub(crate) progress: &'r Progress,
@@ -129,6 +132,9 @@ impl<T: Transport + Faults> Run<'_, T> {
     ) -> Result<(), BrokenOff> {
         let now = self.transport.now();
         self.progress.show(now.since(began), self.cluster.hosts_up());
+        if let Some(looks) = &mut self.looks {
+            looks.at(now);
+        }
         let interrupts = self.interrupts.count();
         if self.cluster.is_working() {
             if interrupts > 0 {
@@ -200,6 +206,9 @@ impl<T: Transport + Faults> Run<'_, T> {
             match effect {
                 Effect::Submit { ticket, host, io, timeout } => {
                     self.transport.submit(ticket, host, io, timeout);
+                    if let Some(looks) = &mut self.looks {
+                        looks.command();
+                    }
                 }
                 Effect::Event(event) => self.teller.event(event),
                 Effect::Noticed { host, at, notice } => self.teller.noticed(host, at, notice),

@@ -24,6 +24,7 @@ use crate::run::{End, FaultTimes, Outcome, Run, Schedule};
 use crate::signals::Interrupts;
 use crate::transport::Transport;
 use crate::watch::WatchError;
+use crate::witness::{UnitRecord, Witness};
 use crate::{clock, devices, embedded};
 
 /// What is concluded from a run.
@@ -98,6 +99,8 @@ pub(crate) struct Place<T> {
     /// By which ways hosts reach it; they are spread over them.
     pub(crate) paths: Vec<Path>,
     pub(crate) emulation: Emulation,
+    /// What went through it, from its own side.
+    pub(crate) record: UnitRecord,
 }
 
 /// All that is known before a device is touched.
@@ -148,13 +151,14 @@ impl<'o> Prepared<'o> {
         place: Place<T>,
         out: &mut dyn Write,
     ) -> Result<Conclusion, SoakError> {
-        let Place { mut transport, unit, paths, emulation } = place;
+        let Place { mut transport, unit, paths, emulation, record } = place;
         let options = self.options;
         let area = prepare(&mut transport, &unit, options.locking, options.destroy)?;
         transport.set_out(&area);
         let began = transport.now();
         let hosts = hosts(options.hosts, self.seed);
         let mut setup = self.setup(&unit, emulation);
+        setup.evidence = record.evidence();
         setup.hosts = (0_u32..)
             .zip(&hosts)
             .map(|(nth, host)| {
@@ -173,12 +177,28 @@ impl<'o> Prepared<'o> {
             },
             began,
         );
-        let (collector, teller) = Collector::start(Panel::default(), Recorder::new(setup, began))
-            .map_err(SoakError::System)?;
+        let recorder = Recorder::new(setup, began);
+        let started = match record {
+            UnitRecord::Followed(_) => Collector::with_witness(Panel::default(), recorder),
+            UnitRecord::None { .. } => Collector::start(Panel::default(), recorder),
+        };
+        let (collector, teller) = started.map_err(SoakError::System)?;
+        let (witness, looks) = match record {
+            UnitRecord::Followed(source) => {
+                // Nobody waits for virtual time to pass, so nothing may depend on who is faster.
+                let waits = emulation == Emulation::Virtual;
+                let started = Witness::start(*source, waits, began, teller.clone());
+                let (witness, looks) = started.map_err(SoakError::System)?;
+                (Some(witness), Some(looks))
+            }
+            UnitRecord::None { .. } => (None, None),
+        };
         let progress = Progress::new(Some(options.duration), collector.counts(), options.json);
         let (schedule, interrupts) = (self.schedule.clone(), &self.interrupts);
-        let run = Run { transport, cluster, teller, schedule, interrupts, progress: &progress };
+        let progress = &progress;
+        let run = Run { transport, cluster, teller, looks, schedule, interrupts, progress };
         let outcome = run.conduct(began);
+        witness.into_iter().for_each(Witness::finish);
         progress.clear();
         let heard = collector.finish(outcome.at);
         self.conclude(outcome, heard, out)
@@ -203,6 +223,7 @@ impl<'o> Prepared<'o> {
                 block_bytes: unit.block_length.bytes(),
             }],
             hosts: Vec::new(),
+            evidence: report::Evidence::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pulsefield_report::{Standing, json};
+use pulsefield_report::{Evidence, Run, Standing, View, json};
 use tempfile::TempDir;
 
 use super::*;
@@ -19,6 +19,7 @@ fn options(folder: &TempDir) -> SoakOptions {
         plan: None,
         plan_after: None,
         lun: None,
+        directory: PathBuf::from("/nowhere"),
         socket: PathBuf::from("/nowhere"),
         locking: Locking::AtsOnly,
         report: Some(folder.path().join("report")),
@@ -73,6 +74,51 @@ fn a_lost_write_is_caught() {
     let rule = "fault = \"lost-write\"\nwhere = { command = \"write\" }\nwhen = { every = 20 }\n";
     let (conclusion, text) = run(&with_rule(&folder, rule));
     assert_eq!(conclusion, Conclusion::Caught, "{text}");
+}
+
+fn report(options: &SoakOptions) -> Run {
+    run(options);
+    let folder = options.report.as_ref().unwrap();
+    json::read(&fs::read_to_string(folder.join("soak.json")).unwrap()).unwrap()
+}
+
+/// The unit records itself, and hosts do nothing that is not explained by their being several.
+#[test]
+fn miscompares_are_explained_from_the_record_of_the_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(&folder);
+    options.mix = "file-growth".to_owned();
+    let found = report(&options);
+    assert_eq!(found.setup.evidence, Evidence::Record { of: "embedded".to_owned() });
+    let [contention] = &found.causes[..] else { panic!("{:?}", names(&found)) };
+    assert_eq!((contention.name.as_str(), contention.view), ("contention", View::Record));
+    let told = found.commands.iter().map(|commands| commands.outcomes.miscompared).sum::<u64>();
+    assert_eq!(contention.total, told);
+    let first = &contention.explanations[0];
+    assert!(first.about.contains("lock at ") && first.about.contains("COMPARE AND WRITE"));
+    // Who was first, by name.
+    let words = first.text.lines().nth(1).unwrap();
+    assert!(words.contains(" of host esx0") && words.contains(" came first, "), "{words}");
+    let page = fs::read_to_string(folder.path().join("report/soak.html")).unwrap();
+    assert!(page.contains(&format!("<a href=\"#miscompare-{}\">", first.id)));
+    // However threads are scheduled.
+    assert_eq!(report(&options).causes, found.causes);
+}
+
+fn names(run: &Run) -> Vec<(View, &str, u64)> {
+    run.causes.iter().map(|cause| (cause.view, &*cause.name, cause.total)).collect()
+}
+
+#[test]
+fn what_a_rule_did_is_told_with_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = "name = \"liar\"\nfault = \"miscompare.spurious\"\nwhen = { every = 50 }\n";
+    let found = report(&with_rule(&folder, rule));
+    let injected = found.causes.iter().find(|cause| cause.name == "injected").unwrap();
+    assert_eq!(injected.view, View::Record);
+    assert!(injected.total >= found.faults[0].hits, "{:?}", names(&found));
+    let words = "finding:  injected\n          rule \"liar\" hit this command";
+    assert!(injected.explanations[0].text.starts_with(words), "{}", injected.explanations[0].text);
 }
 
 #[test]

@@ -26,7 +26,7 @@ use std::time::Duration;
 use pulsefield_checkers::{HostId, OperationId, Panel, UnitId};
 use pulsefield_control::Client;
 use pulsefield_record::ReadError;
-use pulsefield_report::{self as report, Emulation, Recorder, Setup};
+use pulsefield_report::{self as report, Emulation, Evidence, Recorder, Setup};
 use pulsefield_units::Instant;
 use pulsefield_vmfs::HostUuid;
 
@@ -275,6 +275,9 @@ fn setup(options: &WatchOptions, watched: &[Watched], times: &Times) -> Setup {
         began_unix_ms: times.began_unix_ms,
         emulation: Emulation::Watched,
         environment: environment(),
+        evidence: Evidence::Hosts {
+            why: "`pulsefield explain` does, of the units that were watched".to_owned(),
+        },
         units: (0..).zip(watched).map(unit).collect(),
         ..Setup::default()
     }

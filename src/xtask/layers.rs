@@ -168,6 +168,7 @@ const HOUSE: &[Room] = &[
             "record",
             "report",
             "control",
+            "explain",
             "embedded",
         ],
         Any,

@@ -39,7 +39,7 @@ pub struct SoakArgs {
     )]
     pub watch: Vec<String>,
     /// The folder in which logical units are recorded
-    #[arg(long, value_name = "FOLDER", default_value = RECORD_FOLDER, requires = "watch")]
+    #[arg(long, value_name = "FOLDER", default_value = RECORD_FOLDER, conflicts_with = "embedded")]
     pub directory: PathBuf,
     /// On a logical unit within the process, in memory: needs no device, no kernel module and no root
     #[arg(long)]
@@ -70,7 +70,8 @@ pub struct SoakArgs {
     /// When the plan is armed; after half of the duration without it
     #[arg(long, value_name = "TIME", value_parser = time, requires = "plan")]
     pub plan_after: Option<Duration>,
-    /// What the daemon calls the unit that the devices lead to; for a plan of faults
+    /// What the daemon calls the unit that the devices lead to: for a plan of faults, and for its record, which
+    /// explains miscompares
     #[arg(long, value_name = "NAME")]
     pub lun: Option<String>,
     /// The daemon's control socket

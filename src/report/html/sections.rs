@@ -1,7 +1,7 @@
 //! The sections of the page, in their order. One that has nothing to show is not there.
 
 use super::{causes, commands, latency, regularity, tables};
-use crate::markup::Escaped;
+use crate::markup::{Escaped, Prose};
 use crate::run::{Cause, Emulation, Evidence, Explanation, Run};
 use crate::words::{Count, lasting, when};
 
@@ -130,10 +130,10 @@ fn evidence(evidence: &Evidence) -> String {
             Escaped(of)
         ),
         Evidence::Hosts { why } => {
-            let why = if why.is_empty() { String::new() } else { format!(": {}", Escaped(why)) };
+            let why = if why.is_empty() { String::new() } else { format!(": {}", Prose(why)) };
             format!(
-                "<p>There is no record of the unit{why}. These are causes as hosts saw them, who know what they \
-                 expected, and not what they found.</p>\n"
+                "<p>No record of the unit explains them{why}. These are causes as hosts saw them, who know what \
+                 they expected, and not who wrote what was there.</p>\n"
             )
         }
     }

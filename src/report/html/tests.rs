@@ -75,7 +75,7 @@ fn miscompares_are_linked_to_what_explains_them() {
     // Without a record it says so, and why.
     let mut run = run;
     run.setup.evidence = Evidence::Hosts { why: "nobody knows whose it is".to_owned() };
-    let words = "There is no record of the unit: nobody knows whose it is. These are causes as hosts saw them";
+    let words = "No record of the unit explains them: nobody knows whose it is. These are causes as hosts saw";
     assert!(page(&run).contains(words));
 }
 

@@ -136,6 +136,7 @@ fn a_run_that_breaks_off_leaves_no_fault_armed_and_neither_does_one_that_is_kill
         transport: &mut unit,
         cluster: Cluster::new(config, began),
         teller,
+        looks: None,
         schedule,
         interrupts: &Interrupts::default(),
         progress: &progress,
