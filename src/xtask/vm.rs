@@ -5,6 +5,7 @@
 //! `scenario` says what runs inside, for how long, and what came back.
 
 mod abreast;
+mod dissect;
 mod image;
 mod machine;
 mod scenario;

@@ -2,7 +2,7 @@
 //!
 //! Inside the guest `pulsefield-guest NAME` runs as root in `/host/results` and writes `results.json`
 //! there; the guest adds its own logs and the exit status. A scenario passes when it ended with
-//! success and its report holds no failed check.
+//! success and its report holds no failed check, nor has what it left any fault that is looked for outside.
 
 use std::fs;
 use std::path::Path;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use super::dissect;
 use super::image::Image;
 use super::machine::{self, End};
 use crate::tally::Tally;
@@ -26,6 +27,8 @@ pub(crate) struct Scenario {
     timeout: Duration,
     /// Whether it is left to `test --all`.
     pub(crate) nightly: bool,
+    /// What is looked at outside the guest, of what it left in this folder.
+    afterwards: Option<fn(&Path) -> Result<Tally>>,
 }
 
 /// Every scenario, in the order in which they are started: the longest first, so that none is left to run
@@ -47,7 +50,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     nightly("rearming", "faults armed, disarmed and reloaded under load", 12),
     nightly("tools", "sg3_utils, mkfs and fstrim, EXTENDED COPY", 10),
     scenario("examples", "targetcli-examples as they stand", 8),
-    scenario("explaining", "every cause of a miscompare, and what explain says of it", 15),
+    Scenario {
+        afterwards: Some(dissect::captured),
+        ..scenario("explaining", "every cause of a miscompare, and what explain says of it", 15)
+    },
     scenario("removal", "LUNs removed, resized and reconfigured under load", 12),
     scenario("demo", "the main job, step by step", 8),
     nightly("block", "block devices as media: loop, scsi_debug", 8),
@@ -57,7 +63,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 pub(super) const BENCH: Scenario = scenario("bench", "how fast it is, beside others", 60);
 
 const fn scenario(name: &'static str, about: &'static str, minutes: u64) -> Scenario {
-    Scenario { name, about, timeout: Duration::from_secs(minutes * 60), nightly: false }
+    let timeout = Duration::from_secs(minutes * 60);
+    Scenario { name, about, timeout, nightly: false, afterwards: None }
 }
 
 const fn nightly(name: &'static str, about: &'static str, minutes: u64) -> Scenario {
@@ -90,7 +97,7 @@ impl Scenario {
         arguments: &str,
         label: &str,
     ) -> Result<Tally> {
-        let Self { name, about, timeout, nightly: _ } = self;
+        let Self { name, about, timeout, nightly: _, afterwards } = self;
         let program = format!("#!/bin/sh\nexec /host/bin/pulsefield-guest {arguments}\n");
         write_executable(&share.join("run"), &program)?;
         let results = share.join("results");
@@ -103,10 +110,14 @@ impl Scenario {
             label => println!("{label:11} {line}"),
         })?;
 
-        let tally = self.verdict(&end, &results).unwrap_or_else(|error| {
+        let told = |error| {
             println!("{name}: {error:#}");
             Tally::one(false)
-        });
+        };
+        let mut tally = self.verdict(&end, &results).unwrap_or_else(told);
+        if let Some(look) = afterwards {
+            tally += look(&results).unwrap_or_else(told);
+        }
         if tally.failed > 0 {
             print!("{}", logs(&results));
         }

@@ -23,7 +23,7 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
         report.check(&format!("trace: {words}"), trace.contains(words), "a line", trace.len());
     }
     raised(report)?;
-    // Left with the results, for whoever has Wireshark.
+    // Left with the results, for whoever has Wireshark: first of all `cargo xtask`, which has tshark look at it.
     command("pulsefield", ["trace", LUN, "--pcapng", "ds1.pcapng"]).output()?;
     report.at_least("trace --pcapng: bytes", 10_000, fs::metadata("ds1.pcapng")?.len());
     report.step("records that are cut off, spoilt, or another unit's");
