@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pulsefield_cluster::UNIT;
+use pulsefield_control::protocol::LunSummary;
 use pulsefield_hosts::Locking;
 use pulsefield_initiator::{Claim, LogicalUnit, OpenError, SgDevice, UnitError};
 use pulsefield_report::{Emulation, Path};
 use thiserror::Error;
 
 use crate::area::UnitFacts;
-use crate::faults::DaemonFaults;
+use crate::faults::{DaemonFaults, FaultError};
 use crate::soak::{Conclusion, Place, Prepared, SoakError};
 use crate::transport::devices::DeviceTransport;
 use crate::witness::UnitRecord;
@@ -46,9 +47,23 @@ pub enum DevicesError {
         /// What tells them apart.
         why: String,
     },
-    /// The plan is armed by a daemon, which must know for which unit.
-    #[error("--plan needs --lun NAME: what the daemon calls the logical unit behind {0}")]
-    NoLun(String),
+    /// The plan cannot be armed by a daemon.
+    #[error(transparent)]
+    Faults(#[from] FaultError),
+    /// The plan would break another unit.
+    #[error(
+        "{device} is not the logical unit {lun} of the daemon, which has {lun_bytes} bytes instead of {bytes}"
+    )]
+    OtherLun {
+        /// The device.
+        device: String,
+        /// How long that is.
+        bytes: u64,
+        /// What the daemon was to know it by.
+        lun: String,
+        /// How long the daemon's is.
+        lun_bytes: u64,
+    },
     /// Threads cannot be started.
     #[error("there is no thread left for hosts")]
     Threads(#[source] io::Error),
@@ -76,10 +91,10 @@ pub(crate) fn soak(
     let Some(((name, unit), others)) = units.split_first() else { return Ok(Conclusion::Held) };
     others.iter().try_for_each(|other| is_same((name, unit), other))?;
     refuse(name, unit, options.locking)?;
-    if options.plan.is_some() && options.lun.is_none() {
-        return Err(DevicesError::NoLun(name.clone()).into());
-    }
     let faults = DaemonFaults::new(&options.socket, options.lun.clone());
+    if options.plan.is_some() {
+        is_served(name, unit, &faults)?;
+    }
     let (naa, block_length) = (unit.naa.clone(), unit.block_length);
     let transport = DeviceTransport::start(options.hosts, &paths, naa, block_length, faults)
         .map_err(DevicesError::Threads)?;
@@ -117,6 +132,16 @@ fn refuse(name: &str, unit: &LogicalUnit, locking: Locking) -> Result<(), Device
         return Err(DevicesError::NoAts(name.to_owned()));
     }
     Ok(())
+}
+
+/// Whether a daemon could arm a plan for the unit: half-way in a run is late to hear that it cannot.
+fn is_served(name: &str, unit: &LogicalUnit, faults: &DaemonFaults) -> Result<(), DevicesError> {
+    let LunSummary { name: lun, size_bytes: lun_bytes, .. } = faults.unit()?;
+    let (device, bytes) = (name.to_owned(), unit.bytes());
+    match bytes == lun_bytes {
+        true => Ok(()),
+        false => Err(DevicesError::OtherLun { device, bytes, lun, lun_bytes }),
+    }
 }
 
 fn is_same(
