@@ -270,6 +270,11 @@ impl Cluster {
                     member.switch_pulses();
                 }
             }
+            Deed::SwitchLocking { host } => {
+                if let Some(member) = self.member(host) {
+                    member.switch_locking(now);
+                }
+            }
         }
         self.collect(now);
     }

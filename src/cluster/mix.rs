@@ -14,7 +14,9 @@
 use pulsefield_settings::{Diagnostic, Section, nearest};
 use thiserror::Error;
 
-use crate::work::{Bulk, Crash, Freeze, Growth, Offload, PowerOn, Pulses, Sharing, VMotion};
+use crate::work::{
+    Bulk, Crash, Freeze, Growth, LockModes, Offload, PowerOn, Pulses, Sharing, VMotion,
+};
 
 /// What hosts do besides pulsing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct Mix {
     pub freeze: Option<Freeze>,
     /// Hosts that change how they pulse.
     pub pulses: Option<Pulses>,
+    /// Hosts that change whether they use ATS at all. It takes a volume on which they may reserve the device instead.
+    pub lock_modes: Option<LockModes>,
     /// Reads and writes of virtual machines.
     pub bulk: Option<Bulk>,
     /// What hosts leave to the array.
@@ -40,7 +44,7 @@ pub struct Mix {
 }
 
 /// The mixes that have names, in the order in which they are listed.
-const READY_MADE: [(&str, &str); 8] = [
+const READY_MADE: [(&str, &str); 9] = [
     ("mixed", include_str!("mixes/mixed.toml")),
     ("power-on-storm", include_str!("mixes/power-on-storm.toml")),
     ("file-growth", include_str!("mixes/file-growth.toml")),
@@ -49,6 +53,7 @@ const READY_MADE: [(&str, &str); 8] = [
     ("host-freeze", include_str!("mixes/host-freeze.toml")),
     ("bulk", include_str!("mixes/bulk.toml")),
     ("offload", include_str!("mixes/offload.toml")),
+    ("plain-writes", include_str!("mixes/plain-writes.toml")),
 ];
 
 /// There is no mix of this name.
@@ -109,6 +114,7 @@ impl Mix {
             crash: work(&mut file, "crash", Crash::read)?,
             freeze: work(&mut file, "freeze", Freeze::read)?,
             pulses: work(&mut file, "pulses", Pulses::read)?,
+            lock_modes: work(&mut file, "locking", LockModes::read)?,
             bulk: work(&mut file, "bulk", Bulk::read)?,
             offload: work(&mut file, "offload", Offload::read)?,
         };
@@ -175,6 +181,6 @@ mod tests {
     fn an_unknown_mix_is_refused_with_the_nearest() {
         let words = |name| Mix::named(name).unwrap_err().to_string();
         assert_eq!(words("mixd"), "there is no mix \"mixd\"; did you mean \"mixed\"?");
-        assert!(words("zzz").ends_with("vmotion, host-crash, host-freeze, bulk, offload"));
+        assert!(words("zzz").ends_with("vmotion, host-crash, bulk, offload, plain-writes"));
     }
 }

@@ -5,6 +5,7 @@ mod bulk;
 mod crash;
 mod freeze;
 mod growth;
+mod lock_modes;
 mod offload;
 mod power_on;
 mod pulses;
@@ -22,6 +23,7 @@ pub use bulk::Bulk;
 pub use crash::Crash;
 pub use freeze::Freeze;
 pub use growth::Growth;
+pub use lock_modes::LockModes;
 pub use offload::Offload;
 pub use power_on::PowerOn;
 pub use pulses::Pulses;
@@ -63,6 +65,11 @@ pub(crate) enum Deed {
     },
     /// The host pulses by plain writes from now on if it did by ATS, and the reverse.
     SwitchPulses {
+        /// Which.
+        host: HostId,
+    },
+    /// The host does without ATS from now on if it had it, and the reverse.
+    SwitchLocking {
         /// Which.
         host: HostId,
     },
@@ -190,6 +197,7 @@ impl Work {
         add(7, mix.pulses.map(|work| work.source(start)));
         add(8, mix.bulk.map(|work| work.source(hosts, start)));
         add(9, mix.offload.map(|work| work.source(hosts, start)));
+        add(10, mix.lock_modes.map(|work| work.source(start)));
         Self { sources, seed, deeds: VecDeque::new() }
     }
 

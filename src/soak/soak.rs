@@ -55,6 +55,12 @@ pub enum SoakError {
     /// The file of a mix is none.
     #[error(transparent)]
     Mix(#[from] Box<Diagnostic>),
+    /// Hosts are to do without ATS for a while, on a volume that knows nothing else.
+    #[error("hosts of the mix {mix} do without ATS for a while, which takes --locking ats+scsi")]
+    NothingButAts {
+        /// The mix.
+        mix: String,
+    },
     /// The plan of faults cannot be used.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -131,6 +137,9 @@ impl<'o> Prepared<'o> {
             return Err(SoakError::Hosts(options.hosts));
         }
         let mix = mix(&options.mix)?;
+        if mix.lock_modes.is_some() && !options.locking.may_reserve() {
+            return Err(SoakError::NothingButAts { mix: options.mix.clone() });
+        }
         let duration = options.duration;
         let after = options.plan_after.unwrap_or(duration / 2);
         let plan = options.plan.as_deref().map(PlanFile::read).transpose()?;

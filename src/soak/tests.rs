@@ -61,6 +61,14 @@ fn a_healthy_unit_keeps_every_promise_and_there_is_a_report() {
 }
 
 #[test]
+fn hosts_with_and_without_ats_keep_every_promise_to_one_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mix, locking) = ("plain-writes".to_owned(), Locking::AtsAndScsi);
+    let (conclusion, text) = run(&SoakOptions { mix, locking, ..options(&folder) });
+    assert_eq!(conclusion, Conclusion::Held, "{text}");
+}
+
+#[test]
 fn a_unit_that_finds_equal_what_is_not_is_caught() {
     let folder = tempfile::tempdir().unwrap();
     let rule = "fault = \"miscompare.false-equal\"\nwhere = { vmfs = \"lock\" }\n";
@@ -137,6 +145,10 @@ fn what_cannot_be_is_refused_before_anything_is_done() {
         |options: &SoakOptions| soak(options, &mut Vec::new()).map(|_| ()).unwrap_err().to_string();
     let mixed = SoakOptions { mix: "mixd".to_owned(), ..options(&folder) };
     assert_eq!(refused(&mixed), "there is no mix \"mixd\"; did you mean \"mixed\"?");
+    let plain = SoakOptions { mix: "plain-writes".to_owned(), ..options(&folder) };
+    let words =
+        "hosts of the mix plain-writes do without ATS for a while, which takes --locking ats+scsi";
+    assert_eq!(refused(&plain), words);
     let none = SoakOptions { hosts: 0, ..options(&folder) };
     assert_eq!(refused(&none), "0 hosts: there are from 1 to 64");
     let plan_after = Some(Duration::from_secs(120));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pulsefield_hosts::{
-    Access, Action, HeartbeatMode, Host, HostConfig, IoId, MountedVolume, Notice, Order, OrderId,
-    OrderKind, Outcome, VolumeId,
+    Access, Action, HeartbeatMode, Host, HostConfig, IoId, Locking, MountedVolume, Notice, Order,
+    OrderId, OrderKind, Outcome, VolumeId,
 };
 use pulsefield_units::Instant;
 use pulsefield_vmfs::HostUuid;
@@ -25,6 +25,9 @@ pub(super) struct Member {
     heartbeat: HeartbeatMode,
     /// How it pulses while its administrator has switched that.
     switched: bool,
+    locking: Locking,
+    /// Whether its administrator has turned ATS off.
+    without_ats: bool,
     state: State,
     /// Its last freeze, from when to when.
     freeze: (Instant, Instant),
@@ -52,7 +55,7 @@ enum State {
 impl Member {
     /// A host that starts and mounts the volume.
     pub(super) fn new(config: HostConfig, volume: &MountedVolume, now: Instant) -> Self {
-        let (uuid, heartbeat) = (config.uuid, config.heartbeat);
+        let (uuid, heartbeat, locking) = (config.uuid, config.heartbeat, volume.locking);
         let mut host = Host::new(config);
         host.mount(now, *volume);
         host.start(now);
@@ -61,6 +64,8 @@ impl Member {
             uuid,
             heartbeat,
             switched: false,
+            locking,
+            without_ats: false,
             state: State::Up,
             freeze: Default::default(),
             has_heartbeat: false,
@@ -142,7 +147,25 @@ impl Member {
 
     pub(super) fn switch_pulses(&mut self) {
         self.switched = !self.switched;
+        self.set_heartbeat_mode();
+    }
+
+    /// It takes locks by reservations and pulses by plain writes, or as before. On a volume that is locked by ATS
+    /// and nothing else the option is without effect before the next mount (article 319797).
+    pub(super) fn switch_locking(&mut self, now: Instant) {
+        if !self.locking.may_reserve() {
+            return;
+        }
+        self.without_ats = !self.without_ats;
+        let locking = if self.without_ats { Locking::Reservations } else { self.locking };
+        let set = self.host.set_locking(now, VOLUME, locking);
+        set.expect("what may reserve goes with every device");
+        self.set_heartbeat_mode();
+    }
+
+    fn set_heartbeat_mode(&mut self) {
         let mode = match (self.switched, self.heartbeat) {
+            _ if self.without_ats => HeartbeatMode::ReadWrite,
             (false, mode) => mode,
             (true, HeartbeatMode::Ats | HeartbeatMode::AtsReadBack) => HeartbeatMode::ReadWrite,
             (true, HeartbeatMode::ReadWrite) => HeartbeatMode::AtsReadBack,

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 
 use pulsefield_checkers::{Panel, Promise, Standing};
@@ -24,6 +24,12 @@ struct Memory {
     /// Of how many COMPARE AND WRITEs that it carries out it loses the status of one; 0 for none.
     loses_status_of: u64,
     carried_out: u64,
+    /// Whether a COMPARE AND WRITE compares when it comes, whoever reserves the unit after that, and writes when it is
+    /// answered, which takes long. What other COMPARE AND WRITEs did meanwhile it minds, but not what WRITEs did.
+    forgets_plain_writes: bool,
+    /// Blocks that a WRITE has written last.
+    plain: HashSet<u64>,
+    reserved: Option<HostId>,
 }
 
 impl Memory {
@@ -38,7 +44,19 @@ impl Memory {
     fn write(&mut self, lba: Lba, data: &[u8]) {
         for (lba, block) in (lba.as_u64()..).zip(data.chunks_exact(BLOCK)) {
             self.blocks.insert(lba, block.to_vec());
+            self.plain.remove(&lba);
         }
+    }
+
+    /// Whether `host` may do something now.
+    fn admits(&self, host: HostId) -> bool {
+        self.reserved.is_none_or(|holder| holder == host)
+    }
+
+    /// Whether a COMPARE AND WRITE that comes now finds what it wants.
+    fn compares_early(&self, io: &Io) -> bool {
+        let Io::CompareAndWrite { lba, test, .. } = io else { return false };
+        self.forgets_plain_writes && self.block(lba.as_u64()) == *test
     }
 
     fn loses_status(&mut self) -> bool {
@@ -46,16 +64,25 @@ impl Memory {
         self.loses_status_of > 0 && self.carried_out.is_multiple_of(self.loses_status_of)
     }
 
-    fn carry_out(&mut self, io: Io) -> Outcome {
+    /// What becomes of it; `compared` says that the compare is over, and found what it wanted.
+    fn carry_out(&mut self, host: HostId, io: Io, compared: bool) -> Outcome {
+        if !self.admits(host) && io != Io::Release && !compared {
+            return Outcome::ReservationConflict;
+        }
         let zeros =
             |blocks: LbaRange| vec![0; BLOCK * usize::try_from(blocks.blocks().as_u64()).unwrap()];
         match io {
             Io::Read(blocks) => return Outcome::Good(self.read(blocks)),
-            Io::Write { lba, data } => self.write(lba, &data),
+            Io::Write { lba, data } => {
+                self.write(lba, &data);
+                self.plain.insert(lba.as_u64());
+            }
             Io::CompareAndWrite { lba, test, set } => {
                 let there = self.block(lba.as_u64());
+                let forgotten = compared && self.plain.contains(&lba.as_u64());
                 if let Some(offset) = there.iter().zip(&test).position(|(a, b)| a != b)
                     && !self.finds_equal_what_is_not
+                    && !forgotten
                 {
                     return Outcome::Miscompare(Some(offset as u64));
                 }
@@ -73,7 +100,10 @@ impl Memory {
                 (page[1], page[3], page[5]) = (0xb0, 60, 1);
                 return Outcome::Good(page);
             }
-            Io::Reserve | Io::Release | Io::TestUnitReady | Io::LogicalUnitReset => {}
+            Io::Reserve => self.reserved = Some(host),
+            Io::Release if self.admits(host) => self.reserved = None,
+            Io::LogicalUnitReset => self.reserved = None,
+            Io::Release | Io::TestUnitReady => {}
         }
         Outcome::Good(Vec::new())
     }
@@ -125,6 +155,14 @@ fn host(nth: u8) -> HostConfig {
     }
 }
 
+/// A command on its way.
+enum Flying {
+    /// To the unit; whether it has compared already.
+    Asked { host: HostId, io: Io, compared: bool },
+    /// Back, in vain.
+    Unanswered,
+}
+
 /// What came of a run.
 struct Ran {
     verdicts: Vec<pulsefield_checkers::Verdict>,
@@ -134,21 +172,37 @@ struct Ran {
 }
 
 /// Runs `hosts` hosts for so long, in virtual time.
-fn run(mix: &str, hosts: u8, seed: u64, duration: Duration, mut memory: Memory) -> Ran {
+fn run(mix: &str, hosts: u8, seed: u64, duration: Duration, memory: Memory) -> Ran {
+    run_locking(Locking::AtsOnly, mix, hosts, seed, duration, memory)
+}
+
+/// The same with hosts that lock like that.
+fn run_locking(
+    locking: Locking,
+    mix: &str,
+    hosts: u8,
+    seed: u64,
+    duration: Duration,
+    mut memory: Memory,
+) -> Ran {
     let (volume, scratch) = formatted(&mut memory);
+    let volume = MountedVolume { locking, ..volume };
     let hosts = (0..hosts).map(host).collect();
     let mix = Mix::named(mix).unwrap();
     let config = ClusterConfig { hosts, volume, scratch, mix, seed };
     let (mut now, mut cluster) = (START, Cluster::new(config, START));
     let mut panel = Panel::default();
-    let mut flying: BTreeMap<(Instant, Ticket), Result<Io, Outcome>> = BTreeMap::new();
+    let mut flying: BTreeMap<(Instant, Ticket), Flying> = BTreeMap::new();
     let (mut effects, mut orders) = (0, 0);
     loop {
         while let Some(effect) = cluster.poll() {
             effects += 1;
             match effect {
-                Effect::Submit { ticket, io, .. } => {
-                    flying.insert((now.after(LATENCY), ticket), Ok(io));
+                Effect::Submit { ticket, host, io, .. } => {
+                    let compared = memory.admits(host) && memory.compares_early(&io);
+                    let latency = if compared { 5 * LATENCY } else { LATENCY };
+                    let asked = Flying::Asked { host, io, compared };
+                    flying.insert((now.after(latency), ticket), asked);
                 }
                 Effect::Event(event) => panel.observe(&event),
                 Effect::OrderEnded { .. } => orders += 1,
@@ -168,16 +222,16 @@ fn run(mix: &str, hosts: u8, seed: u64, duration: Duration, mut memory: Memory) 
         if done.is_some_and(|at| at <= now) {
             let ((_, ticket), io) = flying.pop_first().unwrap();
             let outcome = match io {
-                Ok(io) => {
+                Flying::Asked { host, io, compared } => {
                     let swap = matches!(io, Io::CompareAndWrite { .. });
-                    let outcome = memory.carry_out(io);
+                    let outcome = memory.carry_out(host, io, compared);
                     if swap && outcome == Outcome::Good(vec![]) && memory.loses_status() {
-                        flying.insert((now.after(PATIENCE), ticket), Err(Outcome::TimedOut));
+                        flying.insert((now.after(PATIENCE), ticket), Flying::Unanswered);
                         continue;
                     }
                     outcome
                 }
-                Err(outcome) => outcome,
+                Flying::Unanswered => Outcome::TimedOut,
             };
             cluster.on_done(now, ticket, outcome);
         } else {
@@ -217,6 +271,24 @@ fn on_a_unit_that_finds_equal_what_is_not_checkers_notice() {
     let memory = Memory { finds_equal_what_is_not: true, ..Memory::default() };
     let ran = run("file-growth", 6, 3, Duration::from_secs(30), memory);
     assert!(broken(&ran).contains(&Promise::Linearizable), "{:#?}", ran.verdicts);
+}
+
+#[test]
+fn hosts_with_and_without_ats_go_together_on_a_right_unit() {
+    for seed in 1..4 {
+        let (locking, duration) = (Locking::AtsAndScsi, Duration::from_secs(60));
+        let ran = run_locking(locking, "plain-writes", 4, seed, duration, Memory::default());
+        assert_eq!(broken(&ran), [], "{seed}: {:#?}", ran.verdicts);
+        assert!(ran.orders > 500, "{} orders", ran.orders);
+    }
+}
+
+#[test]
+fn on_a_unit_that_forgets_plain_writes_checkers_notice() {
+    let memory = Memory { forgets_plain_writes: true, ..Memory::default() };
+    let (locking, duration) = (Locking::AtsAndScsi, Duration::from_secs(60));
+    let ran = run_locking(locking, "plain-writes", 4, 3, duration, memory);
+    assert!(broken(&ran).contains(&Promise::LockExclusion), "{:#?}", ran.verdicts);
 }
 
 #[test]

@@ -65,6 +65,7 @@ fn the_mixed_mix_does_all_there_is() {
             Deed::Crash { .. } => "crash",
             Deed::Freeze { .. } => "freeze",
             Deed::SwitchPulses { .. } => "switch",
+            Deed::SwitchLocking { .. } => "locking",
         })
         .collect();
     assert_eq!(kinds.len(), 12, "{kinds:?}");
@@ -111,7 +112,9 @@ fn hosts_that_are_away_or_busy_are_left_alone() {
     let mix = Mix::named("mixed").unwrap();
     for (_, deed) in all(&mix, 5, &[Presence::Away, busy, Presence::Away], 200) {
         match deed {
-            Deed::Order { host, .. } | Deed::SwitchPulses { host } => assert_eq!(host, HostId(1)),
+            Deed::Order { host, .. }
+            | Deed::SwitchPulses { host }
+            | Deed::SwitchLocking { host } => assert_eq!(host, HostId(1)),
             Deed::Io { .. } => panic!("it has enough to do"),
             Deed::Crash { .. } | Deed::Freeze { .. } => panic!("most of them are away"),
         }
