@@ -17,6 +17,10 @@ use crate::soak::{Conclusion, Place, Prepared, SoakError};
 use crate::transport::devices::DeviceTransport;
 use crate::witness::UnitRecord;
 
+/// How many paths a host has: the one it is meant for, and one to change to; but only the first where hosts
+/// reserve, since the other one is another host's.
+const PATHS_MAX: usize = 2;
+
 /// Why devices are none that a run can be on. Nothing was written to them.
 #[derive(Debug, Error)]
 pub enum DevicesError {
@@ -37,6 +41,20 @@ pub enum DevicesError {
     /// There is no ATS, and hosts are to use nothing else.
     #[error("{0} has no ATS (COMPARE AND WRITE); --locking scsi does without")]
     NoAts(String),
+    /// One is named more than once.
+    #[error("{0} is named twice")]
+    Twice(String),
+    /// To a target, hosts that share a path are one initiator, whose reservation keeps none of them out.
+    #[error(
+        "{hosts} hosts that may reserve the unit take a path each, and there {}: fewer --hosts, or --locking ats-only",
+        if *paths == 1 { "is 1".to_owned() } else { format!("are {paths}") }
+    )]
+    SharedPaths {
+        /// How many hosts.
+        hosts: u32,
+        /// How many paths.
+        paths: usize,
+    },
     /// Two of them are not known to be the same unit.
     #[error("{first} and {other} are not known to be one logical unit: {why}")]
     NotOneUnit {
@@ -81,8 +99,11 @@ pub(crate) fn soak(
     let mut units: Vec<(String, LogicalUnit)> = Vec::new();
     for node in nodes {
         let device = SgDevice::open(node).map_err(DevicesError::Open)?;
-        claims.push(Claim::take(device.path()).map_err(DevicesError::Open)?);
         let name = device.path().node().display().to_string();
+        if units.iter().any(|(other, _)| *other == name) {
+            return Err(DevicesError::Twice(name).into());
+        }
+        claims.push(Claim::take(device.path()).map_err(DevicesError::Open)?);
         let unit = LogicalUnit::ask(&device)
             .map_err(|source| DevicesError::Unit { device: name.clone(), source })?;
         units.push((name, unit));
@@ -91,12 +112,17 @@ pub(crate) fn soak(
     let Some(((name, unit), others)) = units.split_first() else { return Ok(Conclusion::Held) };
     others.iter().try_for_each(|other| is_same((name, unit), other))?;
     refuse(name, unit, options.locking)?;
+    let reserving = options.locking.may_reserve();
+    if reserving && usize::try_from(options.hosts).is_ok_and(|hosts| hosts > paths.len()) {
+        return Err(DevicesError::SharedPaths { hosts: options.hosts, paths: paths.len() }.into());
+    }
     let faults = DaemonFaults::new(&options.socket, options.lun.clone());
     if options.plan.is_some() {
         is_served(name, unit, &faults)?;
     }
     let (naa, block_length) = (unit.naa.clone(), unit.block_length);
-    let transport = DeviceTransport::start(options.hosts, &paths, naa, block_length, faults)
+    let each = if reserving { 1 } else { PATHS_MAX };
+    let transport = DeviceTransport::start(options.hosts, &paths, each, naa, block_length, faults)
         .map_err(DevicesError::Threads)?;
     let ways = paths.iter().map(|device| Path {
         unit: UNIT.0,

@@ -29,12 +29,17 @@ fn host(nth: u32, seed: u64) -> HostConfig {
     HostConfig { uuid, management_address: None, heartbeat, seed: random.any() }
 }
 
+/// What host `nth` is called.
+pub(crate) fn name(nth: u32) -> String {
+    format!("esx{:02}", nth + 1)
+}
+
 /// What a report says of host `nth`.
 pub(crate) fn described(nth: u32, config: &HostConfig, locking: Locking, paths: Vec<Path>) -> Host {
     Host {
         id: nth,
         uuid: config.uuid.to_string(),
-        name: format!("esx{:02}", nth + 1),
+        name: name(nth),
         modes: vec![
             format!("heartbeats by {}", config.heartbeat.name()),
             locking.name().to_owned(),

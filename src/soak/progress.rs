@@ -1,16 +1,19 @@
-//! How far a run is, for whoever watches the terminal.
+//! How far a run is, for whoever watches the terminal, and what befell it on the way.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pulsefield_checkers::HostId;
 
 use crate::collector::Counts;
+use crate::hosts;
 
-/// One line on standard error, if that is a terminal.
+/// One line on standard error, if that is a terminal; and one for each thing that befell hosts, also if it is none.
 pub(crate) struct Progress {
     bar: ProgressBar,
     counts: Arc<Counts>,
+    quiet: bool,
 }
 
 impl Progress {
@@ -30,7 +33,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
-        Self { bar, counts }
+        Self { bar, counts, quiet }
     }
 
     /// So much time is over, and so many hosts are up, or were seen.
@@ -38,6 +41,14 @@ impl Progress {
         if self.bar.position() < elapsed.as_secs() || elapsed.is_zero() {
             self.bar.set_position(elapsed.as_secs());
             self.bar.set_message(format!("{hosts_up} hosts, {}", self.counts.words()));
+        }
+    }
+
+    /// Something befell a host that it goes on with: it is said now, since it may be hours until there is a report.
+    pub(crate) fn say(&self, elapsed: Duration, host: HostId, what: &str) {
+        if !self.quiet {
+            let (name, seconds) = (hosts::name(host.0), elapsed.as_secs_f64());
+            self.bar.suspend(|| eprintln!("{seconds:.1} s: {name} {what}"));
         }
     }
 

@@ -167,7 +167,10 @@ impl<T: Transport + Faults> Run<'_, T> {
             let now = self.transport.now();
             match happening {
                 Happening::Ended { ticket, outcome } => self.cluster.on_done(now, ticket, outcome),
-                Happening::Path { at, host, what } => self.teller.incident(at, Some(host), what),
+                Happening::Path { at, host, what } => {
+                    self.progress.say(at.since(began), host, &what);
+                    self.teller.incident(at, Some(host), what);
+                }
             }
             happened = self.transport.wait(now)?;
         }

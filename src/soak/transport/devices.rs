@@ -18,6 +18,7 @@ use pulsefield_units::{BlockLength, Instant, Lba};
 use crate::area::Area;
 use crate::clock;
 use crate::faults::{DaemonFaults, FaultError, Faults, PlanFile, RuleHits};
+use crate::hosts::name;
 use crate::transport::{Happening, Transport, TransportError};
 
 /// Two of metadata and four of bulk at a time for each host and path: with many hosts there are many threads.
@@ -26,9 +27,6 @@ const SETTINGS: Settings = Settings {
     bulk: NonZeroUsize::new(4).unwrap(),
     probe_interval: Duration::from_secs(1),
 };
-
-/// How many paths a host has: the one it is meant for, and one to change to.
-const PATHS_MAX: usize = 2;
 
 /// For how long a unit must be gone on all paths until nobody waits for it any more. Longer than a controller
 /// takes to fail over.
@@ -95,7 +93,7 @@ impl Lanes {
 }
 
 impl DeviceTransport {
-    /// Starts `hosts` hosts on a unit, spread over its paths.
+    /// Starts `hosts` hosts on a unit, spread over its paths, each with `paths_each` of them at most.
     ///
     /// # Errors
     /// If the operating system has no thread left.
@@ -105,18 +103,18 @@ impl DeviceTransport {
     pub(crate) fn start(
         hosts: u32,
         paths: &[Arc<SgDevice>],
+        paths_each: usize,
         naa: Option<Naa>,
         block_length: BlockLength,
         faults: DaemonFaults,
     ) -> io::Result<Self> {
         let start = |nth: u32| {
             let first = usize::try_from(nth).unwrap_or(0) % paths.len();
-            let order = paths.iter().cycle().skip(first).take(paths.len().min(PATHS_MAX));
+            let order = paths.iter().cycle().skip(first).take(paths.len().min(paths_each));
             let devices = order.clone().map(|path| Arc::clone(path) as Arc<dyn Device>).collect();
             let names = order.map(|path| (path.path().node().display().to_string(), false));
             let (sender, events) = unbounded();
-            let name = format!("esx{:02}", nth + 1);
-            let initiator = Initiator::start(&name, devices, SETTINGS, sender)?;
+            let initiator = Initiator::start(&name(nth), devices, SETTINGS, sender)?;
             Ok(HostPaths { initiator, events, paths: names.collect() })
         };
         Ok(Self {
