@@ -21,6 +21,9 @@ pub(crate) const PYTHON: &[&str] = &["python3-venv"];
 /// To make the Debian package.
 pub(crate) const DIST: &[&str] = &["binutils", "dpkg-dev", "gzip"];
 
+/// To render a page as a picture.
+pub(crate) const PICTURE: &[&str] = &["chromium"];
+
 /// To build and boot the guest; uidmap lets somebody else than root own the files of its disk.
 pub(crate) const GUEST: &[&str] =
     &["debian-archive-keyring", "e2fsprogs", "mmdebstrap", "qemu-system-x86", "tar", "uidmap"];
@@ -45,6 +48,11 @@ pub(crate) fn install(wanted: &[&str]) -> Result<()> {
     println!("installing {list}");
     run(apt_get().args(["update", "--quiet=2"]))?;
     run(apt_get().args(["install", "--yes", "--quiet=2", "--no-install-recommends"]).args(missing))
+}
+
+/// Whether all of `wanted` are there.
+pub(crate) fn are_installed(wanted: &[&str]) -> bool {
+    wanted.iter().all(|package| is_installed(package))
 }
 
 /// Whether this process may install packages and own a root file system's files.

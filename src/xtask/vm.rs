@@ -37,8 +37,8 @@ pub(crate) struct Options {
     /// for the guest's image alone.
     #[arg(required = true, value_name = "SCENARIO|shell|build")]
     what: Vec<String>,
-    /// Whose backstore `fabrics`, `conformance` and `demo` use, to see what others score: pulsefield,
-    /// tcmu-runner, fileio or ramdisk.
+    /// Whose backstore `fabrics` and `conformance` use, to see what others score: pulsefield, tcmu-runner,
+    /// fileio or ramdisk.
     #[arg(long, value_name = "KIND", default_value = OURS)]
     backstore: String,
     #[command(flatten)]
@@ -65,12 +65,14 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
     }
 }
 
-/// `cargo xtask demo`: the scenario that shows everything once.
+/// The scenario that shows everything once. Also returns where its results are; beside them lies its report.
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn demo() -> Result<Tally> {
-    run_all(&[Run::of_ours(Scenario::named("demo")?)], 1)
+pub(crate) fn demo() -> Result<(Tally, PathBuf)> {
+    let demo = Run::of_ours(Scenario::named("demo")?);
+    let tally = run_all(&[demo], 1)?;
+    Ok((tally, demo.results()))
 }
 
 fn run_all(runs: &[Run<'_>], abreast: usize) -> Result<Tally> {

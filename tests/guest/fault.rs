@@ -84,7 +84,8 @@ pub fn check_plan(plan: &str) -> Result<String> {
     run("pulsefield", ["check", &plan_path(plan)]).output()
 }
 
-fn plan_path(plan: &str) -> String {
+/// The file of a plan that ships.
+pub fn plan_path(plan: &str) -> String {
     format!("{PLANS}/{plan}.toml")
 }
 

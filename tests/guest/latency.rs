@@ -5,9 +5,6 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
-use crate::disk::Disk;
-use crate::pulse::Pulse;
-
 /// What was measured, in µs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Latency {
@@ -17,16 +14,6 @@ pub struct Latency {
     pub p99_us: u128,
     /// None took longer.
     pub max_us: u128,
-}
-
-/// Sends `count` commands back to back, each of which succeeds.
-///
-/// # Errors
-/// One did not succeed, or `count` is zero.
-pub fn measure(disk: &Disk, lba: u64, count: usize) -> Result<Latency> {
-    let mut pulse = Pulse::start(disk, lba)?;
-    let times: Result<_> = (0..count).map(|_| pulse.beat()).collect();
-    Latency::of(times?)
 }
 
 impl Latency {

@@ -20,7 +20,7 @@ use pulsefield_guest::sg::Device;
 struct Options {
     /// What to run.
     scenario: Option<Scenario>,
-    /// Whose backstore to use in `fabrics`, `conformance` and `demo`: what others score there.
+    /// Whose backstore to use in `fabrics` and `conformance`: what others score there.
     #[arg(long, default_value = "pulsefield")]
     backstore: Kind,
     #[command(subcommand)]

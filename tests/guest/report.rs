@@ -54,6 +54,11 @@ impl Report {
         }
     }
 
+    /// Begins a part of what is told, for whoever watches.
+    pub fn chapter(&self, title: impl Display) {
+        println!("\n{title}");
+    }
+
     /// Says what happens next.
     pub fn step(&self, text: impl Display) {
         self.say("--", text);

@@ -55,7 +55,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ..scenario("explaining", "every cause of a miscompare, and what explain says of it", 15)
     },
     scenario("removal", "LUNs removed, resized and reconfigured under load", 12),
-    scenario("demo", "the main job, step by step", 8),
+    scenario("demo", "four fabrics, four hosts, a fault half-way, step by step", 12),
     nightly("block", "block devices as media: loop, scsi_debug", 8),
 ];
 

@@ -41,7 +41,7 @@ pub enum Scenario {
     Examples,
     /// sg3_utils, file systems with discard, EXTENDED COPY.
     Tools,
-    /// The main job, step by step, for a person to watch.
+    /// The main job for a person to watch: four fabrics, and a soak over them with a fault half-way.
     Demo,
     /// Commands and configurations that are wrong.
     BadInput,
@@ -87,7 +87,7 @@ impl Scenario {
             Self::Removal => removal::run(report)?,
             Self::Examples => examples::run(report)?,
             Self::Tools => tools::run(report)?,
-            Self::Demo => demo::run(report, kind)?,
+            Self::Demo => demo::run(report)?,
             Self::BadInput => bad_input::run(report)?,
             Self::Block => block::run(report)?,
             Self::Reservations => reservations::run(report)?,
