@@ -414,6 +414,8 @@ mod tests {
             done(request);
         };
         let workers = Workers::with_idle_max("lu", TWO, Duration::from_millis(1), work).unwrap();
+        // Goes before the workers do, so that they can end even if the test fails.
+        let gate = gate;
         let threads = || workers.shared.lock().threads.len();
         assert_eq!(threads(), 1, "the one for urgent requests");
         for round in 0..20 {

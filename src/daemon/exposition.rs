@@ -32,10 +32,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where what is told comes from.
 pub(crate) struct Exposition {
-    pub(crate) table: SharedTable,
-    pub(crate) pools: Pools,
+    table: SharedTable,
+    pools: Pools,
     /// When the daemon started.
-    pub(crate) started: SystemTime,
+    started: SystemTime,
+    /// How long all units together have to answer.
+    patience: Duration,
 }
 
 /// What is known at one moment.
@@ -78,6 +80,11 @@ enum Inside {
 }
 
 impl Exposition {
+    /// Of a daemon that starts now.
+    pub(crate) fn new(table: SharedTable, pools: Pools) -> Self {
+        Self { table, pools, started: SystemTime::now(), patience: PATIENCE }
+    }
+
     /// The page.
     pub(crate) fn page(&self) -> String {
         families::write(&self.look())
@@ -87,7 +94,7 @@ impl Exposition {
         let mut units = self.units();
         let questions: Vec<Option<Questions>> =
             units.iter().map(|(_, reached)| reached.as_ref().map(Questions::ask)).collect();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         for ((view, _), questions) in units.iter_mut().zip(questions) {
             if let Some(questions) = questions {
                 view.inside = questions.wait_until(deadline).unwrap_or(Inside::Silent);

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::latency::{InFlight, Passage, Served};
     use crate::plans::Plans;
-    use crate::testing::{held_medium, serving_unit, station};
+    use crate::testing::{held_medium, joined, serving_unit, station};
 
     const fn micros_after(micros: u64) -> Instant {
         Instant::from_nanos(micros * 1000)
@@ -214,7 +214,7 @@ mod tests {
             }
         });
         let luns = report(&table, None, false).unwrap();
-        unit.join().unwrap();
+        joined(unit);
         assert_eq!((luns.len(), &*luns[0].lun, luns[0].commands[0].count), (1, "ds1", 1));
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use pulsefield_control::config::{Config, ConfigError};
 use pulsefield_control::dbus::{DbusService, Presence};
@@ -103,8 +103,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), StartError> {
     let table = SharedTable::new(config, plans);
     let media = Arc::new(Media::new());
     let pools = Pools::default();
-    let exposition =
-        Exposition { table: table.clone(), pools: pools.clone(), started: SystemTime::now() };
+    let exposition = Exposition::new(table.clone(), pools.clone());
     let (sender, news) = crossbeam_channel::unbounded();
     let plane: Arc<dyn ControlPlane> = Arc::new(Plane {
         table: table.clone(),

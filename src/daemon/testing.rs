@@ -7,11 +7,12 @@
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use pulsefield_backstore::{
     Backstore, Capabilities, Cfgstring, Geometry, Handler, OpTag, OpenError, OpenSpec, Request,
 };
@@ -36,6 +37,38 @@ use crate::uio::{MapError, Uio};
 
 /// Longer than anything takes that happens at all.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for a condition; fails rather than waits for ever.
+#[track_caller]
+pub(crate) fn wait_until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain");
+        thread::yield_now();
+    }
+}
+
+/// What a thread that is about to end came to.
+#[track_caller]
+pub(crate) fn joined<T>(thread: JoinHandle<T>) -> T {
+    wait_until(|| thread.is_finished());
+    thread.join().unwrap()
+}
+
+/// Whether nobody is left who could send anything, which is waited for.
+pub(crate) fn is_closed<T>(receiver: &Receiver<T>) -> bool {
+    matches!(receiver.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected))
+}
+
+/// Tells threads of a scope that it is over when this is dropped, also where an assertion fails: a scope waits for
+/// its threads, and they would go on for ever.
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// What Data-In blocks hold before anybody writes into them: what another command left there.
 pub(crate) const STALE: u8 = 0xa5;

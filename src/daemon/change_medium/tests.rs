@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::station::Station;
-use crate::testing::{PATIENCE as ENOUGH, geometry, service, station};
+use crate::testing::{PATIENCE as ENOUGH, geometry, joined, service, station};
 
 /// A unit on `a.img` in a folder of its own.
 struct Unit {
@@ -55,7 +55,7 @@ impl Unit {
     }
 
     fn refused(&self, locator: &str) -> ChangeError {
-        let refused = self.begin_file(locator).join().unwrap().unwrap_err();
+        let refused = joined(self.begin_file(locator)).unwrap_err();
         assert!(self.station.message().is_none(), "the conductor hears of nothing");
         refused
     }
@@ -69,7 +69,7 @@ fn the_old_medium_is_closed_when_the_new_one_serves() {
     let old = std::mem::replace(&mut unit.medium, medium);
     assert!(!changing.is_finished());
     done.send(Ok(old)).unwrap();
-    let now = changing.join().unwrap().unwrap();
+    let now = joined(changing).unwrap();
     assert!(Arc::ptr_eq(&now.upgrade().unwrap(), &unit.medium));
     let a = format!("file/{}/a.img", unit.folder.path().display());
     unit.media.open("ds2", &a, geometry(64), None).unwrap();
@@ -82,7 +82,7 @@ fn the_same_file_with_another_option_is_not_in_its_own_way() {
     let MediumChange { medium, done } = unit.asked();
     assert!(!medium.capabilities().write_cache);
     done.send(Ok(std::mem::replace(&mut unit.medium, medium))).unwrap();
-    changing.join().unwrap().unwrap();
+    joined(changing).unwrap();
     let a = format!("file/{}/a.img", unit.folder.path().display());
     let second = unit.media.open("ds2", &a, geometry(64), None);
     assert!(matches!(second, Err(MediumError::Open(OpenError::InUse { .. }))));
@@ -99,7 +99,7 @@ fn what_is_wrong_is_found_out_before_the_unit_hears_of_it() {
     let taken = format!("file/{}/taken.img", unit.folder.path().display());
     let _taken = unit.media.open("ds2", &taken, geometry(64), None).unwrap();
     assert_eq!(unit.refused("taken.img").errno(), Errno::EBUSY);
-    let foreign = unit.begin("glfs/volume".to_owned()).join().unwrap().unwrap_err();
+    let foreign = joined(unit.begin("glfs/volume".to_owned())).unwrap_err();
     assert!(matches!(&foreign, ChangeError::Foreign(config) if config == "glfs/volume"));
     assert_eq!(foreign.errno(), Errno::EINVAL);
 }
@@ -120,7 +120,7 @@ fn a_unit_that_refuses_or_breaks_down_keeps_its_medium_and_the_other_is_closed()
             done.send(Err(error)).unwrap();
         }
         drop(done);
-        assert_eq!(changing.join().unwrap().unwrap_err().errno(), errno);
+        assert_eq!(joined(changing).unwrap_err().errno(), errno);
         let b = format!("file/{}/b.img", unit.folder.path().display());
         unit.media.open("ds2", &b, geometry(64), None).unwrap();
     }

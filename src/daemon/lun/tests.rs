@@ -20,6 +20,7 @@ use crate::plans::Plans;
 use crate::station::{Mailbox, Message};
 use crate::testing::{
     Asked, BuggyHandler, FnMedium, Listening, PATIENCE, SimulatedUio, block, held_medium,
+    is_closed, joined, wait_until,
 };
 
 const GOOD: u8 = 0x00;
@@ -122,12 +123,7 @@ impl Serving {
     }
 
     fn end(self) -> Result<(), LunError> {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.thread.is_finished() {
-            assert!(Instant::now() < deadline, "the unit does not end");
-            thread::yield_now();
-        }
-        self.thread.join().unwrap()
+        joined(self.thread)
     }
 }
 
@@ -222,7 +218,7 @@ fn a_unit_that_breaks_down_after_a_change_has_its_new_medium() {
     assert_eq!(unit.uio.execute(&WRITE, Data::Out(block(1))).status, BUSY);
     while unit.uio.execute(&[0; 6], Data::None).status != GOOD {}
     assert_eq!(unit.uio.execute(&WRITE, Data::Out(block(1))).status, GOOD);
-    assert!(requests.recv().is_err(), "the old one is closed");
+    assert!(is_closed(&requests), "the old one is closed");
     unit.mailbox.remove();
     unit.end().unwrap();
 }
@@ -262,14 +258,10 @@ fn a_breakdown_waits_for_what_the_medium_still_holds() {
     });
     let unit = Serving::new(&machine, Arc::new(medium));
     let first = unit.uio.submit(&WRITE, Data::Out(block(1)));
-    while unit.counters.commands.load() < 1 {
-        thread::yield_now();
-    }
+    wait_until(|| unit.counters.commands.load() == 1);
     let elsewhere = [0x2a, 0, 0, 0, 0, 9, 0, 0, 1, 0];
     let second = unit.uio.submit(&elsewhere, Data::Out(block(2)));
-    while unit.counters.restarts.load() < 1 || machine.text("action/block_dev") != "1" {
-        thread::yield_now();
-    }
+    wait_until(|| unit.counters.restarts.load() == 1 && machine.text("action/block_dev") == "1");
     assert!(!unit.uio.has_answer(), "the medium may still read the first write's pages");
     assert_eq!(machine.text("action/reset_ring"), "");
     let request = held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();

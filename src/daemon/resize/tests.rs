@@ -6,7 +6,7 @@ use pulsefield_backstore::{Backstore, OpenError, Request};
 use super::*;
 use crate::station::Station;
 use crate::testing::{
-    FnMedium, HeldMedium, PATIENCE as ENOUGH, geometry, held_medium, service, station,
+    FnMedium, HeldMedium, PATIENCE as ENOUGH, geometry, held_medium, joined, service, station,
 };
 
 /// A unit whose conductor is the test.
@@ -54,7 +54,7 @@ fn a_medium_grows_before_initiators_hear_of_it() {
     let (blocks, done) = unit.told();
     assert_eq!((blocks, medium.geometry()), (128, geometry(128)));
     done.send(()).unwrap();
-    assert_eq!(growing.join().unwrap(), Ok(geometry(128)));
+    assert_eq!(joined(growing), Ok(geometry(128)));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_medium_shrinks_once_nothing_is_in_flight_beyond() {
     let (blocks, done) = unit.told();
     assert_eq!((blocks, medium.geometry()), (32, geometry(64)));
     done.send(()).unwrap();
-    assert_eq!(shrinking.join().unwrap(), Ok(geometry(32)));
+    assert_eq!(joined(shrinking), Ok(geometry(32)));
     assert_eq!(medium.geometry(), geometry(32));
 }
 
@@ -79,7 +79,7 @@ fn a_medium_that_does_not_shrink_keeps_its_size_for_initiators_too() {
         assert_eq!(blocks, expected);
         done.send(()).unwrap();
     }
-    assert_eq!(shrinking.join().unwrap(), Err(MediumError::from(refusal()).errno()));
+    assert_eq!(joined(shrinking), Err(MediumError::from(refusal()).errno()));
     // It does not grow either, and then nobody hears of anything.
     assert!(resize(&unit.service, 128 * 512).is_err());
     assert!(unit.station.message().is_none());
@@ -98,7 +98,7 @@ fn a_unit_that_breaks_down_meanwhile_keeps_its_size() {
     let (blocks, done) = unit.told();
     assert_eq!(blocks, 64);
     done.send(()).unwrap();
-    assert_eq!(shrinking.join().unwrap(), Err(Errno::EIO));
+    assert_eq!(joined(shrinking), Err(Errno::EIO));
     assert_eq!(medium.geometry(), geometry(64));
 }
 

@@ -13,7 +13,8 @@ use crate::conductor::{Conductor, End};
 use crate::plans::Plans;
 use crate::station::Station;
 use crate::testing::{
-    FnMedium, Listening, PATIENCE, SimulatedUio, block, held_medium, serving_unit, station,
+    FnMedium, Listening, SimulatedUio, block, held_medium, joined, serving_unit, station,
+    wait_until,
 };
 
 #[test]
@@ -105,16 +106,9 @@ fn a_unit_inside_a_medium_that_hangs_is_excused() {
             Conductor::new(&mut station, &uio, &surroundings, ring, medium, counters).run()
         }
     });
-    let wait_until = |condition: &dyn Fn() -> bool| {
-        let deadline = Instant::now() + PATIENCE;
-        while !condition() {
-            assert!(Instant::now() < deadline, "waited in vain");
-            thread::yield_now();
-        }
-    };
 
     let write = uio.submit(&WRITE, Data::Out(block(b'A')));
-    wait_until(&|| mailbox.in_medium_since().is_some());
+    wait_until(|| mailbox.in_medium_since().is_some());
     let mut watchdog = Watchdog::new();
     for _ in 0..3 {
         assert!(watchdog.end_round(&table), "to start the daemon again would not cure it");
@@ -122,10 +116,10 @@ fn a_unit_inside_a_medium_that_hangs_is_excused() {
     assert_eq!(mailbox.probe_passed(), 0, "nothing gets through");
     thaw.send(()).unwrap();
     assert_eq!(uio.answer(write).status, 0);
-    wait_until(&|| mailbox.probe_passed() == watchdog.round);
+    wait_until(|| mailbox.probe_passed() == watchdog.round);
     assert_eq!(mailbox.in_medium_since(), None);
     assert!(watchdog.end_round(&table));
 
     mailbox.remove();
-    assert!(matches!(thread.join().unwrap(), End::Gone));
+    assert!(matches!(joined(thread), End::Gone));
 }

@@ -433,7 +433,9 @@ fn a_device_thread_serves_an_initiator_thread() {
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut answered = 0;
+            let deadline = std::time::Instant::now() + Duration::from_secs(60);
             while answered < COMMANDS {
+                assert!(std::time::Instant::now() < deadline, "a command was lost");
                 // Read without the lock: only the mailbox orders this thread after the other.
                 while let Some(Entry::Command(mut command)) = ring.next_entry().unwrap() {
                     let tag = command.cdb.as_bytes()[5];

@@ -48,7 +48,7 @@ fn what_was_accepted_ends_on_the_old_medium_and_what_comes_goes_to_the_new_one()
     let old = changed.recv_timeout(PATIENCE).unwrap().unwrap();
     assert_eq!(lu.uio.answer(second).status, CHECK_CONDITION, "INQUIRY DATA HAS CHANGED");
     drop(old);
-    assert!(requests.recv().is_err(), "nobody keeps the old medium");
+    assert!(is_closed(&requests), "nobody keeps the old medium");
     assert_eq!(told(&lu), Some((0x06, 0x2a, 0x09)), "it is thin");
     assert_eq!(told(&lu), Some((0x06, 0x2a, 0x01)), "and has no volatile cache");
     lu.write(0, 2);
@@ -106,13 +106,13 @@ fn initiators_do_not_wait_for_a_medium_that_hangs() {
     let again = change(&lu, memory());
     assert!(matches!(again.recv_timeout(PATIENCE).unwrap(), Err(ChangeError::Busy)));
     flush.complete(Ok(OpOutput::Done));
-    lu.wait_until(|| {
+    wait_until(|| {
         let again = change(&lu, memory());
         lu.probe(lu.mailbox.probe_passed() + 1);
         again.try_recv().is_err()
     });
     requests.recv_timeout(PATIENCE).unwrap().complete(Ok(OpOutput::Done));
-    lu.wait_until(|| told(&lu) == INQUIRY_DATA_HAS_CHANGED);
+    wait_until(|| told(&lu) == INQUIRY_DATA_HAS_CHANGED);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_unit_that_stops_changes_nothing_any_more() {
     let flush = requests.recv_timeout(PATIENCE).unwrap();
     lu.mailbox.send(Message::Stop);
     lu.probe(1);
-    assert!(changed.recv().is_err(), "dropped");
+    assert!(is_closed(&changed), "dropped");
     flush.complete(Ok(OpOutput::Done));
     let late = change(&lu, memory());
     assert!(matches!(late.recv_timeout(PATIENCE).unwrap(), Err(ChangeError::Ended)));
@@ -160,11 +160,12 @@ fn nothing_is_lost_under_load() {
     let cfgstring = |name: &str| format!("file/{}/{name}", folder.path().display());
     let open = |name| Media::new().open("test", &cfgstring(name), geometry(64), None).unwrap();
     let lu = Lu::new(open("a.img"));
-    let stop = AtomicBool::new(false);
+    let is_over = AtomicBool::new(false);
     let last = thread::scope(|scope| {
+        let over = Over(&is_over);
         let initiator = scope.spawn(|| {
             let (mut last, mut written) = (BTreeMap::new(), 0_u32);
-            while !stop.load(Ordering::Relaxed) {
+            while !is_over.load(Ordering::Relaxed) {
                 let (lba, fill) =
                     ((written % 64).to_le_bytes()[0], (written % 251).to_le_bytes()[0]);
                 let answer = lu.execute(&write(lba, 1), Data::Out(block(fill)));
@@ -184,7 +185,7 @@ fn nothing_is_lost_under_load() {
             let old = change(&lu, open(name)).recv_timeout(PATIENCE).unwrap().unwrap();
             drop(old);
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(over);
         initiator.join().unwrap()
     });
     assert!(matches!(lu.stop(), End::Stopped));

@@ -51,7 +51,7 @@ fn a_unit_says_in_its_product_that_faults_are_armed_and_stops_saying_it() {
     let refused = |lu: &Lu| lu.execute(&read(0, 1), Data::In(512)).status != GOOD;
     // INQUIRY DATA HAS CHANGED, and then the fault.
     while !refused(&lu) {}
-    lu.wait_until(|| {
+    wait_until(|| {
         lu.execute(&read(0, 1), Data::In(512));
         lu.counters.faults_armed.load() == 0
     });

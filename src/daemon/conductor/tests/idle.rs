@@ -79,7 +79,7 @@ fn many_idle_units_take_little_memory_and_no_time() {
     for round in 2..2 + rounds {
         units.iter().for_each(|unit| unit.mailbox.send(Message::Probe(round)));
         let passed = |unit: &Lu| unit.mailbox.probe_passed() == round;
-        units.iter().for_each(|unit| unit.wait_until(|| passed(unit)));
+        units.iter().for_each(|unit| wait_until(|| passed(unit)));
     }
     let round = (processor_time() - before) / u32::try_from(rounds).unwrap();
     let share = round.as_secs_f64() / PROBE_INTERVAL.as_secs_f64();

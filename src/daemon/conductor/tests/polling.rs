@@ -14,7 +14,7 @@ fn a_unit_that_looks_for_work_answers_as_any_other_and_sleeps_in_the_end() {
         for number in 1..20 {
             lu.probe(number);
         }
-        lu.wait_until(|| spare.left() == 1);
+        wait_until(|| spare.left() == 1);
         assert!(matches!(lu.stop(), End::Stopped));
     }
 }

@@ -118,7 +118,7 @@ fn an_abort_is_told_with_the_command_that_it_met() {
     let ats = unit.lu.submit(&compare_and_write(5), Data::Out(data));
     let read = requests.recv_timeout(PATIENCE).unwrap();
     unit.lu.uio.abort(&[ats]);
-    unit.lu.wait_until(|| unit.lu.counters.aborted.load() == 1);
+    wait_until(|| unit.lu.counters.aborted.load() == 1);
     read.complete(Ok(OpOutput::Done));
     assert_eq!(unit.lu.uio.answer(ats).status, TASK_ABORTED);
     let commands = unit.commands();
