@@ -107,7 +107,7 @@ impl CommandError {
 
 /// Whether what failed is that no daemon answers.
 fn wants_daemon(error: &(dyn Error + 'static)) -> bool {
-    let causes = std::iter::successors(Some(error), |error| error.source());
+    let causes = std::iter::successors(Some(error), |&error| error.source());
     causes
         .filter_map(|error| error.downcast_ref())
         .any(|error| matches!(error, ClientError::NoDaemon { .. }))

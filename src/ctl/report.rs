@@ -54,6 +54,7 @@ mod tests {
             end: End::Broken { why },
             judgement: Judgement { passed: false, reasons: Vec::new() },
             verdicts: Vec::new(),
+            notes: Vec::new(),
             expectations: Vec::new(),
             faults: Vec::new(),
         };

@@ -4,7 +4,7 @@ use pulsefield_checkers::{HostId, Panel};
 use pulsefield_cluster::{ClusterConfig, Mix, Ticket};
 use pulsefield_faults::Plan;
 use pulsefield_hosts::{Io, Locking, Outcome as Answer};
-use pulsefield_report::{Emulation, Environment, Recorder, Setup};
+use pulsefield_report::{Recorder, Setup};
 use pulsefield_units::{BlockCount, BlockLength};
 
 use super::*;
@@ -113,25 +113,13 @@ fn a_run_that_breaks_off_leaves_no_fault_armed_and_neither_does_one_that_is_kill
         mix: Mix::named("mixed").unwrap(),
         seed: 1,
     };
-    let setup = Setup {
-        version: String::new(),
-        command: String::new(),
-        seed: 1,
-        mix: String::new(),
-        plan: None,
-        began_unix_ms: 0,
-        emulation: Emulation::Virtual,
-        environment: Environment::default(),
-        units: Vec::new(),
-        hosts: Vec::new(),
-    };
-    let recorder = Recorder::new(setup, began);
+    let recorder = Recorder::new(Setup::default(), began);
     let (collector, teller) = Collector::start(Panel::default(), recorder).unwrap();
     let text = "[[rule]]\nfault = \"caw.slow\"\ndelay = \"1s\"\n".to_owned();
     let plan = Plan::parse("slow", &text).unwrap();
     let plan = PlanFile { name: "slow".to_owned(), text, plan };
     let schedule = Schedule { duration: 20 * SECOND, plan: Some((plan, 5 * SECOND)) };
-    let progress = Progress::new(20 * SECOND, collector.counts(), true);
+    let progress = Progress::new(Some(20 * SECOND), collector.counts(), true);
     let run = Run {
         transport: &mut unit,
         cluster: Cluster::new(config, began),
