@@ -26,8 +26,8 @@ use read_back::ReadBack;
 /// them, and a run that ends does not want to.
 const BULK_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long hosts may take to settle: longer than a heartbeat that is recovered, and than [`BULK_TIMEOUT`].
-/// What is in flight then is given up, and nothing is read back.
+/// How long hosts may take to settle once none is frozen: longer than a heartbeat that is recovered, and than
+/// [`BULK_TIMEOUT`]. What is in flight then is given up, and nothing is read back.
 const SETTLING_MAX: Duration = Duration::from_secs(40);
 
 /// Orders that a host has open at most; further ones are not given.
@@ -149,7 +149,8 @@ impl Cluster {
     /// Ends all work. [`Cluster::is_over`] says when there is nothing to wait for any more.
     pub fn stop(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Working) {
-            self.phase = Phase::Settling { until: now.after(SETTLING_MAX) };
+            let frozen = self.members.iter().map(Member::thaws_at).max().unwrap_or_default();
+            self.phase = Phase::Settling { until: frozen.max(now).after(SETTLING_MAX) };
             self.members.iter_mut().for_each(|member| member.leave(now));
             self.go_on(now);
         }

@@ -137,6 +137,7 @@ pub(crate) fn noticed(
         | Notice::LockingChanged { .. }
         | Notice::Extension { .. }
         | Notice::HeartbeatCleared { .. }
+        | Notice::HeartbeatLeft { .. }
         | Notice::Access { access: Access::Lost | Access::Resumed | Access::Reacquired, .. }
         | Notice::LockBroken { .. }
         | Notice::Finished { .. }

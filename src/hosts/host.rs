@@ -39,6 +39,7 @@ struct Frozen {
 enum Missed {
     Outcome(IoId, Outcome),
     Order(Order),
+    Unmount(VolumeId),
 }
 
 impl Host {
@@ -80,7 +81,11 @@ impl Host {
     /// # Panics
     /// If the host was not told of the volume.
     pub fn unmount(&mut self, now: Instant, volume: VolumeId) {
-        self.volume(now, volume, Volume::unmount);
+        if self.thaw(now) {
+            self.volume(now, volume, Volume::unmount);
+        } else {
+            self.miss(Missed::Unmount(volume));
+        }
     }
 
     /// Gives an order. Its end is told once; at once if the volume is not there or the host not up, and when the
@@ -138,8 +143,10 @@ impl Host {
         self.each_volume(now, Volume::crash);
         self.started = None;
         for missed in missed {
-            if let Missed::Order(order) = missed {
-                self.carry_out(now, order);
+            match missed {
+                Missed::Outcome(..) => {}
+                Missed::Order(order) => self.carry_out(now, order),
+                Missed::Unmount(volume) => self.volume(now, volume, Volume::unmount),
             }
         }
         self.ledger.crash(now);
@@ -202,6 +209,7 @@ impl Host {
                 match missed {
                     Missed::Outcome(io, outcome) => self.hear(now, io, outcome),
                     Missed::Order(order) => self.carry_out(now, order),
+                    Missed::Unmount(volume) => self.volume(now, volume, Volume::unmount),
                 }
             }
         }

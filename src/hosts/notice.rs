@@ -61,6 +61,12 @@ pub enum Notice {
         /// On which volume.
         volume: VolumeId,
     },
+    /// It left the volume with its slot as it is: somebody else has changed it, or the device refused for as long as was
+    /// tried. Others will find it silent.
+    HeartbeatLeft {
+        /// On which volume.
+        volume: VolumeId,
+    },
     /// "Lost access to volume", and what followed.
     Access {
         /// To which volume.

@@ -329,6 +329,7 @@ fn incident(notice: &Notice) -> Option<String> {
         Notice::Replayed { slot, silent, .. } => {
             format!("cleared heartbeat {slot}, which had not pulsed for {} s", silent.as_secs())
         }
+        Notice::HeartbeatLeft { .. } => "left with its heartbeat as it is".to_owned(),
         Notice::Started => "started".to_owned(),
         Notice::NotMounted { error, .. } => error.to_string(),
         Notice::LockingChanged { locking, .. } => {

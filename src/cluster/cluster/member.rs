@@ -173,6 +173,11 @@ impl Member {
         self.host.set_heartbeat_mode(mode);
     }
 
+    /// When it goes on at the latest, if it is frozen.
+    pub(super) const fn thaws_at(&self) -> Instant {
+        self.freeze.1
+    }
+
     /// It gives back what it has and clears its heartbeat. One that is crashed stays so; one that is frozen
     /// does it when it goes on.
     pub(super) fn leave(&mut self, now: Instant) {
@@ -198,9 +203,9 @@ impl Member {
         match notice {
             Notice::HeartbeatAcquired { .. }
             | Notice::Access { access: Access::Reacquired, .. } => self.has_heartbeat = true,
-            Notice::HeartbeatCleared { .. } | Notice::Access { access: Access::LocksLost, .. } => {
-                self.has_heartbeat = false
-            }
+            Notice::HeartbeatCleared { .. }
+            | Notice::HeartbeatLeft { .. }
+            | Notice::Access { access: Access::LocksLost, .. } => self.has_heartbeat = false,
             Notice::Crashed => {
                 self.has_heartbeat = false;
                 self.orders.clear();

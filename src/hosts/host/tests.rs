@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 mod chance;
+mod leaving;
 mod modes;
 mod pulses;
 mod recovery;

@@ -18,10 +18,11 @@ impl Volume {
         }
     }
 
-    /// Lets go of the volume: takes no more orders, and gives the heartbeat back when those that are under
-    /// way have ended.
+    /// Lets go of the volume: takes no more orders, begins none that waits, and gives the heartbeat back when
+    /// those that are under way have ended.
     pub(crate) fn unmount(&mut self, moment: &mut Moment<'_>) {
         self.wanted = false;
+        self.works.begin_no_more(&mut self.facts.view(moment));
         if let Phase::Probing(_) = self.phase {
             self.phase = Phase::Away;
         }
@@ -109,10 +110,12 @@ impl Volume {
         let Phase::Clearing(task) = &mut self.phase else { return };
         let Some(is_clear) = task.hear(&mut self.facts.view(moment), input) else { return };
         self.phase = Phase::Away;
-        if is_clear {
-            let notice = Notice::HeartbeatCleared { volume: self.facts.id };
-            moment.ledger.notice(moment.now, notice);
-        }
+        let volume = self.facts.id;
+        let notice = match is_clear {
+            true => Notice::HeartbeatCleared { volume },
+            false => Notice::HeartbeatLeft { volume },
+        };
+        moment.ledger.notice(moment.now, notice);
     }
 
     /// Locks like that from now on (`esxcli storage vmfs lockmode set`).

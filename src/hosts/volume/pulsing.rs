@@ -127,18 +127,26 @@ impl Volume {
         let Some(recovered) = recovery.hear(&mut self.facts.view(moment), input) else { return };
         match recovered {
             Recovered::Resumed(held) => self.resume(moment, held),
-            Recovered::Cleared => {
-                self.works.lose(&mut self.facts.view(moment));
-                moment.ledger.leave_all(moment.now, self.facts.id);
+            Recovered::Cleared if self.wanted => {
+                self.lose_locks(moment);
                 self.acquire(moment, Some(Access::Reacquired));
             }
-            Recovered::Lost => {
-                self.works.lose(&mut self.facts.view(moment));
-                moment.ledger.leave_all(moment.now, self.facts.id);
+            // Whoever leaves takes no slot to give it back.
+            Recovered::Cleared | Recovered::Lost => {
+                self.lose_locks(moment);
                 self.tell_access(moment, Access::LocksLost);
-                self.acquire(moment, None);
+                match self.wanted {
+                    true => self.acquire(moment, None),
+                    false => self.phase = Phase::Away,
+                }
             }
         }
+    }
+
+    /// Ends whatever was under way, and all claims with it.
+    fn lose_locks(&mut self, moment: &mut Moment<'_>) {
+        self.works.lose(&mut self.facts.view(moment));
+        moment.ledger.leave_all(moment.now, self.facts.id);
     }
 
     fn resume(&mut self, moment: &mut Moment<'_>, held: Held) {

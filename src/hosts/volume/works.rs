@@ -99,6 +99,11 @@ impl Works {
     /// Takes an order that cannot be carried out: the volume is not there.
     pub(super) fn refuse(&mut self, view: &mut View<'_>, order: Order) {
         self.orders.give(view.now, order);
+        self.begin_no_more(view);
+    }
+
+    /// Ends all orders that wait, and leaves alone those that are under way.
+    pub(super) fn begin_no_more(&mut self, view: &mut View<'_>) {
         self.orders.abandon(view.now, view.ledger);
     }
 
