@@ -193,6 +193,7 @@ struct Described {
     happens: &'static str,
     known_as: &'static str,
     verdict: &'static str,
+    breaks: Vec<&'static str>,
     parameters: Vec<DescribedParameter>,
     causes: &'static [u8],
 }
@@ -216,6 +217,7 @@ impl From<&Entry> for Described {
             happens: entry.happens,
             known_as: entry.known_as,
             verdict: entry.verdict.name(),
+            breaks: entry.breaks.iter().map(|promise| promise.name()).collect(),
             parameters: parameters.collect(),
             causes: entry.causes,
         }
@@ -249,6 +251,7 @@ fn catalogue(fault: Option<&str>, json: bool, out: &mut dyn Write) -> Result<(),
 }
 
 fn describe(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
+    let breaks: Vec<_> = entry.breaks.iter().map(|promise| promise.name()).collect();
     fields(
         out,
         &[
@@ -256,6 +259,7 @@ fn describe(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
             ("a command", entry.happening(|name| format!("<{name}>"))),
             ("known as", entry.known_as.to_owned()),
             ("verdict", format!("{}: {}", entry.verdict.name(), entry.verdict.sentence())),
+            ("may break", breaks.join(", ")),
         ],
     )?;
     if !entry.parameters.is_empty() {

@@ -160,6 +160,7 @@ fn armed_rule(plan: &Plan, report: &RuleReport) -> Option<ArmedRule> {
         meaning: rule.sentence(),
         counted: report.counted,
         hits: report.hits,
+        effects: report.effects,
     })
 }
 

@@ -3,12 +3,15 @@
 //! Whatever names a fault or its parameters asks here: the reader of plans, `pulsefield fault
 //! catalogue`, what `pulsefield check` says, and the reference in `docs/faults.md`.
 
+mod breaks;
 mod causes;
 mod parameters;
 mod reference;
 mod table;
 
 use std::fmt::Write as _;
+
+use pulsefield_checkers::Promise;
 
 use crate::{Fault, Verdict};
 
@@ -30,6 +33,9 @@ pub struct Entry {
     pub parameters: &'static [Parameter],
     /// What must follow, unless the rule says otherwise.
     pub verdict: Verdict,
+    /// What may be broken, while a rule hits that is not hidden by retries, without anything else being wrong
+    /// (`docs/promises.md`).
+    pub breaks: &'static [Promise],
     /// The causes of ATS trouble that it reproduces: see the list in `docs/faults.md`.
     pub causes: &'static [u8],
 }
@@ -74,6 +80,13 @@ impl Entry {
             rest = after;
         }
         text + rest
+    }
+}
+
+impl Fault {
+    /// Whether this promise may be broken while the fault hits, without anything else being wrong.
+    pub fn may_break(&self, promise: Promise) -> bool {
+        Entry::of(self).breaks.contains(&promise)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Faults on purpose: what to break, where and when, and what must follow.
 //!
-//! Floor 3: `units`, `data`, `scsi`, `backstore`, `vmfs`, `settings` and `engine`; no clock, no threads. A
+//! Floor 3: `units`, `data`, `scsi`, `backstore`, `vmfs`, `settings`, `engine`, and `checkers` for the names of the
+//! promises that a fault may break; no clock, no threads. A
 //! [`Plan`] is a seed and rules; a [`Rule`] says which commands it is for ([`Where`]), which of those it
 //! hits ([`When`]), what then happens ([`Fault`]), and what must follow ([`Verdict`]). A [`Saboteur`]
 //! stands in front of the device server of one logical unit, and does what the plans say that are armed

@@ -19,6 +19,7 @@ mod arming;
 mod cdb;
 mod delay;
 mod digest;
+mod effect;
 mod facts;
 mod log;
 mod memory;
@@ -46,6 +47,7 @@ use pulsefield_units::Instant;
 use crate::Plan;
 use act::Act;
 use arming::ArmedPlan;
+use effect::is_certain;
 use facts::Facts;
 use log::Log;
 use overlay::Overlays;
@@ -294,6 +296,9 @@ impl<T: From<SceneId>> Saboteur<T> {
             let Some((armed, Decision { cause, play })) = plan.consider(cue) else { continue };
             let number = log.push(hit(armed, cue, command, cause, &play));
             let rule = armed.id();
+            if is_certain(&armed.rule().fault, play.delay) {
+                armed.count_effect();
+            }
             if cause == Cause::Selected {
                 plan.count_hit();
             }
@@ -438,19 +443,22 @@ impl<T: From<SceneId>> Saboteur<T> {
                 scene.data = data;
                 scene.outcome = Some(outcome);
             }
-            Sent::Errand | Sent::Image if outcome.status != Status::Good => {
+            Sent::Errand | Sent::Aside | Sent::Image if outcome.status != Status::Good => {
                 scene.outcome = Some(Outcome { data_in: None, ..outcome });
                 scene.script.clear();
             }
-            Sent::Errand => scene.outcome = Some(Outcome::GOOD),
+            Sent::Errand | Sent::Aside => scene.outcome = Some(Outcome::GOOD),
             Sent::Image => {
                 scene.image.resize(data.len(), 0);
                 data.read_at(0, &mut scene.image);
             }
         }
         if scene.token.is_some() {
-            if let Some(hit) = scene.hit.and_then(|(_, number)| log.hit(number)) {
-                hit.before = Some(outcome);
+            // How it ended first: whatever a script makes of it comes after.
+            if sent.may_end_command(&outcome)
+                && let Some(hit) = scene.hit.and_then(|(_, number)| log.hit(number))
+            {
+                hit.before.get_or_insert(outcome);
             }
             if scene.aborted {
                 scene.script.clear();

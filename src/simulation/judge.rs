@@ -17,12 +17,12 @@ pub(crate) struct Judge {
 pub(crate) enum Objection {
     /// A promise was broken, and nothing excuses that.
     Broken(Verdict),
-    /// A fault that hit so many commands must have shown, and did not.
+    /// A fault that did something to so many commands must have shown, and did not.
     Missed {
         /// The fault.
         fault: &'static str,
         /// How many commands.
-        hits: u64,
+        effects: u64,
     },
 }
 
@@ -36,20 +36,20 @@ impl Judge {
         self.panel.observe(event);
     }
 
-    /// What is wrong with the run, of which this is the end; its fault has hit so many commands.
-    pub(crate) fn judge(self, at: Instant, swarm: &Swarm, hits: u64) -> Vec<Objection> {
+    /// What is wrong with the run, of which this is the end; its fault did something to so many commands.
+    pub(crate) fn judge(self, at: Instant, swarm: &Swarm, effects: u64) -> Vec<Objection> {
         let verdicts = self.panel.finish(at);
         let broken = verdicts.iter().filter(|verdict| verdict.standing == Standing::Broken);
         let mut objections: Vec<_> = broken
             .filter(|verdict| !is_excused(swarm, verdict.promise))
             .map(|verdict| Objection::Broken(verdict.clone()))
             .collect();
-        if let Some(fault) = swarm.fault.filter(|fault| fault.must_show(hits)) {
+        if let Some(fault) = swarm.fault.filter(|fault| fault.must_show(effects)) {
             let caught = |verdict: &Verdict| {
                 verdict.standing == Standing::Broken && fault.breaks(verdict.promise)
             };
             if !verdicts.iter().any(caught) {
-                objections.push(Objection::Missed { fault: fault.name, hits });
+                objections.push(Objection::Missed { fault: fault.name, effects });
             }
         }
         objections
@@ -70,8 +70,8 @@ impl fmt::Display for Objection {
                     write!(f, ", first at {:.6} s: {}", seconds(first.at), first.what)
                 })
             }
-            Self::Missed { fault, hits } => {
-                write!(f, "{fault} has hit {hits} commands, and no checker has noticed")
+            Self::Missed { fault, effects } => {
+                write!(f, "{fault} did something to {effects} commands, and no checker has noticed")
             }
         }
     }
@@ -92,10 +92,10 @@ mod tests {
     fn a_fault_that_nobody_noticed_is_objected_to() {
         let mut swarm = Swarm::of(0);
         swarm.fault = FAULTS.iter().find(|fault| fault.name == "lost-write");
-        let objections = |hits| Judge::new().judge(Instant::default(), &swarm, hits);
+        let objections = |effects| Judge::new().judge(Instant::default(), &swarm, effects);
         assert_eq!(objections(1), [], "it may have harmed nobody");
         let [missed] = &objections(1000)[..] else { panic!() };
-        let sentence = "lost-write has hit 1000 commands, and no checker has noticed";
+        let sentence = "lost-write did something to 1000 commands, and no checker has noticed";
         assert_eq!(missed.to_string(), sentence);
     }
 }

@@ -26,8 +26,8 @@ pub(crate) struct Ended {
     pub(crate) lasted: Duration,
     /// Commands that hosts sent.
     pub(crate) commands: u64,
-    /// Commands that the fault hit.
-    pub(crate) hits: u64,
+    /// Commands that the fault did something to.
+    pub(crate) effects: u64,
     /// How often the daemon was killed.
     pub(crate) kills: u64,
 }
@@ -78,7 +78,7 @@ fn live(swarm: Swarm, lasting: Duration) -> Result<Ended> {
         trace: Trace::default(),
         commands: 0,
     };
-    let (mut hits, mut kills) = (0, 0);
+    let (mut effects_total, mut kills) = (0, 0);
     loop {
         let mut unit = EmbeddedUnit::new(medium.clone(), LuConfig::default())?;
         let mut daemon = unit.serve(world.target.take_over(world.now)?);
@@ -93,24 +93,24 @@ fn live(swarm: Swarm, lasting: Duration) -> Result<Ended> {
             medium.die();
             let killed = world.now.after(draw(&mut random, dying));
             world.go_on(Some(&mut daemon), Some(killed))?;
-            hits += hits_of(&daemon, &swarm);
+            effects_total += effects(&daemon);
             drop(daemon);
             medium.bury();
             kills += 1;
             over = world.go_on(None, Some(world.now.after(draw(&mut random, down))))?;
         } else {
-            hits += hits_of(&daemon, &swarm);
+            effects_total += effects(&daemon);
         }
         if over {
             break;
         }
     }
     let World { now, judge, trace, commands, .. } = world;
-    let objections = judge.judge(now, &swarm, hits);
+    let objections = judge.judge(now, &swarm, effects_total);
     if !objections.is_empty() {
         bail!("{}", objections.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
     }
-    Ok(Ended { trace, lasted: now.since(start), commands, hits, kills })
+    Ok(Ended { trace, lasted: now.since(start), commands, effects: effects_total, kills })
 }
 
 fn draw(random: &mut Random, (shortest, longest): (Duration, Duration)) -> Duration {
@@ -118,8 +118,9 @@ fn draw(random: &mut Random, (shortest, longest): (Duration, Duration)) -> Durat
 }
 
 /// How many commands the run's fault did something to, under this daemon.
-fn hits_of(daemon: &EmbeddedConductor<'_>, swarm: &Swarm) -> u64 {
-    swarm.fault.map_or(0, |fault| fault.effects(&daemon.faults(0)))
+fn effects(daemon: &EmbeddedConductor<'_>) -> u64 {
+    let plans = daemon.faults(u64::MAX).plans;
+    plans.iter().flat_map(|plan| &plan.rules).map(|rule| rule.effects).sum()
 }
 
 #[cfg(test)]

@@ -96,12 +96,12 @@ impl Tally {
     fn add(&mut self, kept: Kept, result: Result<Ended>, of: usize) {
         self.runs += 1;
         match result {
-            Ok(Ended { lasted, commands, hits, kills, .. }) => {
+            Ok(Ended { lasted, commands, effects, kills, .. }) => {
                 self.lasted += lasted;
                 self.commands += commands;
                 self.kills += kills;
                 let fault = Swarm::of(kept.seed).fault;
-                self.caught += u64::from(fault.is_some_and(|fault| fault.must_show(hits)));
+                self.caught += u64::from(fault.is_some_and(|fault| fault.must_show(effects)));
             }
             Err(error) => {
                 self.failed += 1;

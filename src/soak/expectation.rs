@@ -4,12 +4,12 @@
 //!
 //! | verdict | what must be seen if the rule hit | what may be seen besides |
 //! |---|---|---|
-//! | `checker-catches` | a promise about data or locks is broken | any other, in its wake |
-//! | `initiator-sees` | a host is told, or waits in vain | heartbeats late, hosts that fall behind; and what [`told_wrongly`] lists |
+//! | `checker-catches` | a promise about data or locks is broken that the fault may break | others that it may break |
+//! | `initiator-sees` | a host is told, or waits in vain | promises that the fault may break |
 //! | `retry-hides` | nothing | nothing |
 //!
-//! A rule that never hit has shown nothing, and what no rule explains is a fault of the unit's own. A checker
-//! that missed what it must catch has failed, and so has the soak.
+//! What a fault may break is in the catalogue. A rule that never hit, or to no effect, has shown nothing, and what no
+//! rule explains is a fault of the unit's own. A checker that missed what it must catch has failed, and so has the soak.
 
 use pulsefield_checkers::{Promise, Standing, Verdict};
 use pulsefield_faults::{Fault, Plan, Rule, Verdict as Declared};
@@ -43,17 +43,9 @@ pub(crate) struct Judgement {
     pub(crate) objections: Vec<String>,
 }
 
-/// Promises about data and locks, which only a unit that does wrong breaks. The others are about time, and
-/// a unit that is slow or refuses breaks them as well.
-const SAFETY: [Promise; 7] = [
-    Promise::LockExclusion,
-    Promise::Linearizable,
-    Promise::Information,
-    Promise::Durability,
-    Promise::AnsweredOnce,
-    Promise::Monotonic,
-    Promise::NoEarlyTakeover,
-];
+/// Promises about time, which a unit that is slow or refuses breaks as well. The others are about data and locks, and
+/// only a unit that does wrong breaks them.
+const LIVENESS: [Promise; 2] = [Promise::HeartbeatDeadline, Promise::Fairness];
 
 /// Judges a run with `plan` armed, whose rules hit so often.
 pub(crate) fn judge(
@@ -70,7 +62,7 @@ pub(crate) fn judge(
     let rules = plan.map_or(&[][..], |plan| &plan.rules);
     let hits_of = |position| {
         let of_rule = hits.iter().find(|hits| hits.position == position);
-        of_rule.map_or(0, |hits| hits.hits)
+        of_rule.map_or((0, 0), |rule| (rule.hits, rule.effects))
     };
     let mut objections = Vec::new();
     let mut expectations = Vec::new();
@@ -84,23 +76,28 @@ pub(crate) fn judge(
         let expected = rules[position].verdict.name();
         expectations.push(Expectation { rule, fault, expected, seen, met });
     }
-    let hit: Vec<&Rule> = rules
+    let effective: Vec<&Rule> = rules
         .iter()
         .enumerate()
-        .filter(|(position, _)| hits_of(*position) > 0)
+        .filter(|(position, _)| hits_of(*position).1 > 0)
         .map(|(_, rule)| rule)
         .collect();
     for promise in &broken {
-        if !hit.iter().any(|rule| may_break(rule, *promise)) {
-            let because = if rules.is_empty() { "" } else { ", which no rule that hit declares" };
+        if !effective.iter().any(|rule| may_break(rule, *promise)) {
+            let because = if rules.is_empty() { "" } else { ", which no rule that hit may break" };
             objections.push(format!("{promise} was broken{because}"));
         }
     }
     Judgement { expectations, all_held: broken.is_empty(), objections }
 }
 
-/// What was seen of a rule that hit so often, and whether that must be.
-fn look(rule: &Rule, hits: u64, broken: &[Promise], trouble: &Trouble) -> (String, bool) {
+/// What was seen of a rule that hit so often, and so often to some effect, and whether that must be.
+fn look(
+    rule: &Rule,
+    (hits, effects): (u64, u64),
+    broken: &[Promise],
+    trouble: &Trouble,
+) -> (String, bool) {
     let named = |of: &[Promise]| {
         let names: Vec<_> = of.iter().map(|promise| promise.name()).collect();
         names.join(", ")
@@ -108,16 +105,20 @@ fn look(rule: &Rule, hits: u64, broken: &[Promise], trouble: &Trouble) -> (Strin
     if hits == 0 {
         return ("it never hit a command".to_owned(), false);
     }
+    if effects == 0 {
+        return (format!("none of its {hits} hits changed anything"), false);
+    }
     match rule.verdict {
         Declared::CheckerCatches => {
-            let caught: Vec<Promise> =
-                broken.iter().copied().filter(|promise| SAFETY.contains(promise)).collect();
+            let is_caught =
+                |promise: &Promise| !LIVENESS.contains(promise) && rule.fault.may_break(*promise);
+            let caught: Vec<Promise> = broken.iter().copied().filter(is_caught).collect();
             match caught.is_empty() {
                 true => (format!("no checker noticed any of its {hits} hits"), false),
                 false => (format!("checkers caught it: {}", named(&caught)), true),
             }
         }
-        Declared::InitiatorSees if told_wrongly(&rule.fault) && trouble.miscompared > 0 => {
+        Declared::InitiatorSees if miscompares(&rule.fault) && trouble.miscompared > 0 => {
             (format!("hosts saw it: {} miscompares", trouble.miscompared), true)
         }
         Declared::InitiatorSees => match trouble.words() {
@@ -129,25 +130,17 @@ fn look(rule: &Rule, hits: u64, broken: &[Promise], trouble: &Trouble) -> (Strin
     }
 }
 
-/// Whether a rule that hit explains that a promise is broken.
+/// Whether a rule that hit to some effect explains that a promise is broken.
 fn may_break(rule: &Rule, promise: Promise) -> bool {
     match rule.verdict {
-        Declared::CheckerCatches => true,
-        Declared::InitiatorSees => {
-            !SAFETY.contains(&promise)
-                || told_wrongly(&rule.fault)
-                    && matches!(
-                        promise,
-                        Promise::Linearizable | Promise::Information | Promise::Durability
-                    )
-        }
+        Declared::CheckerCatches | Declared::InitiatorSees => rule.fault.may_break(promise),
         Declared::RetryHides => false,
     }
 }
 
-/// Whether hosts are told of it by an answer that is not true: a miscompare of what was equal, or of a
-/// command whose first execution was not one. Seen from outside, such blocks are no registers.
-const fn told_wrongly(fault: &Fault) -> bool {
+/// Whether hosts are told of it by a miscompare that is none: of what was equal, or of a command whose first execution
+/// was not one.
+const fn miscompares(fault: &Fault) -> bool {
     matches!(fault, Fault::MiscompareSpurious | Fault::CawTwice | Fault::StaleCompare { .. })
 }
 

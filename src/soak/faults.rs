@@ -19,13 +19,15 @@ pub(crate) struct PlanFile {
     pub(crate) plan: Plan,
 }
 
-/// How often a rule has hit.
+/// How often a rule has hit, and how often that mattered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RuleHits {
     /// The rule's position in its plan.
     pub(crate) position: usize,
     /// How often.
     pub(crate) hits: u64,
+    /// To how many commands that made a difference.
+    pub(crate) effects: u64,
 }
 
 /// Why faults are not armed, or nobody knows what they did.
@@ -109,20 +111,25 @@ impl Faults for DaemonFaults {
             let hits = log.iter().filter(|hit| hit.plan == number && hit.selected);
             let hits: Vec<_> = hits.map(|hit| &*hit.rule).collect();
             let count = |name: &str| hits.iter().filter(|rule| **rule == name).count() as u64;
-            return Ok(of_each(&plan.plan.rules, count));
+            // The log does not say which of them mattered.
+            return Ok(of_each(&plan.plan.rules, |name| (count(name), count(name))));
         };
         for rule in &armed {
             self.client.disarm_faults(Some(&lun), Some(&rule.rule))?;
         }
         Ok(of_each(&plan.plan.rules, |name| {
-            armed.iter().find(|rule| rule.rule == name).map_or(0, |rule| rule.hits)
+            let rule = armed.iter().find(|rule| rule.rule == name);
+            rule.map_or((0, 0), |rule| (rule.hits, rule.effects))
         }))
     }
 }
 
-/// The hits of each rule, which are known by their names.
-fn of_each(rules: &[Rule], hits: impl Fn(&str) -> u64) -> Vec<RuleHits> {
-    let of = |(position, rule): (usize, &Rule)| RuleHits { position, hits: hits(&rule.name) };
+/// The hits of each rule and their effects, which are known by the rules' names.
+fn of_each(rules: &[Rule], counts: impl Fn(&str) -> (u64, u64)) -> Vec<RuleHits> {
+    let of = |(position, rule): (usize, &Rule)| {
+        let (hits, effects) = counts(&rule.name);
+        RuleHits { position, hits, effects }
+    };
     rules.iter().enumerate().map(of).collect()
 }
 
@@ -197,7 +204,7 @@ mod tests {
     fn armed(rules: &[(&str, u64)]) -> String {
         let rule = |(name, hits): &(&str, u64)| {
             format!(
-                r#"{{"rule":"{name}","fault":"drop","verdict":"","meaning":"","counted":9,"hits":{hits}}}"#
+                r#"{{"rule":"{name}","fault":"drop","verdict":"","meaning":"","counted":9,"hits":{hits},"effects":{hits}}}"#
             )
         };
         let rules = rules.iter().map(rule).collect::<Vec<_>>().join(",");

@@ -88,7 +88,11 @@ const HOUSE: &[Room] = &[
     // Floor 3: hosts at work together, what breaks on purpose, what is kept of what happened, what an operator's
     // tools speak, and what hosts reach devices by.
     room("cluster", &["units", "scsi", "vmfs", "settings", "hosts", "checkers"], Only(&[])),
-    room("faults", &["units", "data", "scsi", "backstore", "vmfs", "settings", "engine"], Any),
+    room(
+        "faults",
+        &["units", "data", "scsi", "backstore", "vmfs", "settings", "engine", "checkers"],
+        Any,
+    ),
     room("record", &["units", "data", "scsi", "engine"], Any),
     room("report", &["units", "vmfs", "hostlog", "checkers"], Any),
     room("control", &["units", "settings", "clients"], Any),

@@ -58,6 +58,8 @@ pub struct ArmedRule {
     pub counted: u64,
     /// Those of them that it hit.
     pub hits: u64,
+    /// Commands to which that made a difference, as far as can be told.
+    pub effects: u64,
 }
 
 /// A command that a rule hit.

@@ -157,6 +157,7 @@ impl ControlPlane for OneLun {
             meaning: rule.sentence(),
             counted: 0,
             hits: 0,
+            effects: 0,
         });
         let plan = ArmedPlan {
             plan: 2,

@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
+use pulsefield_checkers::Promise;
+
 use super::causes::CAUSES;
 use super::{CATALOGUE, Entry};
+use crate::Verdict;
 
 /// The whole reference, as Markdown.
 pub fn reference() -> String {
@@ -31,10 +34,11 @@ fn describe(entry: &Entry, text: &mut String) {
     let happens = entry.happening(|name| format!("*{name}*"));
     let _ = write!(
         text,
-        "\n### `{}`\n{}.\n\nA command {happens}. Verdict: `{}`.\n",
+        "\n### `{}`\n{}.\n\nA command {happens}. Verdict: `{}`.{}\n",
         entry.name,
         capitalised(entry.known_as),
         entry.verdict.name(),
+        may_break(entry),
     );
     if !entry.parameters.is_empty() {
         *text += "\n| parameter | default | |\n|---|---|---|\n";
@@ -45,6 +49,21 @@ fn describe(entry: &Entry, text: &mut String) {
             "| `{}` | `{}` | {} |",
             parameter.name, parameter.default, parameter.meaning
         );
+    }
+}
+
+/// Which promises it may break, if any: those that are not, if that is only one.
+fn may_break(entry: &Entry) -> String {
+    let list = |promises: &[Promise]| {
+        let names = promises.iter().map(|promise| format!("`{promise}`"));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let kept: Vec<_> =
+        Promise::ALL.into_iter().filter(|promise| !entry.breaks.contains(promise)).collect();
+    match (entry.verdict, &kept[..]) {
+        (Verdict::RetryHides, _) => String::new(),
+        (_, [one]) => format!(" May break any promise but `{one}`."),
+        _ => format!(" May break {}.", list(entry.breaks)),
     }
 }
 

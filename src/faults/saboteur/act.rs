@@ -29,6 +29,8 @@ pub(crate) enum Act {
     ReadImage(LbaRange),
     /// End with MISCOMPARE if the image differs from `test` at byte `at`.
     Compare { at: usize, test: Vec<u8> },
+    /// End here unless it ended with MISCOMPARE.
+    OnlyIfMiscompared,
     /// Write the image back to `range`, from where it was read, with `bytes` in it at byte `at`.
     WriteImage { range: LbaRange, at: usize, bytes: Vec<u8>, fua: bool },
     /// If the command ended with GOOD, keep the image, which these rules may restore.

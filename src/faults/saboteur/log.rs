@@ -37,7 +37,7 @@ pub struct Hit {
     pub cause: Cause,
     /// For how long the command was to be held up.
     pub delay: Duration,
-    /// How the device server ended it, if it came there.
+    /// How the device server ended it, if it came there; the first time, if that was more than once.
     pub before: Option<Outcome>,
     /// How it was answered, once it is.
     pub after: Option<Outcome>,

@@ -2,15 +2,16 @@
 
 use pulsefield_data::Buffer;
 use pulsefield_engine::{Answer, Incoming, Outcome};
-use pulsefield_scsi::Status;
+use pulsefield_scsi::{SenseKey, Status};
 use pulsefield_units::{Instant, LbaRange};
 
 use crate::saboteur::act::{Act, Errand};
 use crate::saboteur::cdb;
+use crate::saboteur::effect::has_shown;
 use crate::saboteur::log::DataChange;
 use crate::saboteur::plays::compare_and_write::miscompare;
 use crate::saboteur::rule::RuleId;
-use crate::saboteur::scene::{EXPIRED, SceneId, Sent, Waits};
+use crate::saboteur::scene::{EXPIRED, Scene, SceneId, Sent, Waits};
 use crate::saboteur::{Deed, Saboteur};
 
 /// Commands that were answered and are to be carried out later; one more is carried out at once.
@@ -69,7 +70,10 @@ impl<T: From<SceneId>> Saboteur<T> {
                 let data = std::mem::take(&mut scene.data);
                 self.send(id, Sent::Original, Incoming { token: id.into(), tag, cdb, data });
             }
-            Act::Send(errand) => self.send_errand(id, Sent::Errand, errand),
+            Act::Send(errand) => {
+                let sent = if errand.independent { Sent::Aside } else { Sent::Errand };
+                self.send_errand(id, sent, errand);
+            }
             Act::ReadImage(range) => {
                 let room = vec![0; self.scene(id).facts.bytes_in(range)];
                 self.send_errand(id, Sent::Image, Errand::new(cdb::read(range), room));
@@ -80,6 +84,13 @@ impl<T: From<SceneId>> Saboteur<T> {
                 let different = found.iter().zip(&test).position(|(found, test)| found != test);
                 if let Some(offset) = different {
                     scene.outcome = Some(miscompare(offset));
+                    scene.script.clear();
+                }
+            }
+            Act::OnlyIfMiscompared => {
+                let scene = self.scene(id);
+                let sense = scene.outcome.and_then(|outcome| outcome.sense);
+                if sense.is_none_or(|sense| sense.key != SenseKey::Miscompare) {
                     scene.script.clear();
                 }
             }
@@ -212,13 +223,27 @@ impl<T: From<SceneId>> Saboteur<T> {
     /// Ends a scene: its command is answered if it was not, and the next one has its turn.
     fn finish(&mut self, now: Instant, id: SceneId) {
         self.answer(id);
-        let Some(rule) = self.remove_scene(id).turn else { return };
+        let scene = self.remove_scene(id);
+        self.count_effect(&scene);
+        let Some(rule) = scene.turn else { return };
         let next = self.rule(rule).and_then(|armed| armed.turns().pass_on());
         if let Some(next) = next {
             self.scene(next).turn = Some(rule);
             // It goes on when it is polled, so that a long line of those who wait is no deep
             // recursion here.
             self.wait_until(next, now);
+        }
+    }
+
+    /// Counts the hit of a scene that is over, if only now it shows that it changed something. A rule that was
+    /// disarmed counts no more.
+    fn count_effect(&mut self, scene: &Scene<T>) {
+        let Some((rule, number)) = scene.hit else { return };
+        let Some(fault) = self.rule(rule).map(|armed| armed.rule().fault) else { return };
+        let last = scene.outcome.map(|outcome| outcome.status);
+        let shows = self.log.hit(number).is_some_and(|hit| has_shown(&fault, hit, last));
+        if shows && let Some(armed) = self.rule(rule) {
+            armed.count_effect();
         }
     }
 }

@@ -58,6 +58,9 @@ pub struct RuleReport {
     pub counted: u64,
     /// Those of them that it hit.
     pub hits: u64,
+    /// Commands, of those that are over, to which a hit or what lasted of it made a difference: an equality that is
+    /// false of data which is equal makes none. What cannot be told counts.
+    pub effects: u64,
 }
 
 impl PlanReport {
@@ -76,6 +79,7 @@ impl PlanReport {
 impl RuleReport {
     fn of(armed: &Armed) -> Self {
         let position = armed.id().position;
-        Self { position, counted: armed.counted(), hits: armed.hits() }
+        let (hits, effects) = (armed.hits(), armed.effects());
+        Self { position, counted: armed.counted(), hits, effects }
     }
 }

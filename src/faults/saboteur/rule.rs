@@ -70,7 +70,10 @@ pub(crate) struct Armed {
     rule: Rule,
     name: Arc<str>,
     trigger: Trigger,
-    effects: Rng,
+    /// What its effects are drawn from.
+    drawn: Rng,
+    /// Hits, and what follows from them, that changed something.
+    effects: u64,
     /// Until when a hit has consequences for every command that the rule is for.
     lasting: Option<Instant>,
     memory: Memory,
@@ -93,7 +96,8 @@ impl Armed {
             id,
             name: rule.name.as_str().into(),
             trigger: Trigger::new(now, stream(Stream::Hits)),
-            effects: stream(Stream::Effects),
+            drawn: stream(Stream::Effects),
+            effects: 0,
             lasting: None,
             memory: Memory::default(),
             turns: Turns::default(),
@@ -115,6 +119,18 @@ impl Armed {
     /// How many of them it hit.
     pub(crate) const fn hits(&self) -> u64 {
         self.trigger.hits()
+    }
+
+    /// How many commands it changed something for, as far as can be told: see [`RuleReport::effects`].
+    ///
+    /// [`RuleReport::effects`]: crate::RuleReport::effects
+    pub(crate) const fn effects(&self) -> u64 {
+        self.effects
+    }
+
+    /// Counts a command for which it changed something.
+    pub(crate) const fn count_effect(&mut self) {
+        self.effects += 1;
     }
 
     pub(crate) const fn id(&self) -> RuleId {
@@ -171,7 +187,7 @@ impl Armed {
             rule: self.id,
             place: &self.rule.place,
             until: self.lasting,
-            rng: &mut self.effects,
+            rng: &mut self.drawn,
             memory: &mut self.memory,
         };
         Some(Decision { cause, play: plays::play(&self.rule.fault, stage) })

@@ -36,10 +36,23 @@ pub(crate) enum Waits {
 pub(crate) enum Sent {
     /// The command itself, with its own data.
     Original,
-    /// Something of the saboteur's, whose end counts if it is not GOOD.
+    /// Something in its place or on its behalf, whose end counts if it is not GOOD.
     Errand,
+    /// The same of something that has nothing to do with the command.
+    Aside,
     /// A READ, whose data is the scene's image.
     Image,
+}
+
+impl Sent {
+    /// Whether this end of it says how the command ended, or would have: reading an image first does only if it fails.
+    pub(crate) fn may_end_command(self, outcome: &Outcome) -> bool {
+        match self {
+            Self::Original | Self::Errand => true,
+            Self::Image => outcome.status != Status::Good,
+            Self::Aside => false,
+        }
+    }
 }
 
 /// A command that rules have hit.

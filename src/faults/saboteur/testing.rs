@@ -261,9 +261,14 @@ impl World {
     /// The medium does all ops that wait.
     pub(crate) fn finish(&mut self) {
         while !self.at_medium.is_empty() {
-            self.finish_one();
-            self.pump();
+            self.finish_next();
         }
+    }
+
+    /// The medium does the first op that waits.
+    pub(crate) fn finish_next(&mut self) {
+        self.finish_one();
+        self.pump();
     }
 
     fn finish_one(&mut self) {

@@ -14,12 +14,12 @@ fn verdicts(broken: &[Promise]) -> Vec<Verdict> {
         breaches: Vec::new(),
         breaches_total: u64::from(broken.contains(&promise)),
     };
-    SAFETY.into_iter().chain([Promise::HeartbeatDeadline]).map(verdict).collect()
+    Promise::ALL.into_iter().map(verdict).collect()
 }
 
 fn judged(plan: &str, hits: u64, broken: &[Promise], trouble: &Trouble) -> Judgement {
     let plan = Plan::parse("p", plan).unwrap();
-    let hits = [RuleHits { position: 0, hits }];
+    let hits = [RuleHits { position: 0, hits, effects: hits }];
     judge(Some(&plan), &hits, &verdicts(broken), trouble)
 }
 
@@ -72,11 +72,39 @@ fn a_rule_that_never_hit_has_shown_nothing() {
 }
 
 #[test]
+fn a_rule_that_hit_in_vain_has_shown_nothing() {
+    let plan = Plan::parse("p", FALSE_EQUAL).unwrap();
+    let hits = [RuleHits { position: 0, hits: 7, effects: 0 }];
+    let judged = judge(Some(&plan), &hits, &verdicts(&[Promise::Linearizable]), &NONE);
+    assert_eq!(
+        judged.objections,
+        [
+            "rule \"two owners\" declares checker-catches, and none of its 7 hits changed anything",
+            "linearizable was broken, which no rule that hit may break",
+        ]
+    );
+}
+
+#[test]
+fn a_fault_breaks_only_what_it_can() {
+    let offset = "[[rule]]\nfault = \"miscompare.wrong-offset\"\n";
+    assert_eq!(objections(offset, 3, &[Promise::Information], &NONE), [""; 0]);
+    let broken = [Promise::Information, Promise::Durability];
+    assert_eq!(
+        objections(offset, 3, &broken, &NONE),
+        ["durability was broken, which no rule that hit may break"]
+    );
+    // What it may not break is no evidence of it either.
+    assert_eq!(objections(offset, 3, &[Promise::Durability], &NONE).len(), 2);
+    assert_eq!(objections(FALSE_EQUAL, 3, &[Promise::AnsweredOnce], &NONE).len(), 2);
+}
+
+#[test]
 fn what_hosts_are_told_breaks_no_promise_about_data() {
     assert_eq!(objections(SLOW, 2, &[Promise::HeartbeatDeadline], &LATE), [""; 0]);
     assert_eq!(
         objections(SLOW, 2, &[Promise::LockExclusion], &LATE),
-        ["lock-exclusion was broken, which no rule that hit declares"]
+        ["lock-exclusion was broken, which no rule that hit may break"]
     );
     assert_eq!(objections(SLOW, 2, &[], &NONE).len(), 1, "no host saw it");
     // But a miscompare of what was equal is an answer that no register gives.

@@ -260,7 +260,8 @@ impl Faults for EmbeddedTransport<'_> {
         let rules = armed.map_or(&[][..], |armed| &armed.rules);
         let hits = |position| {
             let rule = rules.iter().find(|rule| rule.position == position);
-            RuleHits { position, hits: rule.map_or(0, |rule| rule.hits) }
+            let (hits, effects) = rule.map_or((0, 0), |rule| (rule.hits, rule.effects));
+            RuleHits { position, hits, effects }
         };
         Ok((0..plan.plan.rules.len()).map(hits).collect())
     }

@@ -78,9 +78,9 @@ impl Pair {
         Play::new(vec![self.verify_test(), Act::End(miscompare(offset))])
     }
 
-    /// `miscompare.false-equal`.
+    /// `miscompare.false-equal`: what really is equal is found so rightly.
     pub(super) fn false_equal(&self) -> Play {
-        Play::new(vec![self.write_set()])
+        Play::new(vec![Act::Original, Act::OnlyIfMiscompared, self.write_set()])
     }
 
     /// `miscompare.wrong-offset`: beyond the end of the compared data it starts over.

@@ -30,7 +30,8 @@ fn false_equality_writes_whatever_is_there() {
     world.caw(3, 1, 2).good();
     assert_eq!(world.block(3), block(2));
     let hit = world.saboteur.log.since(0).next().unwrap();
-    assert_eq!((hit.cause, hit.after), (Cause::Selected, Some(Outcome::GOOD)));
+    assert_eq!((hit.cause, hit.before), (Cause::Selected, Some(miscompare(0))));
+    assert_eq!(hit.after, Some(Outcome::GOOD));
 }
 
 #[test]
@@ -186,8 +187,9 @@ fn an_abort_while_an_errand_is_with_the_medium_is_answered_when_it_ends() {
     let mut world = World::with(Fault::MiscompareFalseEqual);
     world.holds_ops = true;
     let caw = world.send(&compare_and_write(3), &pair(5, 1));
+    world.finish_next();
     world.abort(caw);
-    assert!(world.waits(caw));
+    assert!(world.waits(caw), "it was found different, and is written");
     world.finish();
     world.answer(caw).good();
     // A read is not waited for in vain: nothing is written after it.
