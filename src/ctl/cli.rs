@@ -149,6 +149,12 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Write the manual pages, one for each command
+    #[command(after_help = EXIT_STATUS)]
+    Manual {
+        /// The folder to write them into
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -423,7 +429,7 @@ pub(crate) struct AskArgs {
 }
 
 /// The command line as data, for manual pages and completions.
-pub fn cli() -> clap::Command {
+pub(crate) fn cli() -> clap::Command {
     Cli::command()
 }
 

@@ -36,6 +36,8 @@ pub(crate) enum CommandError {
     Config(#[from] ConfigError),
     #[error("cannot read {path}", path = path.display())]
     Unreadable { path: PathBuf, source: io::Error },
+    #[error("cannot write manual pages into {folder}", folder = folder.display())]
+    Manual { folder: PathBuf, source: io::Error },
     #[error(transparent)]
     Plan(#[from] Box<Diagnostic>),
     #[error(transparent)]
@@ -93,6 +95,7 @@ impl CommandError {
             | Self::Client(_)
             | Self::Config(_)
             | Self::Unreadable { .. }
+            | Self::Manual { .. }
             | Self::Plan(_)
             | Self::UnknownFault(_)
             | Self::Draw(_)
@@ -192,6 +195,8 @@ fn execute(
             clap_complete::generate(shell, &mut cli(), "pulsefield", &mut script);
             out.write_all(&script)?;
         }
+        Command::Manual { folder } => clap_mangen::generate_to(cli(), &folder)
+            .map_err(|source| CommandError::Manual { folder, source })?,
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)

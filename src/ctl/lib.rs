@@ -20,5 +20,5 @@ mod top;
 mod trace;
 mod vmfs;
 
-pub use cli::{Cli, LockingArg, ServeArgs, SoakArgs, cli};
+pub use cli::{Cli, LockingArg, ServeArgs, SoakArgs};
 pub use commands::run;

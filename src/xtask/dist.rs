@@ -93,7 +93,7 @@ pub(crate) fn assemble(profile: &str) -> Result<PathBuf> {
     for (shell, to) in COMPLETIONS {
         stage.write(to, &output(Command::new(&program).args(["completions", shell]))?, 0o644)?;
     }
-    manual_pages(&stage)?;
+    manual_pages(&stage, &program)?;
     documents(&stage, &values)?;
     control_files(&stage, &program, &values)?;
 
@@ -108,13 +108,11 @@ pub(crate) fn assemble(profile: &str) -> Result<PathBuf> {
     Ok(package)
 }
 
-/// One page a command, from the same definition that parses the command line.
-fn manual_pages(stage: &Stage) -> Result<()> {
+/// One page a command, gzipped as Debian has them.
+fn manual_pages(stage: &Stage, program: &Path) -> Result<()> {
     let folder = stage.path("usr/share/man/man1/pulsefield.1")?;
     let folder = folder.parent().expect("the page lies in a folder");
-    let mut manual = cargo();
-    manual.args(["run", "--quiet", "--package=pulsefield-xtask"]);
-    run_command(manual.args(["--features=manual", "--bin=pulsefield-manual", "--"]).arg(folder))?;
+    run_command(Command::new(program).arg("manual").arg(folder))?;
     for page in fs::read_dir(folder)? {
         let page = page?.path();
         set_mode(&page, 0o644)?;

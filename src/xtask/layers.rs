@@ -218,8 +218,7 @@ const HOUSE: &[Room] = &[
     room("fuzz", &["units", "data", "ring", "scsi", "backstore", "engine"], Any),
     room("guest", &["initiator"], Any),
     room("bare", &["units", "data", "ring", "kernel"], Any),
-    // xtask knows the command line in order to write its manual.
-    room("xtask", &["ctl"], Any),
+    room("xtask", &[], Any),
 ];
 
 const HANDLER: &[&str] = &["units", "data", "backstore"];

@@ -415,6 +415,18 @@ fn completions_know_the_commands() {
 }
 
 #[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display();
+    assert_eq!(prints(&format!("manual {path}")).unwrap(), "");
+    let page = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert!(page("pulsefield.1").contains("COMPARE AND WRITE"));
+    assert!(page("pulsefield-lun-show.1").contains("as given to targetcli"));
+    let error = prints(&format!("manual {path}/none")).unwrap_err().to_string();
+    assert_eq!(error, format!("cannot write manual pages into {path}/none"));
+}
+
+#[test]
 fn serving_is_the_daemons_business() {
     let line = ["pulsefield", "serve", "--config", "/c", "--socket", "/s"];
     let serve = |args: ServeArgs| {
