@@ -53,7 +53,10 @@ const STEPS: &[Step] = &[
         let scope = ["clippy", "--quiet", "--workspace", "--all-targets", "--all-features"];
         check(cargo().args(scope).args(["--", "-D", "warnings"]))
     }),
-    ("unit", || cargo_test(&["--workspace", "--all-features", "--no-fail-fast"])),
+    // Not the tests in documentation: there are none, and rustdoc takes longer to say so than most crates' tests.
+    ("unit", || {
+        cargo_test(&["--workspace", "--all-targets", "--all-features", "--no-fail-fast"])
+    }),
     ("fuzz", || {
         build_optimised()?;
         check(&mut within(
