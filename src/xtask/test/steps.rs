@@ -33,7 +33,7 @@ pub(super) enum Place {
 /// How long all unit and property tests may run, once they are built: they take two minutes.
 const TESTS_MAX: Duration = Duration::from_secs(15 * 60);
 /// The same for a program that is one step.
-const STEP_MAX: Duration = Duration::from_secs(10 * 60);
+const STEP_MAX: Duration = Duration::from_secs(20 * 60);
 
 /// What the programs with the tests are built of. Not those in documentation: there are none, and to look for them
 /// takes longer than most crates' tests.
