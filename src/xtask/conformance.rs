@@ -47,7 +47,7 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
 
 fn run_all(runs: &[Run<'static>], abreast: &Abreast) -> Result<Tally> {
     let mut verdict = Tally::default();
-    for ended in Guest::ready()?.run_abreast(runs, abreast.or_what_fits()) {
+    for ended in Guest::ready()?.run_abreast(runs, abreast.or_what_fits(), None) {
         // What others miss is shown, not held against us.
         if ended.run.backstore == BACKSTORES[0] {
             verdict = ended.tally?;

@@ -11,6 +11,7 @@ mod summary;
 
 use std::process::Command;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -42,6 +43,10 @@ pub(crate) struct Options {
 /// The step that makes the guest and what goes into it.
 const PREPARE: &str = "guest";
 
+/// How long CI may have been at work when it begins another scenario. It has 90 minutes, and what it has not told by
+/// then it never tells.
+const BEGUN_WITHIN: Duration = Duration::from_secs(55 * 60);
+
 /// How far what runs beside guests gives way to them, in steps of nice(2): as far as there is.
 const BESIDE_NICE: i32 = 19;
 
@@ -50,6 +55,7 @@ const BESIDE_NICE: i32 = 19;
 /// # Errors
 /// When `--only` names no step, or what the steps need cannot be installed.
 pub(crate) fn run(options: &Options) -> Result<Tally> {
+    let started = Instant::now();
     let plan = Plan::of(options)?;
     install_packages(!plan.scenarios.is_empty())?;
     toolchain_components()?;
@@ -58,7 +64,9 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
     if plan.scenarios.is_empty() {
         plan.steps.iter().for_each(|step| summary.run(step.name, step.run));
     } else {
-        plan.run_with_guests(options.abreast.or_what_fits(), &mut summary);
+        let is_for_ci = !options.all && options.only.is_none();
+        let begun_by = is_for_ci.then(|| started + BEGUN_WITHIN);
+        plan.run_with_guests(options.abreast.or_what_fits(), begun_by, &mut summary);
     }
     Ok(summary.print())
 }
@@ -104,7 +112,7 @@ impl Plan {
         Ok(plan)
     }
 
-    fn run_with_guests(&self, abreast: usize, summary: &mut Summary) {
+    fn run_with_guests(&self, abreast: usize, begun_by: Option<Instant>, summary: &mut Summary) {
         // Beside the first steps: it downloads, and boots on one processor.
         let image = thread::spawn(Image::ready);
         self.run_steps(Place::Before, summary);
@@ -117,7 +125,7 @@ impl Plan {
         });
         thread::scope(|scope| {
             let others = scope.spawn(|| self.run_beside());
-            self.run_scenarios(guest.as_ref(), abreast, summary);
+            self.run_scenarios(guest.as_ref(), abreast, begun_by, summary);
             summary.append(others.join().expect("a step that fails does not panic"));
         });
         self.run_steps(Place::After, summary);
@@ -138,13 +146,19 @@ impl Plan {
         summary
     }
 
-    fn run_scenarios(&self, guest: Option<&Guest>, abreast: usize, summary: &mut Summary) {
+    fn run_scenarios(
+        &self,
+        guest: Option<&Guest>,
+        abreast: usize,
+        begun_by: Option<Instant>,
+        summary: &mut Summary,
+    ) {
         let Some(guest) = guest else {
             return self.scenarios.iter().for_each(|one| summary.leave_out(one.name));
         };
         println!("== scenarios");
         let runs: Vec<_> = self.scenarios.iter().copied().map(Run::of_ours).collect();
-        for ended in guest.run_abreast(&runs, abreast) {
+        for ended in guest.run_abreast(&runs, abreast, begun_by) {
             summary.add(ended.run.scenario.name, ended.tally, ended.took);
         }
     }

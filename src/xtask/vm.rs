@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 
 use crate::dist;
@@ -78,7 +78,7 @@ pub(crate) fn demo() -> Result<(Tally, PathBuf)> {
 fn run_all(runs: &[Run<'_>], abreast: usize) -> Result<Tally> {
     let guest = Guest::ready()?;
     let mut total = Tally::default();
-    for ended in guest.run_abreast(runs, abreast) {
+    for ended in guest.run_abreast(runs, abreast, None) {
         total += ended.tally?;
     }
     println!("{total}");
@@ -107,8 +107,13 @@ impl Guest {
 
     /// Does `runs`, `abreast` of them at a time and in this order, each in a fresh guest whose lines
     /// carry the run's name if there are others beside it. What became of each, in the order in which
-    /// they ended.
-    pub(crate) fn run_abreast<'a>(&self, runs: &[Run<'a>], abreast: usize) -> Vec<Ended<'a>> {
+    /// they ended. What could not be begun by `begun_by` has failed.
+    pub(crate) fn run_abreast<'a>(
+        &self,
+        runs: &[Run<'a>],
+        abreast: usize,
+        begun_by: Option<Instant>,
+    ) -> Vec<Ended<'a>> {
         let abreast = abreast.clamp(1, runs.len().max(1));
         let waiting = Mutex::new(runs.iter());
         let ended = Mutex::new(Vec::new());
@@ -117,7 +122,10 @@ impl Guest {
             while let Some(&run) = next() {
                 let started = Instant::now();
                 let label = if abreast == 1 { String::new() } else { run.name() };
-                let tally = self.run(run, &label);
+                let tally = match begun_by.is_some_and(|latest| started > latest) {
+                    true => Err(anyhow!("not begun: what was before it has taken too long")),
+                    false => self.run(run, &label),
+                };
                 let one = Ended { run, tally, took: started.elapsed() };
                 ended.lock().unwrap_or_else(PoisonError::into_inner).push(one);
             }
