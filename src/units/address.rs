@@ -1,6 +1,7 @@
 //! Where on the medium: logical block addresses, counts, and ranges.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 /// A logical block address (SBC-4 3.1.60): the position of a block, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -74,19 +75,28 @@ impl fmt::Display for BlockCount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LbaRange {
     start: Lba,
-    end: Lba,
+    /// The address just past the last block, which is never 0: so an `Option` of a range is no longer than a
+    /// range, and there is one in every task, claim and record of a command.
+    end: NonZeroU64,
 }
 
 impl LbaRange {
     /// The `blocks` blocks from `start` on; `None` for zero blocks or an end past 2^64 - 1.
+    #[inline]
     pub const fn new(start: Lba, blocks: BlockCount) -> Option<Self> {
         if blocks.is_zero() {
             return None;
         }
         match start.checked_add(blocks) {
-            Some(end) => Some(Self { start, end }),
+            Some(end) => Some(Self::between(start, end)),
             None => None,
         }
+    }
+
+    /// From `start` to before `end`, which is later.
+    #[inline]
+    const fn between(start: Lba, end: Lba) -> Self {
+        Self { start, end: NonZeroU64::new(end.0).expect("later than another") }
     }
 
     /// The first block of the range.
@@ -96,33 +106,32 @@ impl LbaRange {
 
     /// The address just past the last block.
     pub const fn end(self) -> Lba {
-        self.end
+        Lba(self.end.get())
     }
 
     /// The last block of the range.
     pub const fn last(self) -> Lba {
-        // Never wraps: the range is not empty, so `end` is at least 1.
-        Lba(self.end.0 - 1)
+        Lba(self.end.get() - 1)
     }
 
     /// How many blocks the range holds; at least one.
     pub const fn blocks(self) -> BlockCount {
-        BlockCount(self.end.0 - self.start.0)
+        BlockCount(self.end.get() - self.start.0)
     }
 
     /// Whether the two ranges share a block.
     pub const fn overlaps(self, other: Self) -> bool {
-        self.start.0 < other.end.0 && other.start.0 < self.end.0
+        self.start.0 < other.end.get() && other.start.0 < self.end.get()
     }
 
     /// Whether every block of `other` lies in this range.
     pub const fn contains(self, other: Self) -> bool {
-        self.start.0 <= other.start.0 && other.end.0 <= self.end.0
+        self.start.0 <= other.start.0 && other.end.get() <= self.end.get()
     }
 
     /// Whether the whole range lies below `capacity` blocks.
     pub const fn fits(self, capacity: BlockCount) -> bool {
-        self.end.0 <= capacity.0
+        self.end.get() <= capacity.0
     }
 
     /// The first `blocks` blocks and the rest, if there is a rest; `blocks` must not be zero.
@@ -136,13 +145,13 @@ impl LbaRange {
         }
         // Never wraps: start + blocks lies strictly inside the range.
         let middle = Lba(self.start.0 + blocks.0);
-        (Self { start: self.start, end: middle }, Some(Self { start: middle, end: self.end }))
+        (Self::between(self.start, middle), Some(Self { start: middle, end: self.end }))
     }
 }
 
 impl fmt::Display for LbaRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}..{}", self.start, self.end)
+        write!(f, "{}..{}", self.start, self.end())
     }
 }
 
@@ -160,6 +169,7 @@ mod tests {
         assert_eq!(LbaRange::new(Lba::new(u64::MAX), BlockCount::new(1)), None);
         assert_eq!(LbaRange::new(Lba::new(2), BlockCount::new(u64::MAX - 1)), None);
         assert_eq!(range(u64::MAX - 1, 1).last(), Lba::new(u64::MAX - 1));
+        assert_eq!(size_of::<Option<LbaRange>>(), size_of::<LbaRange>());
     }
 
     #[test]

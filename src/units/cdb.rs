@@ -10,7 +10,8 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Cdb {
     bytes: [u8; Self::CAPACITY],
-    len: usize,
+    /// One byte, since every command in flight has a CDB.
+    len: u8,
 }
 
 impl Cdb {
@@ -19,25 +20,23 @@ impl Cdb {
 
     /// A copy of the first [`Cdb::CAPACITY`] of `bytes`.
     pub fn new(bytes: &[u8]) -> Self {
-        let kept = bytes.len().min(Self::CAPACITY);
-        let mut cdb = Self { bytes: [0; Self::CAPACITY], len: kept };
-        cdb.bytes[..kept].copy_from_slice(&bytes[..kept]);
-        cdb
+        Self::filled(bytes.len(), |kept| kept.copy_from_slice(&bytes[..kept.len()]))
     }
 
     /// A CDB of `len` bytes, the first [`Cdb::CAPACITY`] of which `fill` writes where they are kept: for
     /// whoever has them where there are no slices.
     #[inline]
     pub fn filled(len: usize, fill: impl FnOnce(&mut [u8])) -> Self {
-        let mut cdb = Self { bytes: [0; Self::CAPACITY], len: len.min(Self::CAPACITY) };
-        fill(&mut cdb.bytes[..cdb.len]);
+        let kept = u8::try_from(len.min(Self::CAPACITY)).expect("at most CAPACITY");
+        let mut cdb = Self { bytes: [0; Self::CAPACITY], len: kept };
+        fill(&mut cdb.bytes[..usize::from(kept)]);
         cdb
     }
 
     /// The bytes that are there.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        &self.bytes[..usize::from(self.len)]
     }
 
     /// The operation code, byte 0; `None` for an empty CDB.
