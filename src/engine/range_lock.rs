@@ -21,7 +21,7 @@ mod places;
 
 use pulsefield_units::{BlockCount, LbaRange};
 
-use self::places::{Name, Places};
+use self::places::Places;
 
 /// How a claim uses its blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,10 @@ struct Claim {
 pub struct RangeLock {
     /// By holder; `None` if it has no claim.
     claims: Vec<Option<Claim>>,
+    /// What they claim.
     places: Places,
+    /// What copies read besides. Apart, so that the places of all the others lie close together.
+    sources: Places,
     arrivals: u64,
     held: usize,
     /// Claims that wait for others.
@@ -89,9 +92,9 @@ impl RangeLock {
         let mut waits_for = self.conflicts(range, access);
         if let Some(source) = source {
             waits_for += self.conflicts(source, Access::Shared);
-            self.places.insert(source_of(holder), source);
+            self.sources.insert(holder, source);
         }
-        self.places.insert(place_of(holder), range);
+        self.places.insert(holder, range);
         let (arrival, copies) = (self.arrivals, source.is_some());
         let claim = Claim { arrival, access, copies, waits_for };
         let at = index(holder);
@@ -109,19 +112,14 @@ impl RangeLock {
     /// How many places there are that must not be used beside `range`.
     fn conflicts(&self, range: LbaRange, access: Access) -> u32 {
         let mut conflicts = 0;
-        self.places.overlapping(range, |place| {
-            conflicts += u32::from(access.excludes(self.access_to(place)));
+        self.places.overlapping(range, |holder| {
+            let claim = self.claims[index(holder)].as_ref().expect("a place is of a claim");
+            conflicts += u32::from(access.excludes(claim.access));
         });
+        if !self.sources.is_empty() && access.excludes(Access::Shared) {
+            self.sources.overlapping(range, |_| conflicts += 1);
+        }
         conflicts
-    }
-
-    fn access_to(&self, place: Name) -> Access {
-        if is_source(place) { Access::Shared } else { self.claim_at(place).access }
-    }
-
-    /// The claim that a place is of.
-    fn claim_at(&self, place: Name) -> &Claim {
-        self.claims[index(holder_of(place))].as_ref().expect("a place is of a claim")
     }
 
     /// Gives up `holder`'s claim, granted or still waiting, and calls `granted` for every claim
@@ -134,8 +132,8 @@ impl RangeLock {
         let released = released.expect("a released claim exists");
         self.held -= 1;
         self.waiting -= usize::from(released.waits_for > 0);
-        let range = self.places.remove(place_of(holder));
-        let source = released.copies.then(|| self.places.remove(source_of(holder)));
+        let range = self.places.remove(holder);
+        let source = released.copies.then(|| self.sources.remove(holder));
         if self.waiting == 0 {
             return;
         }
@@ -152,11 +150,10 @@ impl RangeLock {
     /// Has those go on waiting for one place less that came after `released` and conflict with its place
     /// `range`, and notes which of them wait for none.
     fn stop_waiting(&mut self, released: &Claim, range: LbaRange, access: Access) {
-        let Self { claims, places, granted, waiting, .. } = self;
-        places.overlapping(range, |place| {
-            let holder = holder_of(place);
+        let Self { claims, places, sources, granted, waiting, .. } = self;
+        let mut pass = |holder: Holder, other: Option<Access>| {
             let claim = claims[index(holder)].as_mut().expect("a place is of a claim");
-            let other = if is_source(place) { Access::Shared } else { claim.access };
+            let other = other.unwrap_or(claim.access);
             if claim.arrival > released.arrival && access.excludes(other) {
                 claim.waits_for -= 1;
                 if claim.waits_for == 0 {
@@ -164,12 +161,15 @@ impl RangeLock {
                     granted.push((claim.arrival, holder));
                 }
             }
-        });
+        };
+        places.overlapping(range, |holder| pass(holder, None));
+        sources.overlapping(range, |holder| pass(holder, Some(Access::Shared)));
     }
 
     /// Whether any claim reaches past the first `blocks` blocks.
     pub fn any_beyond(&self, blocks: BlockCount) -> bool {
-        self.places.ranges().any(|(range, _)| !range.fits(blocks))
+        let mut places = self.places.ranges().chain(self.sources.ranges());
+        places.any(|(range, _)| !range.fits(blocks))
     }
 
     /// How many claims there are, waiting ones included.
@@ -188,24 +188,6 @@ impl Access {
     fn excludes(self, other: Self) -> bool {
         self == Self::Exclusive || other == Self::Exclusive
     }
-}
-
-/// What a holder claims.
-const fn place_of(holder: Holder) -> Name {
-    holder * 2
-}
-
-/// What a copy reads besides.
-const fn source_of(holder: Holder) -> Name {
-    holder * 2 + 1
-}
-
-const fn holder_of(place: Name) -> Holder {
-    place / 2
-}
-
-const fn is_source(place: Name) -> bool {
-    !place.is_multiple_of(2)
 }
 
 fn index(holder: Holder) -> usize {

@@ -14,12 +14,22 @@ use crate::limits::SEEN_METADATA_MAX;
 
 #[derive(Debug)]
 pub(crate) struct SeenMetadata {
-    places: Box<[Option<Lba>; SEEN_METADATA_MAX]>,
+    /// What is known, where a place is taken.
+    places: Box<[Lba; SEEN_METADATA_MAX]>,
+    /// Which places are taken, a bit each: nearly all blocks are of guests' disks, and two lines of the
+    /// processor's cache tell so, where each look at the places would be at another line of many.
+    taken: [u64; SEEN_METADATA_MAX / WORD_BITS],
 }
+
+/// Bits of a word of [`SeenMetadata::taken`].
+const WORD_BITS: usize = 64;
 
 impl Default for SeenMetadata {
     fn default() -> Self {
-        Self { places: Box::new([None; SEEN_METADATA_MAX]) }
+        Self {
+            places: Box::new([Lba::new(0); SEEN_METADATA_MAX]),
+            taken: [0; SEEN_METADATA_MAX / WORD_BITS],
+        }
     }
 }
 
@@ -31,7 +41,7 @@ impl SeenMetadata {
     /// but the lane depends on them.
     pub(crate) fn look(&mut self, command: &Command, first: Lba, data: &Buffer) -> bool {
         if matches!(command, Command::Read(_)) {
-            return *self.place(first) == Some(first);
+            return self.knows(first);
         }
         if !matches!(command, Command::Write(_) | Command::CompareAndWrite(_)) {
             return false;
@@ -39,23 +49,42 @@ impl SeenMetadata {
         let mut magic = [0; 4];
         data.read_at(0, &mut magic);
         let is_metadata = Object::has_magic(magic);
-        let place = self.place(first);
         if is_metadata {
-            *place = Some(first);
-        } else if *place == Some(first) {
-            *place = None;
+            self.learn(first);
+        } else if self.knows(first) {
+            self.forget(first);
         }
         is_metadata
     }
 
-    /// The only place where `lba` can be. Slots and locks of VMFS lie a sector or a page apart: bits of
-    /// both are in the index.
-    fn place(&mut self, lba: Lba) -> &mut Option<Lba> {
-        let lba = lba.as_u64();
-        let mixed = lba ^ (lba >> 7) ^ (lba >> 17);
-        let index = usize::try_from(mixed % SEEN_METADATA_MAX as u64).expect("below the size");
-        &mut self.places[index]
+    fn knows(&self, lba: Lba) -> bool {
+        let at = place_of(lba);
+        self.taken[at / WORD_BITS] & bit(at) != 0 && self.places[at] == lba
     }
+
+    fn learn(&mut self, lba: Lba) {
+        let at = place_of(lba);
+        self.taken[at / WORD_BITS] |= bit(at);
+        self.places[at] = lba;
+    }
+
+    fn forget(&mut self, lba: Lba) {
+        let at = place_of(lba);
+        self.taken[at / WORD_BITS] &= !bit(at);
+    }
+}
+
+/// The only place where `lba` can be. Slots and locks of VMFS lie a sector or a page apart: bits of both
+/// are in the index.
+fn place_of(lba: Lba) -> usize {
+    let lba = lba.as_u64();
+    let mixed = lba ^ (lba >> 7) ^ (lba >> 17);
+    usize::try_from(mixed % SEEN_METADATA_MAX as u64).expect("below the size")
+}
+
+/// The bit of a place in its word.
+const fn bit(place: usize) -> u64 {
+    1 << (place % WORD_BITS)
 }
 
 #[cfg(test)]
@@ -68,11 +97,22 @@ mod tests {
         for apart in [1, 8] {
             let slots: Vec<_> =
                 (0..SEEN_METADATA_MAX as u64 / 8).map(|n| Lba::new(8192 + n * apart)).collect();
-            for slot in &slots {
-                *seen.place(*slot) = Some(*slot);
-            }
-            let known = slots.iter().filter(|slot| *seen.place(**slot) == Some(**slot)).count();
+            slots.iter().for_each(|slot| seen.learn(*slot));
+            let known = slots.iter().filter(|slot| seen.knows(**slot)).count();
             assert_eq!(known, slots.len(), "{apart} blocks apart");
+            slots.iter().for_each(|slot| seen.forget(*slot));
+            assert!(!slots.iter().any(|slot| seen.knows(*slot)));
         }
+    }
+
+    #[test]
+    fn of_two_blocks_that_share_a_place_the_later_is_known() {
+        let mut seen = SeenMetadata::default();
+        assert!(!seen.knows(Lba::new(0)), "nothing is at first");
+        let [one, other] = [Lba::new(8192), Lba::new(8192 + (1 << 30))];
+        assert_eq!(place_of(one), place_of(other));
+        seen.learn(one);
+        seen.learn(other);
+        assert_eq!([one, other].map(|lba| seen.knows(lba)), [false, true]);
     }
 }

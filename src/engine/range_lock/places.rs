@@ -11,8 +11,10 @@ use std::iter;
 
 use pulsefield_units::LbaRange;
 
-/// Names a place, as small a number as there is; one at a time.
-pub(super) type Name = u32;
+use super::Holder;
+
+/// Names a place: whoever is there, since nobody is at two.
+type Name = Holder;
 
 /// No place.
 const NONE: Name = Name::MAX;
@@ -23,7 +25,7 @@ const LEVELS: usize = 64;
 /// Buckets there are at least, a power of two.
 const BUCKETS_MIN: usize = 64;
 
-/// The places of all claims.
+/// Places, one each of some holders.
 #[derive(Debug)]
 pub(super) struct Places {
     /// By name.
@@ -40,7 +42,6 @@ pub(super) struct Places {
 #[derive(Clone, Copy, Debug)]
 struct Node {
     range: LbaRange,
-    cell: Cell,
     /// The next place in the same bucket.
     next: Name,
 }
@@ -101,7 +102,7 @@ impl Places {
         let cell = Cell::of(range);
         let first = self.first_mut(cell);
         let next = std::mem::replace(first, name);
-        self.nodes[at] = Some(Node { range, cell, next });
+        self.nodes[at] = Some(Node { range, next });
         self.counts[level_index(cell)] += 1;
         self.levels |= 1 << cell.level;
     }
@@ -111,7 +112,8 @@ impl Places {
     /// # Panics
     /// If there is none of this name.
     pub(super) fn remove(&mut self, name: Name) -> LbaRange {
-        let Node { range, cell, next } = self.nodes[index(name)].take().expect("a place");
+        let Node { range, next } = self.nodes[index(name)].take().expect("a place");
+        let cell = Cell::of(range);
         self.len -= 1;
         let count = &mut self.counts[level_index(cell)];
         *count -= 1;
@@ -148,13 +150,14 @@ impl Places {
         for level in self.levels() {
             let (first, last) = Cell::around(range, level);
             for nth in first..=last {
-                self.in_cell(Cell { level, nth }, |name, place| {
-                    if place.overlaps(range) {
-                        each(name);
-                    }
-                });
+                self.overlapping_in(Cell { level, nth }, range, &mut each);
             }
         }
+    }
+
+    /// Whether there are none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// All places, with their names.
@@ -162,12 +165,14 @@ impl Places {
         self.nodes.iter().zip(0..).filter_map(|(node, name)| Some((node.as_ref()?.range, name)))
     }
 
-    fn in_cell(&self, cell: Cell, mut each: impl FnMut(Name, LbaRange)) {
+    /// Those of them that are filed in `cell`.
+    fn overlapping_in(&self, cell: Cell, range: LbaRange, each: &mut impl FnMut(Name)) {
         let mut name = self.buckets[cell.bucket(self.buckets.len())];
         while name != NONE {
             let node = self.nodes[index(name)].as_ref().expect("a place of a bucket");
-            if node.cell == cell {
-                each(name, node.range);
+            // Other cells have the same bucket. They are told apart last, since hardly any place overlaps.
+            if node.range.overlaps(range) && Cell::of(node.range) == cell {
+                each(name);
             }
             name = node.next;
         }
@@ -192,8 +197,8 @@ impl Places {
     fn grow(&mut self) {
         self.buckets = vec![NONE; 2 * self.buckets.len()];
         for (node, name) in self.nodes.iter_mut().zip(0..) {
-            if let Some(Node { cell, next, .. }) = node {
-                let bucket = cell.bucket(self.buckets.len());
+            if let Some(Node { range, next }) = node {
+                let bucket = Cell::of(*range).bucket(self.buckets.len());
                 *next = std::mem::replace(&mut self.buckets[bucket], name);
             }
         }
