@@ -249,24 +249,18 @@ fn broken(ran: &Ran) -> Vec<Promise> {
 
 #[test]
 fn on_a_right_unit_all_promises_hold_whatever_hosts_do() {
-    let mut unchecked = Vec::new();
     for (nth, mix) in (1..).zip(Mix::names()) {
-        // In the others nobody crashes or freezes, so nobody is taken for dead.
-        let takes_over = ["mixed", "host-crash", "host-freeze"].contains(&mix);
-        let duration = Duration::from_secs(if takes_over { 120 } else { 40 });
-        let ran = run(mix, 4, nth, duration, Memory::default());
+        let ran = run(mix, 4, nth, Duration::from_secs(40), Memory::default());
         assert_eq!(broken(&ran), [], "{mix}: {:#?}", ran.verdicts);
         assert!(ran.orders > 20, "{mix}: {} orders", ran.orders);
-        assert!(ran.took < duration + Duration::from_secs(50), "{mix}: {:?}", ran.took);
-        unchecked.extend(
-            ran.verdicts
-                .iter()
-                .filter(|verdict| verdict.standing == Standing::Unchecked)
-                .filter(|verdict| takes_over || verdict.promise != Promise::NoEarlyTakeover)
-                .map(|verdict| (mix, verdict.promise)),
-        );
+        // Half a minute until the last one goes on that is frozen, and then what settling may take.
+        assert!(ran.took < Duration::from_secs(40 + 80), "{mix}: {:?}", ran.took);
+        for verdict in &ran.verdicts {
+            // Not every run has a takeover or a miscompare. But what was written is read back after each.
+            let idle = matches!(verdict.promise, Promise::NoEarlyTakeover | Promise::Information);
+            assert!(idle || verdict.standing != Standing::Unchecked, "{mix}: {verdict:?}");
+        }
     }
-    assert_eq!(unchecked, []);
 }
 
 #[test]
