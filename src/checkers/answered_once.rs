@@ -14,7 +14,7 @@ use pulsefield_units::Instant;
 use crate::digest::QuickHasher;
 use crate::ledger::Ledger;
 use crate::words::Moment;
-use crate::{Begun, Breach, Checker, Event, HostId, OperationId, Promise, UnitId, Verdict};
+use crate::{Begun, Breach, Checker, HostId, Operation, OperationId, Promise, UnitId, Verdict};
 
 /// Whether commands are answered once.
 #[derive(Debug)]
@@ -37,45 +37,36 @@ impl Default for AnsweredOnce {
 }
 
 impl Checker for AnsweredOnce {
-    fn promise(&self) -> Promise {
-        self.ledger.promise()
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
-    fn observe(&mut self, event: &Event) {
-        match event {
-            Event::Begun(Begun { id, host, unit, at, .. }) => {
-                self.in_flight.insert(*id, Asked { host: *host, unit: *unit, at: *at });
-            }
-            Event::Operation(operation) => {
-                self.ledger.count();
-                if self.in_flight.remove(&operation.id).is_none() {
-                    let at = operation.returned.unwrap_or(operation.invoked);
-                    self.ledger.breach(|| Breach {
-                        at,
-                        unit: Some(operation.unit),
-                        hosts: vec![operation.host],
-                        what: format!(
-                            "host {} was answered at {} what was not in flight: asked for at {}, it had been \
-                             answered before, or never asked",
-                            operation.host.0,
-                            Moment(at),
-                            Moment(operation.invoked),
-                        ),
-                    });
-                }
-            }
-            Event::Gap { unit, .. } => self.in_flight.retain(|_, asked| asked.unit != *unit),
-            Event::Pulse(_)
-            | Event::Taken(_)
-            | Event::Left(_)
-            | Event::Forgotten { .. }
-            | Event::DeclaredDead { .. }
-            | Event::ReadBack { .. } => {}
+    fn begun(&mut self, begun: &Begun) {
+        let Begun { id, host, unit, at, .. } = *begun;
+        self.in_flight.insert(id, Asked { host, unit, at });
+    }
+
+    fn ended(&mut self, operation: &Operation) {
+        self.ledger.count();
+        if self.in_flight.remove(&operation.id).is_none() {
+            let at = operation.returned.unwrap_or(operation.invoked);
+            self.ledger.breach(|| Breach {
+                at,
+                unit: Some(operation.unit),
+                hosts: vec![operation.host],
+                what: format!(
+                    "host {} was answered at {} what was not in flight: asked for at {}, it had been answered \
+                     before, or never asked",
+                    operation.host.0,
+                    Moment(at),
+                    Moment(operation.invoked),
+                ),
+            });
         }
     }
 
-    fn breaches(&self) -> u64 {
-        self.ledger.breaches_total()
+    fn missed(&mut self, unit: UnitId) {
+        self.in_flight.retain(|_, asked| asked.unit != unit);
     }
 
     fn finish(mut self: Box<Self>, at: Instant) -> Verdict {
@@ -99,8 +90,8 @@ impl Checker for AnsweredOnce {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Standing;
     use crate::history::{breach, done, history, judge, read};
+    use crate::{Event, Standing};
 
     fn events() -> Vec<Event> {
         history([done(1, (0, 5), read(1)), done(2, (1, 6), read(1))])

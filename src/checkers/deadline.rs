@@ -15,7 +15,7 @@ use pulsefield_vmfs::{LEASE, PULSE_PERIOD};
 
 use crate::ledger::Ledger;
 use crate::words::Moment;
-use crate::{Breach, Checker, Event, Figure, HostId, Promise, Pulse, UnitId, Verdict};
+use crate::{Breach, Checker, Figure, HostId, Promise, Pulse, UnitId, Verdict};
 
 /// A pulse that takes so long is late.
 pub const LATE: Duration = PULSE_PERIOD;
@@ -62,30 +62,22 @@ impl Default for HeartbeatDeadline {
 }
 
 impl Checker for HeartbeatDeadline {
-    fn promise(&self) -> Promise {
-        self.ledger.promise()
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
-    fn observe(&mut self, event: &Event) {
-        match event {
-            Event::Pulse(pulse) => {
-                self.ledger.count();
-                self.time(pulse);
-                self.follow_lease(pulse);
-            }
-            Event::Forgotten { host, .. } => self.tries.retain(|(_, owner), _| owner != host),
-            Event::Gap { unit, .. } => self.tries.retain(|(of, _), _| of != unit),
-            Event::Begun(_)
-            | Event::Operation(_)
-            | Event::Taken(_)
-            | Event::Left(_)
-            | Event::DeclaredDead { .. }
-            | Event::ReadBack { .. } => {}
-        }
+    fn pulsed(&mut self, pulse: &Pulse) {
+        self.ledger.count();
+        self.time(pulse);
+        self.follow_lease(pulse);
     }
 
-    fn breaches(&self) -> u64 {
-        self.ledger.breaches_total()
+    fn forgotten(&mut self, host: HostId) {
+        self.tries.retain(|(_, owner), _| *owner != host);
+    }
+
+    fn missed(&mut self, unit: UnitId) {
+        self.tries.retain(|(of, _), _| *of != unit);
     }
 
     fn finish(self: Box<Self>, _at: Instant) -> Verdict {
@@ -148,8 +140,8 @@ fn breach(pulse: &Pulse, what: String) -> Breach {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Standing;
     use crate::history::{at, breach, judge, pulse};
+    use crate::{Event, Standing};
 
     fn verdict(events: &[Event]) -> Verdict {
         judge(HeartbeatDeadline::default(), events)

@@ -1,8 +1,9 @@
 //! [`Promise::Durability`]: what was acknowledged is there at the end.
 //!
-//! Each block's last acknowledged value is kept, and compared with what is read after [`Event::ReadBack`]. A block
-//! whose last writes overlapped, or may not have happened, or came from a copy, is not judged here: what it may
-//! hold is for [`Promise::Linearizable`] to say. A write that may be done at any time leaves its block unjudged.
+//! Each block's last acknowledged value is kept, and compared with what is read once nothing but reads is to come
+//! ([`crate::Event::ReadBack`]). A block whose last writes overlapped, or may not have happened, or came from a
+//! copy, is not judged here: what it may hold is for [`Promise::Linearizable`] to say. A write that may be done
+//! at any time leaves its block unjudged.
 //!
 //! Memory: less than 192 bytes for each block ever written, of which the first [`BLOCKS_MAX`] are
 //! followed; not for the sake of an operation on more than [`LARGE`].
@@ -16,8 +17,7 @@ use crate::ledger::Ledger;
 use crate::linearizable::{BLOCKS_MAX, LARGE};
 use crate::words::Moment;
 use crate::{
-    Breach, Checker, Ending, Event, Figure, HostId, Operation, OperationKind, Promise, UnitId,
-    Verdict,
+    Breach, Checker, Ending, Figure, HostId, Operation, OperationKind, Promise, UnitId, Verdict,
 };
 
 /// Whether what was acknowledged is there.
@@ -52,42 +52,32 @@ impl Default for Durability {
 }
 
 impl Checker for Durability {
-    fn promise(&self) -> Promise {
-        self.ledger.promise()
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
-    fn observe(&mut self, event: &Event) {
-        match event {
-            Event::Operation(operation) => match &operation.kind {
-                OperationKind::Read { data } if operation.ending == Ending::Done => {
-                    if self.read_back.contains(&operation.unit) {
-                        self.compare(operation, data);
-                    }
+    fn ended(&mut self, operation: &Operation) {
+        match &operation.kind {
+            OperationKind::Read { data } if operation.ending == Ending::Done => {
+                if self.read_back.contains(&operation.unit) {
+                    self.compare(operation, data);
                 }
-                OperationKind::Read { .. } => {}
-                OperationKind::Write { .. }
-                | OperationKind::CompareAndWrite { .. }
-                | OperationKind::Zero
-                | OperationKind::Copy { .. } => self.write(operation),
-            },
-            Event::ReadBack { unit, .. } => {
-                self.read_back.insert(*unit);
             }
-            Event::Gap { unit, .. } => {
-                self.blocks.retain(|place, _| place.unit != *unit);
-                self.large.remove(unit);
-            }
-            Event::Begun(_)
-            | Event::Pulse(_)
-            | Event::Taken(_)
-            | Event::Left(_)
-            | Event::Forgotten { .. }
-            | Event::DeclaredDead { .. } => {}
+            OperationKind::Read { .. } => {}
+            OperationKind::Write { .. }
+            | OperationKind::CompareAndWrite { .. }
+            | OperationKind::Zero
+            | OperationKind::Copy { .. } => self.write(operation),
         }
     }
 
-    fn breaches(&self) -> u64 {
-        self.ledger.breaches_total()
+    fn missed(&mut self, unit: UnitId) {
+        self.blocks.retain(|place, _| place.unit != unit);
+        self.large.remove(&unit);
+    }
+
+    fn only_read_from_now_on(&mut self, unit: UnitId) {
+        self.read_back.insert(unit);
     }
 
     fn finish(self: Box<Self>, _at: Instant) -> Verdict {
@@ -164,10 +154,10 @@ impl Durability {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Standing;
     use crate::history::{
         UNIT, at, blocks, breach, done, history, judge, operation, read, swap, write,
     };
+    use crate::{Event, Standing};
 
     /// What is said of a unit that was written so, and held this at the end.
     fn verdict(writes: impl IntoIterator<Item = Operation>, left: u64) -> Verdict {

@@ -15,7 +15,7 @@ use pulsefield_vmfs::LEASE;
 
 use crate::ledger::Ledger;
 use crate::words::Moment;
-use crate::{Breach, Checker, Claim, ClaimMode, Event, HostId, Promise, Pulse, UnitId, Verdict};
+use crate::{Breach, Checker, Claim, ClaimMode, HostId, Promise, Pulse, UnitId, Verdict};
 
 /// Whether locks exclude each other.
 #[derive(Debug)]
@@ -35,55 +35,29 @@ impl Default for LockExclusion {
 }
 
 impl Checker for LockExclusion {
-    fn promise(&self) -> Promise {
-        self.ledger.promise()
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
-    fn observe(&mut self, event: &Event) {
-        match event {
-            Event::Taken(claim) => self.take(*claim),
-            Event::Left(claim) => self.leave(claim),
-            Event::Forgotten { host, .. } => {
-                self.claims.values_mut().for_each(|claims| claims.retain(|it| it.host != *host));
-                self.claims.retain(|_, claims| !claims.is_empty());
-                self.pulses.retain(|(_, owner), _| owner != host);
-            }
-            Event::Gap { unit, .. } => {
-                self.claims.retain(|(of, _), _| of != unit);
-                self.pulses.retain(|(of, _), _| of != unit);
-            }
-            Event::Pulse(pulse) if pulse.alive => self.renew(pulse),
-            Event::Pulse(_)
-            | Event::Begun(_)
-            | Event::Operation(_)
-            | Event::DeclaredDead { .. }
-            | Event::ReadBack { .. } => {}
+    fn pulsed(&mut self, pulse: &Pulse) {
+        if pulse.alive {
+            self.renew(pulse);
         }
     }
 
-    fn breaches(&self) -> u64 {
-        self.ledger.breaches_total()
-    }
-
-    fn finish(self: Box<Self>, _at: Instant) -> Verdict {
-        self.ledger.verdict(Vec::new())
-    }
-}
-
-impl LockExclusion {
-    fn take(&mut self, claim: Claim) {
+    fn taken(&mut self, claim: &Claim) {
         self.ledger.count();
         let others = self.claims.entry((claim.unit, claim.lock)).or_default();
         let pulses = &self.pulses;
         let is_valid = |it: &Claim| is_valid_at(pulses.get(&(it.unit, it.host)), claim.at);
-        if is_valid(&claim) {
-            let conflicts = others.iter().filter(|it| conflict(it, &claim) && is_valid(it));
-            conflicts.for_each(|other| self.ledger.breach(|| breach(other, &claim, claim.at)));
+        if is_valid(claim) {
+            let conflicts = others.iter().filter(|it| conflict(it, claim) && is_valid(it));
+            conflicts.for_each(|other| self.ledger.breach(|| breach(other, claim, claim.at)));
         }
-        others.push(claim);
+        others.push(*claim);
     }
 
-    fn leave(&mut self, left: &Claim) {
+    fn left(&mut self, left: &Claim) {
         let Some(claims) = self.claims.get_mut(&(left.unit, left.lock)) else { return };
         let own = |it: &Claim| it.host == left.host && it.mode == left.mode;
         let exactly = claims.iter().position(|it| own(it) && it.token == left.token);
@@ -95,6 +69,23 @@ impl LockExclusion {
         }
     }
 
+    fn forgotten(&mut self, host: HostId) {
+        self.claims.values_mut().for_each(|claims| claims.retain(|it| it.host != host));
+        self.claims.retain(|_, claims| !claims.is_empty());
+        self.pulses.retain(|(_, owner), _| *owner != host);
+    }
+
+    fn missed(&mut self, unit: UnitId) {
+        self.claims.retain(|(of, _), _| *of != unit);
+        self.pulses.retain(|(of, _), _| *of != unit);
+    }
+
+    fn finish(self: Box<Self>, _at: Instant) -> Verdict {
+        self.ledger.verdict(Vec::new())
+    }
+}
+
+impl LockExclusion {
     /// A lease goes on. If it had run out meanwhile, the claims of its host count again, and somebody else may
     /// have taken the locks.
     fn renew(&mut self, pulse: &Pulse) {
@@ -153,8 +144,8 @@ fn breach(earlier: &Claim, later: &Claim, at: Instant) -> Breach {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Standing;
     use crate::history::{UNIT, at, breach, judge, pulse};
+    use crate::{Event, Standing};
 
     fn claim(host: u32, when: u64, mode: ClaimMode) -> Claim {
         let token = u64::from(host) * 100 + 5;

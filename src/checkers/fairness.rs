@@ -22,8 +22,8 @@ use crate::digest::{Place, PlaceMap};
 use crate::ledger::Ledger;
 use crate::words::Moment;
 use crate::{
-    Begun, Breach, Checker, Ending, Event, Figure, HostId, Operation, OperationKind, Promise,
-    UnitId, Verdict,
+    Begun, Breach, Checker, Ending, Figure, HostId, Operation, OperationKind, Promise, UnitId,
+    Verdict,
 };
 
 /// For so long a host must have asked in vain: a lease.
@@ -95,40 +95,45 @@ impl Default for Fairness {
 }
 
 impl Checker for Fairness {
-    fn promise(&self) -> Promise {
-        self.ledger.promise()
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
-    fn observe(&mut self, event: &Event) {
-        match event {
-            Event::Begun(Begun { host: HostId::SOMEBODY, .. })
-            | Event::Operation(Operation { host: HostId::SOMEBODY, .. }) => {}
-            Event::Begun(begun) => self.begin(begun),
-            Event::Operation(operation) => {
-                self.ledger.count();
-                self.end(operation);
-                if let OperationKind::CompareAndWrite { .. } = operation.kind {
-                    self.race(operation);
-                }
-            }
-            Event::Forgotten { host, .. } => {
-                self.queues.retain(|(_, owner), _| owner != host);
-                self.races.retain(|(_, owner), _| owner != host);
-            }
-            Event::Gap { unit, .. } => {
-                self.queues.retain(|(of, _), _| of != unit);
-                self.races.retain(|(place, _), _| place.unit != *unit);
-            }
-            Event::Pulse(_)
-            | Event::Taken(_)
-            | Event::Left(_)
-            | Event::DeclaredDead { .. }
-            | Event::ReadBack { .. } => {}
+    fn begun(&mut self, begun: &Begun) {
+        if begun.host == HostId::SOMEBODY {
+            return;
+        }
+        let answered = self.answered.get(&begun.unit).copied().unwrap_or(0);
+        let fresh = |own| {
+            let (since, others) = (begun.at, answered - own);
+            Queue { in_flight: 0, since, until: begun.at, others, own }
+        };
+        let queue = self.queues.entry((begun.unit, begun.host)).or_insert_with(|| fresh(0));
+        if queue.in_flight == 0 && begun.at.since(queue.until) > PAUSE {
+            *queue = fresh(queue.own);
+        }
+        queue.in_flight += 1;
+    }
+
+    fn ended(&mut self, operation: &Operation) {
+        if operation.host == HostId::SOMEBODY {
+            return;
+        }
+        self.ledger.count();
+        self.end(operation);
+        if let OperationKind::CompareAndWrite { .. } = operation.kind {
+            self.race(operation);
         }
     }
 
-    fn breaches(&self) -> u64 {
-        self.ledger.breaches_total()
+    fn forgotten(&mut self, host: HostId) {
+        self.queues.retain(|(_, owner), _| *owner != host);
+        self.races.retain(|(_, owner), _| *owner != host);
+    }
+
+    fn missed(&mut self, unit: UnitId) {
+        self.queues.retain(|(of, _), _| *of != unit);
+        self.races.retain(|(place, _), _| place.unit != unit);
     }
 
     fn finish(mut self: Box<Self>, at: Instant) -> Verdict {
@@ -148,19 +153,6 @@ impl Checker for Fairness {
 }
 
 impl Fairness {
-    fn begin(&mut self, begun: &Begun) {
-        let answered = self.answered.get(&begun.unit).copied().unwrap_or(0);
-        let fresh = |own| {
-            let (since, others) = (begun.at, answered - own);
-            Queue { in_flight: 0, since, until: begun.at, others, own }
-        };
-        let queue = self.queues.entry((begun.unit, begun.host)).or_insert_with(|| fresh(0));
-        if queue.in_flight == 0 && begun.at.since(queue.until) > PAUSE {
-            *queue = fresh(queue.own);
-        }
-        queue.in_flight += 1;
-    }
-
     fn end(&mut self, operation: &Operation) {
         let Operation { host, unit, invoked, returned, ending, .. } = operation;
         let at = returned.unwrap_or(*invoked);

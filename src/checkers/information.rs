@@ -22,8 +22,8 @@ use crate::digest::{Place, QuickHasher, contents};
 use crate::ledger::Ledger;
 use crate::words::{Moment, Named};
 use crate::{
-    Begun, Breach, Checker, Ending, Event, Figure, HostId, Operation, OperationId, OperationKind,
-    Promise, UnitId, Verdict,
+    Begun, Breach, Checker, Ending, Figure, HostId, Operation, OperationId, OperationKind, Promise,
+    UnitId, Verdict,
 };
 
 /// So many blocks that were compared and written are followed; of others only the presence of an offset counts.
@@ -42,7 +42,7 @@ const WAITING_MAX: usize = 1 << 12;
 #[derive(Debug)]
 pub struct InformationOffset {
     ledger: Ledger,
-    /// How many events were told.
+    /// How many beginnings and ends were told.
     told: Nth,
     /// What is in flight, and which event its beginning was.
     in_flight: HashMap<OperationId, (Begun, Nth), BuildHasherDefault<QuickHasher>>,
@@ -51,7 +51,7 @@ pub struct InformationOffset {
     unjudged: u64,
 }
 
-/// Which event: their order counts, not their times, of which two may be the same.
+/// Which beginning or end: their order counts, not their times, of which two may be the same.
 type Nth = u64;
 
 /// What a block may hold.
@@ -100,39 +100,34 @@ impl Default for InformationOffset {
 }
 
 impl Checker for InformationOffset {
-    fn promise(&self) -> Promise {
-        self.ledger.promise()
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
-    fn observe(&mut self, event: &Event) {
+    fn begun(&mut self, begun: &Begun) {
         self.told += 1;
-        match event {
-            Event::Begun(begun) => {
-                self.in_flight.insert(begun.id, (*begun, self.told));
-            }
-            Event::Operation(operation) => {
-                let Some((_, began)) = self.in_flight.remove(&operation.id) else { return };
-                match operation.ending {
-                    Ending::Done | Ending::Maybe => self.write(operation, began),
-                    Ending::Miscompared(offset) => self.miscompare(operation, began, offset),
-                    Ending::Refused => {}
-                }
-                if !self.waiting.is_empty() {
-                    self.stop_waiting_for(operation.id);
-                }
-            }
-            Event::Gap { unit, .. } => self.forget_unit(*unit),
-            Event::Pulse(_)
-            | Event::Taken(_)
-            | Event::Left(_)
-            | Event::Forgotten { .. }
-            | Event::DeclaredDead { .. }
-            | Event::ReadBack { .. } => {}
+        self.in_flight.insert(begun.id, (*begun, self.told));
+    }
+
+    fn ended(&mut self, operation: &Operation) {
+        self.told += 1;
+        let Some((_, began)) = self.in_flight.remove(&operation.id) else { return };
+        match operation.ending {
+            Ending::Done | Ending::Maybe => self.write(operation, began),
+            Ending::Miscompared(offset) => self.miscompare(operation, began, offset),
+            Ending::Refused => {}
+        }
+        if !self.waiting.is_empty() {
+            self.stop_waiting_for(operation.id);
         }
     }
 
-    fn breaches(&self) -> u64 {
-        self.ledger.breaches_total()
+    fn missed(&mut self, unit: UnitId) {
+        self.in_flight.retain(|_, (begun, _)| begun.unit != unit);
+        self.blocks.retain(|place, _| place.unit != unit);
+        let waiting = self.waiting.len();
+        self.waiting.retain(|waiting| waiting.miscompare.place.unit != unit);
+        self.unjudged += (waiting - self.waiting.len()) as u64;
     }
 
     fn finish(self: Box<Self>, _at: Instant) -> Verdict {
@@ -242,15 +237,6 @@ impl InformationOffset {
             !awaited.is_empty()
         });
         self.waiting = waiting;
-    }
-
-    /// Nothing is known of a unit any more.
-    fn forget_unit(&mut self, unit: UnitId) {
-        self.in_flight.retain(|_, (begun, _)| begun.unit != unit);
-        self.blocks.retain(|place, _| place.unit != unit);
-        let waiting = self.waiting.len();
-        self.waiting.retain(|waiting| waiting.miscompare.place.unit != unit);
-        self.unjudged += (waiting - self.waiting.len()) as u64;
     }
 
     /// Whether something that the block may have held has its first difference there.

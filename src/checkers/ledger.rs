@@ -5,9 +5,9 @@ use crate::{Breach, Figure, Promise, Standing, Verdict};
 /// So many breaches are kept in words; the others are only counted.
 pub const BREACHES_MAX: usize = 100;
 
-/// The count of what was looked at, and the first breaches.
+/// The count of what a checker looked at, and the first breaches.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub struct Ledger {
     promise: Promise,
     checked: u64,
     breaches: Vec<Breach>,
@@ -19,11 +19,13 @@ impl Ledger {
         Self { promise, checked: 0, breaches: Vec::new(), breaches_total: 0 }
     }
 
-    pub(crate) const fn promise(&self) -> Promise {
+    /// What is checked.
+    pub const fn promise(&self) -> Promise {
         self.promise
     }
 
-    pub(crate) const fn breaches_total(&self) -> u64 {
+    /// How often the promise was seen broken, up to now.
+    pub const fn breaches_total(&self) -> u64 {
         self.breaches_total
     }
 

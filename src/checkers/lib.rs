@@ -35,7 +35,7 @@ pub use event::{
 pub use exclusion::LockExclusion;
 pub use fairness::{Fairness, OTHERS_ANSWERED, RACES_MAX, STARVED_AFTER};
 pub use information::InformationOffset;
-pub use ledger::BREACHES_MAX;
+pub use ledger::{BREACHES_MAX, Ledger};
 pub use linearizable::{BLOCKS_MAX, Linearizable};
 pub use monotonic::Monotonic;
 pub use panel::Panel;

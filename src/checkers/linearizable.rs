@@ -38,7 +38,7 @@ use crate::digest::{Digest, Place, PlaceMap, contents};
 use crate::ledger::Ledger;
 use crate::words::{Moment, Named};
 use crate::{
-    Begun, Breach, Checker, Ending, Event, Figure, HostId, Operation, OperationKind, Promise,
+    Begun, Breach, Checker, Ending, Figure, HostId, Operation, OperationKind, Promise, UnitId,
     Verdict,
 };
 
@@ -90,50 +90,11 @@ impl Default for Linearizable {
 }
 
 impl Checker for Linearizable {
-    fn promise(&self) -> Promise {
-        self.ledger.promise()
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
-    fn observe(&mut self, event: &Event) {
-        match event {
-            Event::Begun(begun) => self.begin(begun),
-            Event::Operation(operation) => self.end(operation),
-            Event::Gap { unit, .. } => {
-                self.blocks.retain(|place, _| place.unit != *unit);
-                self.large.retain(|large| large.unit != *unit);
-            }
-            Event::Pulse(_)
-            | Event::Taken(_)
-            | Event::Left(_)
-            | Event::Forgotten { .. }
-            | Event::DeclaredDead { .. }
-            | Event::ReadBack { .. } => {}
-        }
-    }
-
-    fn breaches(&self) -> u64 {
-        self.ledger.breaches_total()
-    }
-
-    fn finish(self: Box<Self>, _at: Instant) -> Verdict {
-        let undecided = |block: &Block| match block {
-            Block::Active(activity) => activity.undecided(),
-            Block::Resting(_) | Block::GivenUp => 0,
-        };
-        let figure = |name, value| Figure { name, value };
-        let figures = vec![
-            figure("blocks", self.blocks.len() as u64),
-            figure("blocks_given_up", self.given_up),
-            figure("blocks_forgotten", self.blurred),
-            figure("operations_passed_over", self.passed_over),
-            figure("operations_undecided", self.blocks.values().map(undecided).sum()),
-        ];
-        self.ledger.verdict(figures)
-    }
-}
-
-impl Linearizable {
-    fn begin(&mut self, begun: &Begun) {
+    fn begun(&mut self, begun: &Begun) {
         let is_large = begun.blocks.blocks().as_u64() > LARGE;
         for place in Place::all(begun.unit, begun.blocks) {
             let followed = self.blocks.len();
@@ -171,7 +132,7 @@ impl Linearizable {
         }
     }
 
-    fn end(&mut self, operation: &Operation) {
+    fn ended(&mut self, operation: &Operation) {
         self.large.retain(|large| large.id != operation.id);
         for (place, effect) in effects(operation) {
             let Some(block) = self.blocks.get_mut(&place) else { continue };
@@ -215,6 +176,27 @@ impl Linearizable {
                 }
             }
         }
+    }
+
+    fn missed(&mut self, unit: UnitId) {
+        self.blocks.retain(|place, _| place.unit != unit);
+        self.large.retain(|large| large.unit != unit);
+    }
+
+    fn finish(self: Box<Self>, _at: Instant) -> Verdict {
+        let undecided = |block: &Block| match block {
+            Block::Active(activity) => activity.undecided(),
+            Block::Resting(_) | Block::GivenUp => 0,
+        };
+        let figure = |name, value| Figure { name, value };
+        let figures = vec![
+            figure("blocks", self.blocks.len() as u64),
+            figure("blocks_given_up", self.given_up),
+            figure("blocks_forgotten", self.blurred),
+            figure("operations_passed_over", self.passed_over),
+            figure("operations_undecided", self.blocks.values().map(undecided).sum()),
+        ];
+        self.ledger.verdict(figures)
     }
 }
 

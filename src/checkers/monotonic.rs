@@ -13,7 +13,7 @@ use pulsefield_vmfs::{DiskLock, HeartbeatState, Serial};
 use crate::digest::{Place, PlaceMap, contents};
 use crate::ledger::Ledger;
 use crate::words::{Moment, Named};
-use crate::{Breach, Checker, Ending, Event, HostId, Operation, OperationKind, Promise, Verdict};
+use crate::{Breach, Checker, Ending, HostId, Operation, OperationKind, Promise, UnitId, Verdict};
 
 /// How the slot of a host begins that another one replays.
 const REPLAYING: [u8; 4] = HeartbeatState::Replaying.magic().to_le_bytes();
@@ -43,27 +43,18 @@ impl Default for Monotonic {
 }
 
 impl Checker for Monotonic {
-    fn promise(&self) -> Promise {
-        self.ledger.promise()
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
-    fn observe(&mut self, event: &Event) {
-        match event {
-            Event::Operation(operation) if operation.ending == Ending::Done => self.look(operation),
-            Event::Gap { unit, .. } => self.latest.retain(|place, _| place.unit != *unit),
-            Event::Operation(_)
-            | Event::Begun(_)
-            | Event::Pulse(_)
-            | Event::Taken(_)
-            | Event::Left(_)
-            | Event::Forgotten { .. }
-            | Event::DeclaredDead { .. }
-            | Event::ReadBack { .. } => {}
+    fn ended(&mut self, operation: &Operation) {
+        if operation.ending == Ending::Done {
+            self.look(operation);
         }
     }
 
-    fn breaches(&self) -> u64 {
-        self.ledger.breaches_total()
+    fn missed(&mut self, unit: UnitId) {
+        self.latest.retain(|place, _| place.unit != unit);
     }
 
     fn finish(self: Box<Self>, _at: Instant) -> Verdict {

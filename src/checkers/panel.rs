@@ -32,7 +32,8 @@ impl Panel {
 
     /// How often each promise was seen broken, up to now.
     pub fn breaches(&self) -> impl Iterator<Item = (Promise, u64)> {
-        self.checkers.iter().map(|checker| (checker.promise(), checker.breaches()))
+        let ledgers = self.checkers.iter().map(|checker| checker.ledger());
+        ledgers.map(|ledger| (ledger.promise(), ledger.breaches_total()))
     }
 
     /// Has all of them judge. `at` is when nobody asked for anything any more.

@@ -12,7 +12,7 @@ use pulsefield_vmfs::LEASE;
 
 use crate::ledger::Ledger;
 use crate::words::Moment;
-use crate::{Breach, Checker, Event, HostId, Promise, UnitId, Verdict};
+use crate::{Breach, Checker, HostId, Promise, Pulse, UnitId, Verdict};
 
 /// Whether only the dead are declared dead.
 #[derive(Debug)]
@@ -37,41 +37,33 @@ impl Default for NoEarlyTakeover {
 }
 
 impl Checker for NoEarlyTakeover {
-    fn promise(&self) -> Promise {
-        self.ledger.promise()
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
-    fn observe(&mut self, event: &Event) {
-        match *event {
-            Event::DeclaredDead { host, unit, by, at } => {
-                self.ledger.count();
-                let known = self.hosts.entry((unit, host)).or_default();
-                known.declared = Some((at, by));
-                if let Some(pulse) = known.pulse {
-                    self.judge(host, unit, pulse, (at, by));
-                }
-            }
-            Event::Pulse(ref pulse) if pulse.alive => {
-                let (host, unit, pulse) = (pulse.host, pulse.unit, pulse.invoked);
-                let known = self.hosts.entry((unit, host)).or_default();
-                known.pulse = known.pulse.max(Some(pulse));
-                if let Some(declared) = known.declared {
-                    self.judge(host, unit, pulse, declared);
-                }
-            }
-            Event::Gap { unit, .. } => self.hosts.retain(|(of, _), _| *of != unit),
-            Event::Pulse(_)
-            | Event::Begun(_)
-            | Event::Operation(_)
-            | Event::Taken(_)
-            | Event::Left(_)
-            | Event::Forgotten { .. }
-            | Event::ReadBack { .. } => {}
+    fn pulsed(&mut self, pulse: &Pulse) {
+        if !pulse.alive {
+            return;
+        }
+        let (host, unit, pulse) = (pulse.host, pulse.unit, pulse.invoked);
+        let known = self.hosts.entry((unit, host)).or_default();
+        known.pulse = known.pulse.max(Some(pulse));
+        if let Some(declared) = known.declared {
+            self.judge(host, unit, pulse, declared);
         }
     }
 
-    fn breaches(&self) -> u64 {
-        self.ledger.breaches_total()
+    fn declared_dead(&mut self, host: HostId, unit: UnitId, by: HostId, at: Instant) {
+        self.ledger.count();
+        let known = self.hosts.entry((unit, host)).or_default();
+        known.declared = Some((at, by));
+        if let Some(pulse) = known.pulse {
+            self.judge(host, unit, pulse, (at, by));
+        }
+    }
+
+    fn missed(&mut self, unit: UnitId) {
+        self.hosts.retain(|(of, _), _| *of != unit);
     }
 
     fn finish(self: Box<Self>, _at: Instant) -> Verdict {
@@ -101,8 +93,8 @@ impl NoEarlyTakeover {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Standing;
     use crate::history::{UNIT, at, breach, judge, pulse};
+    use crate::{Event, Standing};
 
     fn declared(when: u64) -> Event {
         Event::DeclaredDead { host: HostId(1), unit: UNIT, by: HostId(2), at: at(when) }

@@ -4,21 +4,63 @@ use std::fmt;
 
 use pulsefield_units::Instant;
 
-use crate::{Event, HostId, UnitId};
+use crate::ledger::Ledger;
+use crate::{Begun, Claim, Event, HostId, Operation, Pulse, UnitId};
 
 /// What listens to a history and says at its end whether a promise held.
+///
+/// It hears what it has a method for, one for each kind of [`Event`], and passes over the rest. In stated memory,
+/// and quickly: it runs beside what it checks.
 pub trait Checker: Send {
-    /// What it checks.
-    fn promise(&self) -> Promise;
+    /// What it found up to now.
+    fn ledger(&self) -> &Ledger;
 
-    /// Hears what came to its end. In stated memory, and quickly: it runs beside what it checks.
-    fn observe(&mut self, event: &Event);
+    /// [`Event::Begun`].
+    fn begun(&mut self, _begun: &Begun) {}
 
-    /// How often it saw its promise broken, up to now.
-    fn breaches(&self) -> u64;
+    /// [`Event::Operation`].
+    fn ended(&mut self, _operation: &Operation) {}
+
+    /// [`Event::Pulse`].
+    fn pulsed(&mut self, _pulse: &Pulse) {}
+
+    /// [`Event::Taken`].
+    fn taken(&mut self, _claim: &Claim) {}
+
+    /// [`Event::Left`].
+    fn left(&mut self, _claim: &Claim) {}
+
+    /// [`Event::Forgotten`].
+    fn forgotten(&mut self, _host: HostId) {}
+
+    /// [`Event::DeclaredDead`].
+    fn declared_dead(&mut self, _host: HostId, _unit: UnitId, _by: HostId, _at: Instant) {}
+
+    /// [`Event::Gap`].
+    fn missed(&mut self, _unit: UnitId) {}
+
+    /// [`Event::ReadBack`].
+    fn only_read_from_now_on(&mut self, _unit: UnitId) {}
 
     /// Judges. `at` is when nobody asked for anything any more.
     fn finish(self: Box<Self>, at: Instant) -> Verdict;
+
+    /// Hears what happened.
+    fn observe(&mut self, event: &Event) {
+        match event {
+            Event::Begun(begun) => self.begun(begun),
+            Event::Operation(operation) => self.ended(operation),
+            Event::Pulse(pulse) => self.pulsed(pulse),
+            Event::Taken(claim) => self.taken(claim),
+            Event::Left(claim) => self.left(claim),
+            Event::Forgotten { host, at: _ } => self.forgotten(*host),
+            Event::DeclaredDead { host, unit, by, at } => {
+                self.declared_dead(*host, *unit, *by, *at);
+            }
+            Event::Gap { unit, at: _ } => self.missed(*unit),
+            Event::ReadBack { unit, at: _ } => self.only_read_from_now_on(*unit),
+        }
+    }
 }
 
 /// What is promised.
