@@ -17,7 +17,9 @@ use thiserror::Error;
 use crate::command::{Command, Data, Request};
 use crate::outcome::outcome;
 use crate::pass_through::{self, Answer, Transfer};
+use crate::resets::Resets;
 use crate::sysfs::{NodeKind, Sysfs, UnitPath};
+use crate::transport::Transport;
 
 /// Something that carries out requests: a device, or what stands for one.
 pub trait Device: Send + Sync {
@@ -103,10 +105,13 @@ impl fmt::Display for Nodes<'_> {
 /// Commands go by the block device node, whichever node was named: a generic one takes 16 commands at a time from
 /// whoever has it open, and forgets those of a thread that a signal interrupts. To a block device a time-out of less
 /// than 7 s is one of 7 s (`BLK_MIN_SG_TIMEOUT` of `<linux/blkdev.h>`).
+///
+/// By loopback a command that a reset by the same path has ended is told to be GOOD, and is [`Outcome::Lost`] here.
 #[derive(Debug)]
 pub struct SgDevice {
     node: RwLock<Arc<File>>,
     path: UnitPath,
+    resets: Resets,
 }
 
 impl SgDevice {
@@ -123,7 +128,7 @@ impl SgDevice {
         // Read-only: it is enough for who has CAP_SYS_RAWIO, and when it is closed udev does not look for what was
         // written.
         let file = File::open(path.node()).map_err(|source| told(node, source))?;
-        Ok(Self { node: RwLock::new(Arc::new(file)), path })
+        Ok(Self { node: RwLock::new(Arc::new(file)), path, resets: Resets::default() })
     }
 
     /// Which path it is; the name of the disk is the one that it was opened by.
@@ -148,8 +153,14 @@ impl SgDevice {
             Data::Out(bytes) => Transfer::Out(bytes),
         };
         let node = self.node();
-        match pass_through::execute(&node, command.cdb.as_bytes(), transfer, timeout) {
-            Ok(answer) => understood(&answer, data),
+        let cdb = command.cdb.as_bytes();
+        let send = || pass_through::execute(&node, cdb, transfer, timeout);
+        let (answer, beside_reset) = self.resets.beside(send);
+        match answer.map(|answer| understood(&answer, data)) {
+            Ok(Outcome::Good(_)) if beside_reset && self.path.transport == Transport::Loopback => {
+                Outcome::Lost
+            }
+            Ok(outcome) => outcome,
             Err(error) => self.lost(&error),
         }
     }
@@ -177,10 +188,12 @@ impl Device for SgDevice {
     fn execute(&self, request: &Request, timeout: Duration) -> Outcome {
         match request {
             Request::Command(command) => self.send(command, timeout),
-            Request::LogicalUnitReset => match pass_through::reset_unit(&self.node()) {
-                Ok(()) => Outcome::Good(Vec::new()),
-                Err(error) => self.lost(&error),
-            },
+            Request::LogicalUnitReset => {
+                match self.resets.reset(|| pass_through::reset_unit(&self.node())) {
+                    Ok(()) => Outcome::Good(Vec::new()),
+                    Err(error) => self.lost(&error),
+                }
+            }
         }
     }
 }
@@ -282,7 +295,6 @@ fn understood(answer: &Answer, mut data: Vec<u8>) -> Outcome {
 mod tests {
     use super::*;
     use crate::sysfs::UnitPath;
-    use crate::transport::Transport;
 
     #[test]
     fn what_is_no_disk_is_refused_by_name() {

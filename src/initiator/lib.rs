@@ -23,6 +23,7 @@ mod outcome;
 mod parameter;
 pub mod pass_through;
 mod path;
+mod resets;
 mod sysfs;
 mod transport;
 mod unit;
