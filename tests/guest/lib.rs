@@ -8,7 +8,7 @@
 //! - `command`, `targetcli`, `configfs`, `examples`, `persist`, `daemon`, `control`, `fault`, `explain`, `processes`, `kernel_log`, `terminal`: the system;
 //! - `backstore`, `fabric`: what is exported, and over what;
 //! - `vmfs`: what hosts write;
-//! - `tally`, `increment`, `race`, `hammer`, `collision`, `pulse`, `latency`, `load`, `fio`, `suite`: what is measured and judged;
+//! - `tally`, `increment`, `race`, `hammer`, `collision`, `pulse`, `latency`, `load`, `fio`, `suite`, `soak`: what is measured and judged;
 //! - `report`, `table`: what is told;
 //! - `scenario`, `bench`: the order in which all that happens.
 
@@ -42,6 +42,7 @@ pub mod report;
 pub mod scenario;
 pub mod sense;
 pub mod sg;
+pub mod soak;
 pub mod suite;
 pub mod table;
 pub mod tally;

@@ -39,6 +39,8 @@ pub(crate) struct Scenario {
 /// tests CI runs; whoever changes that room runs them by name, and `test --all` runs them all.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     nightly("clean-hour", "an hour in which nothing is to be explained", 90),
+    nightly("soak-half-hour", "half an hour of emulated hosts, and no false alarm", 60),
+    nightly("soak-plans", "each plan of faults in a soak, and what it declares", 60),
     scenario("conformance", "iscsi-test-cu over two portals", 22),
     scenario("fabrics", "four fabrics increment one sector; collisions; mkfs, fio", 20),
     nightly("faults", "every fault of the catalogue, as initiators see it", 20),
@@ -50,6 +52,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     nightly("rearming", "faults armed, disarmed and reloaded under load", 12),
     nightly("tools", "sg3_utils, mkfs and fstrim, EXTENDED COPY", 10),
     scenario("examples", "targetcli-examples as they stand", 8),
+    scenario("soak", "emulated hosts on four fabrics, and faults that are caught", 15),
     Scenario {
         afterwards: Some(dissect::captured),
         ..scenario("explaining", "every cause of a miscompare, and what explain says of it", 15)

@@ -17,6 +17,7 @@ mod rearming;
 mod removal;
 mod reservations;
 mod restart;
+mod soak;
 mod tools;
 
 use anyhow::{Context, Result};
@@ -61,6 +62,12 @@ pub enum Scenario {
     CleanHour,
     /// Faults armed, disarmed and reloaded, thousands of times under load.
     Rearming,
+    /// Emulated hosts on four fabrics: nothing is wrong, and what is broken on purpose is caught.
+    Soak,
+    /// A soak under each plan that ships, and under faults that checkers must catch, again and again.
+    SoakPlans,
+    /// Half an hour of a soak in which nothing is wrong.
+    SoakHalfHour,
 }
 
 impl Scenario {
@@ -97,6 +104,9 @@ impl Scenario {
             Self::Explaining => explaining::run(report)?,
             Self::CleanHour => explaining::run_clean_hour(report)?,
             Self::Rearming => rearming::run(report)?,
+            Self::Soak => soak::run(report)?,
+            Self::SoakPlans => soak::run_plans(report)?,
+            Self::SoakHalfHour => soak::run_half_hour(report)?,
         }
         report.none("tasks stuck in the kernel", &processes::stuck()?);
         report.none("UIO devices left behind", &configfs::user_devices()?);
