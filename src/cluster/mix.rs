@@ -181,6 +181,6 @@ mod tests {
     fn an_unknown_mix_is_refused_with_the_nearest() {
         let words = |name| Mix::named(name).unwrap_err().to_string();
         assert_eq!(words("mixd"), "there is no mix \"mixd\"; did you mean \"mixed\"?");
-        assert!(words("zzz").ends_with("vmotion, host-crash, bulk, offload, plain-writes"));
+        assert!(words("zzz").ends_with("host-freeze, bulk, offload, plain-writes"));
     }
 }

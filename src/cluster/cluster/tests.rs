@@ -272,8 +272,8 @@ fn on_a_unit_that_finds_equal_what_is_not_checkers_notice() {
 
 #[test]
 fn hosts_with_and_without_ats_go_together_on_a_right_unit() {
-    for seed in 1..4 {
-        let (locking, duration) = (Locking::AtsAndScsi, Duration::from_secs(60));
+    for seed in 1..3 {
+        let (locking, duration) = (Locking::AtsAndScsi, Duration::from_secs(20));
         let ran = run_locking(locking, "plain-writes", 4, seed, duration, Memory::default());
         assert_eq!(broken(&ran), [], "{seed}: {:#?}", ran.verdicts);
         assert!(ran.orders > 500, "{} orders", ran.orders);
@@ -283,7 +283,7 @@ fn hosts_with_and_without_ats_go_together_on_a_right_unit() {
 #[test]
 fn on_a_unit_that_forgets_plain_writes_checkers_notice() {
     let memory = Memory { forgets_plain_writes: true, ..Memory::default() };
-    let (locking, duration) = (Locking::AtsAndScsi, Duration::from_secs(60));
+    let (locking, duration) = (Locking::AtsAndScsi, Duration::from_secs(30));
     let ran = run_locking(locking, "plain-writes", 4, 3, duration, memory);
     assert!(broken(&ran).contains(&Promise::LockExclusion), "{:#?}", ran.verdicts);
 }
