@@ -295,7 +295,7 @@ pub const CATALOGUE: &[Entry] = &[
         "compares with what an earlier one for the same blocks brought ({age} back)",
         "HBA driver sends an old buffer",
         InitiatorSees,
-        MISTOLD,
+        METADATA,
         &[30, 33],
         &[parameter("age", "1", "a number of commands, above 0")],
     ),
