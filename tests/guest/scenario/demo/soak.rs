@@ -17,6 +17,9 @@ use crate::report::Report;
 use crate::wait::wait_until;
 use crate::{explain, fault};
 
+/// Transactions on metadata that hosts share, and nothing that keeps a host from pulsing: what is late is
+/// the fault's doing.
+const MIX: &str = "file-growth";
 /// How long hosts work; the plan is armed when half of it is over.
 const DURATION: &str = "90s";
 /// How long until hosts have formatted the unit, found their slots and pulse.
@@ -41,7 +44,7 @@ pub(super) struct Soaking(Running);
 pub(super) fn start(report: &mut Report, disks: &[Disk]) -> Result<Soaking> {
     // The sector of the race lies there, and what holds something is formatted only if that is said twice.
     let options = format!(
-        "--hosts {} --duration {DURATION} --plan {} --lun {LUN} --report . --destroy --destroy",
+        "--hosts {} --mix {MIX} --duration {DURATION} --plan {} --lun {LUN} --report . --destroy --destroy",
         disks.len(),
         fault::plan_path(PLAN)
     );
