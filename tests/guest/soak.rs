@@ -9,11 +9,16 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::command::{Ended, run};
+use crate::command::{Ended, Running, run};
 use crate::disk::Disk;
+use crate::report::Report;
 
 /// Every promise held.
 pub const HELD: i32 = 0;
+/// There was no run.
+pub const NO_RUN: i32 = 1;
+/// A promise was broken, or the run broke off.
+pub const BROKEN: i32 = 4;
 /// Promises were broken exactly as the plan of faults declares.
 pub const CAUGHT: i32 = 5;
 
@@ -53,6 +58,13 @@ pub struct Plan<'a> {
     pub after: Duration,
 }
 
+/// A run that goes on.
+#[derive(Debug)]
+pub struct Soaking {
+    folder: PathBuf,
+    running: Running,
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct Soaked {
@@ -79,6 +91,12 @@ pub struct Found {
     pub faults: Vec<Fault>,
     /// How long heartbeats took.
     pub heartbeats: Latencies,
+    /// How each host pulsed.
+    pub pulses: Vec<Pulses>,
+    /// What was asked of the unit, by kind.
+    pub commands: Vec<Commands>,
+    /// What happened besides.
+    pub incidents: Vec<Incident>,
 }
 
 /// What was run.
@@ -124,6 +142,8 @@ pub struct Promise {
     pub checked: u64,
     /// What broke it first.
     pub breaches: Vec<Breach>,
+    /// How often it was broken.
+    pub breaches_total: u64,
 }
 
 /// One time a promise was broken.
@@ -173,13 +193,43 @@ pub struct Spread {
     pub max_us: u64,
 }
 
+/// How a host pulsed.
+#[derive(Debug, Deserialize)]
+pub struct Pulses {
+    /// How many pulses it may count.
+    pub alive: u64,
+}
+
+/// Commands of one kind.
+#[derive(Debug, Deserialize)]
+pub struct Commands {
+    /// Which.
+    pub kind: String,
+    /// How they ended.
+    pub outcomes: Outcomes,
+}
+
+/// How commands ended.
+#[derive(Debug, Deserialize)]
+pub struct Outcomes {
+    /// How many were not done.
+    pub refused: u64,
+}
+
+/// Something that happened.
+#[derive(Debug, Deserialize)]
+pub struct Incident {
+    /// What, in a clause.
+    pub what: String,
+}
+
 impl Soak<'_> {
     /// Runs it on a unit that holds nothing, or what an earlier run left there.
     ///
     /// # Errors
     /// There was no run, or it left no report.
     pub fn on(&self, disks: &[Disk]) -> Result<Soaked> {
-        self.run(disks, &[])
+        self.with(disks, &[])
     }
 
     /// The same, whatever the unit holds.
@@ -187,10 +237,22 @@ impl Soak<'_> {
     /// # Errors
     /// As of [`Self::on`].
     pub fn on_whatever_is_there(&self, disks: &[Disk]) -> Result<Soaked> {
-        self.run(disks, &["--destroy", "--destroy"])
+        self.with(disks, &["--destroy", "--destroy"])
     }
 
-    fn run(&self, disks: &[Disk], more: &[&str]) -> Result<Soaked> {
+    /// The same with more options.
+    ///
+    /// # Errors
+    /// As of [`Self::on`].
+    pub fn with(&self, disks: &[Disk], more: &[&str]) -> Result<Soaked> {
+        self.start(disks, more)?.end(self.lasting + SETTLING)
+    }
+
+    /// Starts it with more options, and lets it go on.
+    ///
+    /// # Errors
+    /// The program could not be started.
+    pub fn start(&self, disks: &[Disk], more: &[&str]) -> Result<Soaking> {
         let folder = Path::new(FOLDER).join(self.name);
         let nodes = disks.iter().map(|disk| text(&disk.block));
         let words = ["soak".to_owned()].into_iter().chain(nodes);
@@ -199,15 +261,25 @@ impl Soak<'_> {
             .arg("--mix", self.mix)
             .arg("--seed", &self.seed.to_string())
             .arg("--duration", &seconds(self.lasting))
-            .arg("--report", &text(&folder))
-            .limit(self.lasting + SETTLING);
+            .arg("--report", &text(&folder));
         if let Some(Plan { file, lun, after }) = self.plan {
             command = command
                 .arg("--plan", &text(file))
                 .arg("--plan-after", &seconds(after))
                 .arg("--lun", lun);
         }
-        let ended = command.ended()?;
+        Ok(Soaking { folder, running: command.start()? })
+    }
+}
+
+impl Soaking {
+    /// Waits for its end; past `limit` it is killed.
+    ///
+    /// # Errors
+    /// There was no run, or it left no report.
+    pub fn end(self, limit: Duration) -> Result<Soaked> {
+        let Self { folder, running } = self;
+        let ended = running.wait(limit)?;
         let read = |name: &str| {
             let path = folder.join(name);
             fs::read_to_string(&path).with_context(|| {
@@ -224,6 +296,25 @@ impl Soak<'_> {
             format!("the report of a soak that ended with {}: {}", ended.code, ended.said())
         })?;
         Ok(Soaked { ended, found, page })
+    }
+}
+
+impl Soaked {
+    /// Shows what the run said, and records with what it ended: it must be one of these.
+    pub fn must_end_with(&self, report: &mut Report, name: &str, expected: &[i32]) {
+        print!("{}", self.ended.stdout);
+        let code = self.ended.code;
+        let allowed: Vec<_> = expected.iter().map(ToString::to_string).collect();
+        let mut seen = format!("{code}: {}", self.found.judgement.reasons.join("; "));
+        if !self.ended.stderr.is_empty() {
+            seen += &format!("; {}", self.ended.stderr.trim());
+        }
+        report.check(
+            &format!("{name}: pulsefield soak"),
+            expected.contains(&code),
+            format!("ends with {}", allowed.join(" or ")),
+            seen,
+        );
     }
 }
 
@@ -254,6 +345,12 @@ impl Found {
             told.map(|it| format!("{name} at {} ms: {}", it.at_ms, it.what)).collect::<Vec<_>>()
         };
         self.promises.iter().flat_map(of)
+    }
+
+    /// How many commands of a kind were refused.
+    pub fn refused(&self, kind: &str) -> u64 {
+        let of_kind = self.commands.iter().filter(|commands| commands.kind == kind);
+        of_kind.map(|commands| commands.outcomes.refused).sum()
     }
 
     /// How long after a fault was armed the first promise was seen to be broken.
@@ -328,11 +425,17 @@ mod tests {
             "judgement": { "passed": true, "reasons": [] },
             "promises": [
                 { "name": "linearizable", "standing": "broken", "checked": 7, "breaches": [
-                    { "at_ms": 9000, "unit": null, "hosts": [], "what": "it was lost" }] },
-                { "name": "durability", "standing": "held", "checked": 3, "breaches": [] },
-                { "name": "fairness", "standing": "held", "checked": 0, "breaches": [] }],
+                    { "at_ms": 9000, "unit": null, "hosts": [], "what": "it was lost" }],
+                    "breaches_total": 1 },
+                { "name": "durability", "standing": "held", "checked": 3, "breaches": [],
+                    "breaches_total": 0 },
+                { "name": "fairness", "standing": "held", "checked": 0, "breaches": [],
+                    "breaches_total": 0 }],
             "expectations": [], "faults": [{ "from_ms": 5000 }],
-            "heartbeats": { "all": null } }"#;
+            "heartbeats": { "all": null }, "pulses": [{ "alive": 11 }], "incidents": [],
+            "commands": [
+                { "kind": "WRITE", "outcomes": { "done": 8, "refused": 2 } },
+                { "kind": "READ", "outcomes": { "done": 5, "refused": 1 } }] }"#;
         serde_json::from_str(text).unwrap()
     }
 
@@ -342,6 +445,7 @@ mod tests {
         assert_eq!(found.hosts_by_transport(), [("FC", 1), ("iSCSI", 2)].into());
         assert_eq!(found.breaches().collect::<Vec<_>>(), ["linearizable at 9000 ms: it was lost"]);
         assert_eq!(found.caught_after(), Some(Duration::from_secs(4)));
+        assert_eq!(found.refused("WRITE"), 2);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{HOSTS, LUN, ended};
+use super::{HOSTS, LUN};
 use crate::disk::Disk;
 use crate::report::Report;
 use crate::soak::{CAUGHT, Plan, Soak, plan_of_one_rule};
@@ -43,7 +43,7 @@ pub(super) fn run(report: &mut Report, disks: &[Disk], seed: u64) -> Result<()> 
             plan: Some(Plan { file: &file, lun: LUN, after: ARMED_AFTER }),
         };
         let soaked = soak.on_whatever_is_there(disks)?;
-        ended(report, &name, &soaked, &[CAUGHT]);
+        soaked.must_end_with(report, &name, &[CAUGHT]);
         let caught = soaked.found.caught_after();
         report.figure(&format!("{name}.caught_after_ms"), caught.map(|it| it.as_millis()));
         let in_time = caught.is_some_and(|after| after <= LIMIT);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{HOSTS, SEED, ended};
+use super::{HOSTS, SEED};
 use crate::disk::Disk;
 use crate::report::Report;
 use crate::soak::{HELD, Soak, Volume};
@@ -34,7 +34,7 @@ pub(super) fn run(report: &mut Report, disks: &[Disk], lasting: Duration) -> Res
         Soak { name: "healthy", hosts: HOSTS, mix: "mixed", seed: SEED, lasting, plan: None };
     let soaked = soak.on(disks)?;
     let found = &soaked.found;
-    ended(report, "healthy", &soaked, &[HELD]);
+    soaked.must_end_with(report, "healthy", &[HELD]);
     report.none("healthy: breaches", &found.breaches().collect::<Vec<_>>());
     report.none("healthy: promises not checked", &found.not_held(&PROMISES));
     report.equal("healthy: on", "devices", &*found.setup.emulation);

@@ -17,7 +17,6 @@ use crate::backstore::{Backstore, Kind};
 use crate::disk::Disk;
 use crate::fabric;
 use crate::report::Report;
-use crate::soak::Soaked;
 use crate::targetcli::targetctl;
 
 /// The unit.
@@ -61,22 +60,4 @@ fn export() -> Result<Vec<Disk>> {
 fn take_down() -> Result<()> {
     fabric::detach_everywhere()?;
     targetctl(&["clear"]).map(drop)
-}
-
-/// Shows what a run said, and records with what it ended.
-fn ended(report: &mut Report, name: &str, soaked: &Soaked, expected: &[i32]) -> bool {
-    print!("{}", soaked.ended.stdout);
-    let code = soaked.ended.code;
-    let allowed: Vec<_> = expected.iter().map(ToString::to_string).collect();
-    let mut seen = format!("{code}: {}", soaked.found.judgement.reasons.join("; "));
-    if !soaked.ended.stderr.is_empty() {
-        seen += &format!("; {}", soaked.ended.stderr.trim());
-    }
-    let name = format!("{name}: pulsefield soak");
-    report.check(
-        &name,
-        expected.contains(&code),
-        format!("ends with {}", allowed.join(" or ")),
-        seen,
-    )
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{HOSTS, LUN, SEED, ended};
+use super::{HOSTS, LUN, SEED};
 use crate::disk::{Disk, Transport};
 use crate::fault::plan_path;
 use crate::report::Report;
@@ -82,7 +82,7 @@ impl Shown {
             plan: Some(Plan { file: &file, lun: LUN, after: ARMED_AFTER }),
         };
         let soaked = soak.on_whatever_is_there(&disks)?;
-        ended(report, plan, &soaked, ends_with);
+        soaked.must_end_with(report, plan, ends_with);
         let found = &soaked.found;
         report.equal(&format!("{plan}: passed"), true, found.judgement.passed);
         let other = found.expectations.iter().filter(|expectation| !expectation.met);
