@@ -66,6 +66,8 @@ pub struct Disk {
     pub generic: PathBuf,
     /// The device's folder in sysfs.
     sysfs: PathBuf,
+    /// The folder of the SCSI host that it is on.
+    host: PathBuf,
 }
 
 /// What READ CAPACITY (16) says.
@@ -88,10 +90,10 @@ impl Disk {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let sysfs = entry.path().join("device");
-            let host = name.split(':').next().unwrap_or_default();
-            let driver = format!("/sys/class/scsi_host/host{host}/proc_name");
+            let number = name.split(':').next().unwrap_or_default();
+            let host = Path::new("/sys/class/scsi_host").join(format!("host{number}"));
             // A device may vanish while it is looked at; then it is not the one.
-            let Ok(driver) = fs::read_to_string(driver) else { continue };
+            let Ok(driver) = fs::read_to_string(host.join("proc_name")) else { continue };
             if driver.trim() != transport.proc_name()
                 || serial_of(&sysfs).as_deref() != Some(serial)
             {
@@ -105,7 +107,7 @@ impl Disk {
             let attached = is_attached(&sysfs.join("block").join(&block));
             let (block, generic) = (Path::new("/dev").join(block), Path::new("/dev").join(generic));
             if attached && generic.exists() {
-                disks.push(Self { transport, block, generic, sysfs });
+                disks.push(Self { transport, block, generic, sysfs, host });
             }
         }
         disks.sort_by(|a, b| a.generic.cmp(&b.generic));
@@ -152,6 +154,14 @@ impl Disk {
     /// sysfs refused.
     pub fn forget(&self) -> Result<()> {
         fs::write(self.sysfs.join("delete"), "1").context("deleting a path")
+    }
+
+    /// Has the SCSI host that it is on look for disks: one that was forgotten is there again, as another one.
+    ///
+    /// # Errors
+    /// sysfs refused.
+    pub fn look_again(&self) -> Result<()> {
+        fs::write(self.host.join("scan"), "- - -").context("looking for disks")
     }
 }
 

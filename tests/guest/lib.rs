@@ -6,7 +6,7 @@
 //!
 //! - `sg`, `sense`, `reply`, `cdb`, `disk`: an initiator's commands and their answers;
 //! - `command`, `targetcli`, `configfs`, `examples`, `persist`, `daemon`, `control`, `fault`, `explain`, `processes`, `kernel_log`, `terminal`: the system;
-//! - `backstore`, `fabric`: what is exported, and over what;
+//! - `backstore`, `fabric`, `nexuses`: what is exported, over what and to how many;
 //! - `vmfs`: what hosts write;
 //! - `tally`, `increment`, `race`, `hammer`, `collision`, `pulse`, `latency`, `load`, `fio`, `suite`, `soak`: what is measured and judged;
 //! - `report`, `table`: what is told;
@@ -32,6 +32,7 @@ pub mod increment;
 pub mod kernel_log;
 pub mod latency;
 pub mod load;
+pub mod nexuses;
 pub mod persist;
 pub mod processes;
 pub mod pulse;

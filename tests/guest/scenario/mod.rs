@@ -18,6 +18,7 @@ mod removal;
 mod reservations;
 mod restart;
 mod soak;
+mod soak_bad_input;
 mod tools;
 
 use anyhow::{Context, Result};
@@ -68,6 +69,8 @@ pub enum Scenario {
     SoakPlans,
     /// Half an hour of a soak in which nothing is wrong.
     SoakHalfHour,
+    /// What a soak cannot work on, and units that vanish, lose a path or fill up in one.
+    SoakBadInput,
 }
 
 impl Scenario {
@@ -107,11 +110,13 @@ impl Scenario {
             Self::Soak => soak::run(report)?,
             Self::SoakPlans => soak::run_plans(report)?,
             Self::SoakHalfHour => soak::run_half_hour(report)?,
+            Self::SoakBadInput => soak_bad_input::run(report)?,
         }
         report.none("tasks stuck in the kernel", &processes::stuck()?);
         report.none("UIO devices left behind", &configfs::user_devices()?);
         // These break media and LUNs on purpose; others must not see a single error.
-        let breaks_units = matches!(self, Self::BadInput | Self::Block | Self::Removal);
+        let breaks_units =
+            matches!(self, Self::BadInput | Self::Block | Self::Removal | Self::SoakBadInput);
         if !breaks_units {
             report.none("errors and panics of the daemon", &daemon::complaints()?);
         }
