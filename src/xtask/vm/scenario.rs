@@ -49,6 +49,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     nightly("incidents", "the plans of faults that ship, and what they promise", 20),
     nightly("reservations", "SCSI-2 and persistent reservations from four fabrics", 20),
     nightly("changes", "paths, size, modes, medium and space changing under initiators", 12),
+    nightly("soak-peers", "the same soak on units of LIO and of tcmu-runner", 30),
     nightly("rearming", "faults armed, disarmed and reloaded under load", 12),
     nightly("tools", "sg3_utils, mkfs and fstrim, EXTENDED COPY", 10),
     scenario("examples", "targetcli-examples as they stand", 8),

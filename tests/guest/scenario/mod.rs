@@ -19,6 +19,7 @@ mod reservations;
 mod restart;
 mod soak;
 mod soak_bad_input;
+mod soak_peers;
 mod tools;
 
 use anyhow::{Context, Result};
@@ -71,6 +72,8 @@ pub enum Scenario {
     SoakHalfHour,
     /// What a soak cannot work on, and units that vanish, lose a path or fill up in one.
     SoakBadInput,
+    /// The same soak on units of LIO and of tcmu-runner.
+    SoakPeers,
 }
 
 impl Scenario {
@@ -111,6 +114,7 @@ impl Scenario {
             Self::SoakPlans => soak::run_plans(report)?,
             Self::SoakHalfHour => soak::run_half_hour(report)?,
             Self::SoakBadInput => soak_bad_input::run(report)?,
+            Self::SoakPeers => soak_peers::run(report)?,
         }
         report.none("tasks stuck in the kernel", &processes::stuck()?);
         report.none("UIO devices left behind", &configfs::user_devices()?);
@@ -133,7 +137,7 @@ impl Scenario {
     const fn brings_about(self) -> &'static [&'static str] {
         if matches!(self, Self::Faults) {
             &["I/O error", "Medium Error"]
-        } else if matches!(self, Self::Reservations) {
+        } else if matches!(self, Self::Reservations | Self::SoakPeers) {
             &["async page read"]
         } else {
             &[]
