@@ -43,6 +43,7 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
     report.works("top: the scene runs to its end", shown);
     let watched = watching::run(report, &disks);
     report.works("watch: the scenes run to their end", watched);
+    records::raised(report)?;
     slow::run(report)?;
     clean::run(report, &clean, clean::SHORT)?;
     fabric::detach_everywhere()?;

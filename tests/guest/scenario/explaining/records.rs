@@ -22,7 +22,6 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
     for words in ["ABORT TASK of #", "ABORT TASK is over after ", "is NOT ANSWERED after "] {
         report.check(&format!("trace: {words}"), trace.contains(words), "a line", trace.len());
     }
-    raised(report)?;
     // Left with the results, for whoever has Wireshark: first of all `cargo xtask`, which has tshark look at it.
     command("pulsefield", ["trace", LUN, "--pcapng", "ds1.pcapng"]).output()?;
     report.at_least("trace --pcapng: bytes", 10_000, fs::metadata("ds1.pcapng")?.len());
@@ -30,8 +29,8 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
     spoilt(report)
 }
 
-/// A unit attention condition that the unit raises is in its record.
-fn raised(report: &mut Report) -> Result<()> {
+/// A unit attention condition that the unit raises is in its record. Initiators hear of it for some time.
+pub(super) fn raised(report: &mut Report) -> Result<()> {
     let folder = crate::configfs::Folder::of(LUN)?;
     folder.write("attrib/dev_size", &(96_u64 << 20).to_string())?;
     let words = "unit attention raised: CAPACITY DATA HAS CHANGED";
