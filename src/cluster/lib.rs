@@ -19,6 +19,4 @@ pub use history::UNIT;
 pub use mix::{Mix, UnknownMix};
 pub use scratch::Scratch;
 pub use time_range::TimeRange;
-pub use work::{
-    Bulk, Crash, Freeze, Growth, LockModes, Offload, PowerOn, Pulses, Sharing, VMotion,
-};
+pub use work::{Bulk, Crash, Freeze, Growth, Offload, PowerOn, Sharing, Switching, VMotion};

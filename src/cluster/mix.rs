@@ -14,9 +14,7 @@
 use pulsefield_settings::{Diagnostic, Section, nearest};
 use thiserror::Error;
 
-use crate::work::{
-    Bulk, Crash, Freeze, Growth, LockModes, Offload, PowerOn, Pulses, Sharing, VMotion,
-};
+use crate::work::{Bulk, Crash, Freeze, Growth, Offload, PowerOn, Sharing, Switching, VMotion};
 
 /// What hosts do besides pulsing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,9 +32,9 @@ pub struct Mix {
     /// Hosts that freeze.
     pub freeze: Option<Freeze>,
     /// Hosts that change how they pulse.
-    pub pulses: Option<Pulses>,
+    pub pulses: Option<Switching>,
     /// Hosts that change whether they use ATS at all. It takes a volume on which they may reserve the device instead.
-    pub lock_modes: Option<LockModes>,
+    pub lock_modes: Option<Switching>,
     /// Reads and writes of virtual machines.
     pub bulk: Option<Bulk>,
     /// What hosts leave to the array.
@@ -113,8 +111,8 @@ impl Mix {
             sharing: work(&mut file, "sharing", Sharing::read)?,
             crash: work(&mut file, "crash", Crash::read)?,
             freeze: work(&mut file, "freeze", Freeze::read)?,
-            pulses: work(&mut file, "pulses", Pulses::read)?,
-            lock_modes: work(&mut file, "locking", LockModes::read)?,
+            pulses: work(&mut file, "pulses", Switching::read)?,
+            lock_modes: work(&mut file, "locking", Switching::read)?,
             bulk: work(&mut file, "bulk", Bulk::read)?,
             offload: work(&mut file, "offload", Offload::read)?,
         };

@@ -5,11 +5,10 @@ mod bulk;
 mod crash;
 mod freeze;
 mod growth;
-mod lock_modes;
 mod offload;
 mod power_on;
-mod pulses;
 mod sharing;
+mod switching;
 mod vmotion;
 
 use std::collections::VecDeque;
@@ -23,11 +22,10 @@ pub use bulk::Bulk;
 pub use crash::Crash;
 pub use freeze::Freeze;
 pub use growth::Growth;
-pub use lock_modes::LockModes;
 pub use offload::Offload;
 pub use power_on::PowerOn;
-pub use pulses::Pulses;
 pub use sharing::Sharing;
+pub use switching::Switching;
 pub use vmotion::VMotion;
 
 use crate::{Mix, Scratch, TimeRange};
@@ -194,10 +192,10 @@ impl Work {
         add(4, mix.sharing.map(|work| work.source(hosts, start)));
         add(5, mix.crash.map(|work| work.source(start)));
         add(6, mix.freeze.map(|work| work.source(start)));
-        add(7, mix.pulses.map(|work| work.source(start)));
+        add(7, mix.pulses.map(|work| work.source(start, |host| Deed::SwitchPulses { host })));
         add(8, mix.bulk.map(|work| work.source(hosts, start)));
         add(9, mix.offload.map(|work| work.source(hosts, start)));
-        add(10, mix.lock_modes.map(|work| work.source(start)));
+        add(10, mix.lock_modes.map(|work| work.source(start, |host| Deed::SwitchLocking { host })));
         Self { sources, seed, deeds: VecDeque::new() }
     }
 
