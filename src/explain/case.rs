@@ -4,7 +4,7 @@ use pulsefield_record::{Found, ImageRole};
 use pulsefield_units::{BlockCount, Lba};
 use pulsefield_vmfs::{Object, ObjectName};
 
-use crate::told::{Left, Told, part};
+use crate::told::{Left, Told};
 use crate::traffic::{Gap, Traffic, only};
 
 /// What a COMPARE AND WRITE that miscompared brought and found, of the block in which the first
@@ -44,7 +44,7 @@ impl<'r> Compared<'r> {
             block_bytes,
             expected: told.block(ImageRole::Expected, lba, block_bytes),
             wanted: told.block(ImageRole::Written, lba, block_bytes),
-            found: found.and_then(|it| part(&it, index, block_bytes).map(<[u8]>::to_vec)),
+            found: found.and_then(|it| it.block(index, block_bytes).map(<[u8]>::to_vec)),
         })
     }
 

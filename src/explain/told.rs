@@ -65,7 +65,7 @@ impl<'r> Told<'r> {
     /// Of the image with this role the part that is the block `lba`, if it is kept.
     pub(crate) fn block(&self, role: ImageRole, lba: Lba, block_bytes: usize) -> Option<&'r [u8]> {
         let first = self.blocks()?.start();
-        part(self.command.image(role)?, lba.checked_sub(first)?.as_u64(), block_bytes)
+        self.command.image(role)?.block(lba.checked_sub(first)?.as_u64(), block_bytes)
     }
 
     /// What the block `lba` holds after it; `None` if that is not kept. Only of a command that changes it.
@@ -74,7 +74,7 @@ impl<'r> Told<'r> {
             Deed::Writes => self.block(ImageRole::Written, lba, block_bytes).map(Left::Bytes),
             Deed::Repeats => {
                 let image = self.command.image(ImageRole::Repeated)?;
-                part(image, 0, block_bytes).map(Left::Bytes)
+                image.block(0, block_bytes).map(Left::Bytes)
             }
             Deed::Zeroes => Some(Left::Zeros),
             Deed::Other => None,
@@ -93,13 +93,6 @@ pub(crate) fn named_by(cdb: &Cdb) -> Option<LbaRange> {
         return None;
     };
     extent.range().ok()?
-}
-
-/// The block at `index` of what the image is of.
-pub(crate) fn part(image: &Image, index: u64, block_bytes: usize) -> Option<&[u8]> {
-    let at = index.checked_mul(block_bytes as u64)?.checked_sub(image.offset)?;
-    let at = usize::try_from(at).ok()?;
-    image.bytes.get(at..at.checked_add(block_bytes)?)
 }
 
 /// What a block holds after a command.

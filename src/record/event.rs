@@ -285,6 +285,15 @@ pub struct Image {
     pub bytes: Vec<u8>,
 }
 
+impl Image {
+    /// Block `index` of those that the command touches, if all of it is here; blocks have `block_bytes` bytes.
+    pub fn block(&self, index: u64, block_bytes: usize) -> Option<&[u8]> {
+        let at = index.checked_mul(block_bytes as u64)?.checked_sub(self.offset)?;
+        let at = usize::try_from(at).ok()?;
+        self.bytes.get(at..at.checked_add(block_bytes)?)
+    }
+}
+
 /// What a COMPARE AND WRITE found in place of what it expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {

@@ -37,8 +37,8 @@ pub(super) enum Deed {
     Swap(Swap),
     /// Writes its blocks.
     Write {
-        /// What, as far as it is recorded, and how many bytes after the beginning of the first block.
-        image: Option<(u64, Arc<[u8]>)>,
+        /// What, as far as it is recorded.
+        image: Option<Image>,
         /// The length of a block.
         block_bytes: usize,
     },
@@ -90,8 +90,11 @@ impl Seen {
     pub(super) fn written(&self) -> Option<&[u8]> {
         match &self.deed {
             Deed::Swap(Swap { set, .. }) => Some(set),
-            Deed::Write { image: Some((0, bytes)), .. } => Some(bytes),
-            Deed::Write { .. } | Deed::Elsewhere(_) | Deed::Nothing => None,
+            Deed::Write { image, .. } => {
+                let image = image.as_ref().filter(|image| image.offset == 0)?;
+                Some(&image.bytes)
+            }
+            Deed::Elsewhere(_) | Deed::Nothing => None,
         }
     }
 
@@ -125,16 +128,12 @@ impl Seen {
 impl Deed {
     /// What a block of `blocks` holds after it; empty if that is not known.
     pub(super) fn leaves(&self, blocks: LbaRange, lba: Lba) -> Arc<[u8]> {
-        let Self::Write { image: Some((offset, bytes)), block_bytes } = self else {
+        let Self::Write { image: Some(image), block_bytes } = self else {
             return Arc::default();
         };
-        let block = || {
-            let nth = lba.checked_sub(blocks.start())?.as_u64();
-            let at = nth.checked_mul(*block_bytes as u64)?.checked_sub(*offset)?;
-            let at = usize::try_from(at).ok()?;
-            bytes.get(at..at.checked_add(*block_bytes)?).map(Arc::from)
-        };
-        block().unwrap_or_default()
+        let index = lba.checked_sub(blocks.start()).map(BlockCount::as_u64);
+        let block = index.and_then(|index| image.block(index, *block_bytes));
+        block.map(Arc::from).unwrap_or_default()
     }
 }
 
@@ -159,8 +158,7 @@ fn deed(
     }
     let write = OperationKind::Write { data: Arc::default() };
     if matches!(meaning, Meaning::Write(_) | Meaning::WriteAndVerify(_) | Meaning::WriteAtomic(_)) {
-        let image = command.image(ImageRole::Written);
-        let image = image.map(|image| (image.offset, Arc::from(&image.bytes[..])));
+        let image = command.image(ImageRole::Written).cloned();
         let block_bytes = part(command.data_bytes, blocks.blocks());
         let copies = command.origin == Origin::Copy;
         let kind = if copies { OperationKind::Copy { from: blocks.start() } } else { write };
