@@ -140,8 +140,9 @@ impl<T: Transport + Faults> Run<'_, T> {
             if interrupts > 0 {
                 *end = End::Interrupted;
             }
-            self.arm_or_disarm(now, interrupts > 0, ends, arming)?;
-            if interrupts > 0 || ends <= now {
+            let is_over = interrupts > 0 || ends <= now;
+            self.arm_or_disarm(now, is_over, ends, arming)?;
+            if is_over {
                 self.cluster.stop(now);
             }
         } else if interrupts > 1 {
@@ -185,7 +186,6 @@ impl<T: Transport + Faults> Run<'_, T> {
         arming: &mut Arming,
     ) -> Result<(), FaultError> {
         let Some((plan, _)) = &self.schedule.plan else { return Ok(()) };
-        let is_over = is_over || ends <= now;
         match arming {
             Arming::At(due) if *due <= now && !is_over => {
                 let lasting = ends.since(now) + FAULTS_OUTLAST;
