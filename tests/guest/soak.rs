@@ -169,8 +169,12 @@ pub struct Expectation {
 /// A rule while it was armed.
 #[derive(Debug, Deserialize)]
 pub struct Fault {
+    /// The rule.
+    pub rule: String,
     /// When it was armed.
     pub from_ms: u64,
+    /// How often it hit.
+    pub hits: u64,
 }
 
 /// How long something took.
@@ -337,6 +341,12 @@ impl Found {
         promises.iter().filter(|name| !held(name)).map(|&name| name.to_owned()).collect()
     }
 
+    /// The promises that stand like this, by name.
+    pub fn standing(&self, standing: &str) -> Vec<&str> {
+        let of = self.promises.iter().filter(|promise| promise.standing == standing);
+        of.map(|promise| &*promise.name).collect()
+    }
+
     /// What broke promises, each in a sentence.
     pub fn breaches(&self) -> impl Iterator<Item = String> {
         let of = |promise: &Promise| {
@@ -431,7 +441,7 @@ mod tests {
                     "breaches_total": 0 },
                 { "name": "fairness", "standing": "held", "checked": 0, "breaches": [],
                     "breaches_total": 0 }],
-            "expectations": [], "faults": [{ "from_ms": 5000 }],
+            "expectations": [], "faults": [{ "rule": "lose", "from_ms": 5000, "hits": 2 }],
             "heartbeats": { "all": null }, "pulses": [{ "alive": 11 }], "incidents": [],
             "commands": [
                 { "kind": "WRITE", "outcomes": { "done": 8, "refused": 2 } },

@@ -30,11 +30,11 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
     report.chapter(
         "4. Half-way the unit begins to fail as a real array did: some heartbeats take 9 s",
     );
-    let soaked = soaking.through_the_fault(report)?;
+    let found = soaking.through_the_fault(report)?;
     report.chapter(
         "5. What checkers say of it: which promises held, and whether the fault explains the rest",
     );
-    soaked.judge(report, disks.len());
+    soak::judge(report, &found, disks.len());
     report.chapter("6. What the target knows of it: `pulsefield explain ds1`");
     soak::explain(report)
     // Nothing is taken down: the guest is switched off, and `tcm_fc` of Linux 6.1 never lets go of a port by which

@@ -1,12 +1,10 @@
 //! The soak: hosts that come up, a fault half-way, and what is concluded from both.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::iter;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::LUN;
@@ -14,6 +12,7 @@ use crate::command::{Running, run as command};
 use crate::control::ask;
 use crate::disk::Disk;
 use crate::report::Report;
+use crate::soak::{CAUGHT, Fault, Found, Promise};
 use crate::wait::wait_until;
 use crate::{explain, fault};
 
@@ -34,8 +33,6 @@ const PLAN: &str = "ibm-8-second-heartbeats";
 const RULE: &str = "slow heartbeat";
 /// The promise that the plan has the unit break.
 const DEADLINE: &str = "heartbeat-deadline";
-/// What `pulsefield soak` exits with if promises were broken exactly as the plan declares.
-const AS_DECLARED: i32 = 5;
 
 /// A soak that goes on.
 pub(super) struct Soaking(Running);
@@ -94,7 +91,7 @@ impl Soaking {
     }
 
     /// Shows the plan when it is armed and what it hits first, and waits for the soak's end.
-    pub(super) fn through_the_fault(self, report: &mut Report) -> Result<Soaked> {
+    pub(super) fn through_the_fault(self, report: &mut Report) -> Result<Found> {
         let is_armed = || Ok(!fault::armed(LUN)?.is_empty());
         let soaking = self.until(FAULT_LIMIT, "plan that is armed", is_armed)?;
         report.step(format!("the plan {PLAN} is armed"));
@@ -109,7 +106,7 @@ impl Soaking {
         let ended = soaking.0.wait(END_LIMIT)?;
         println!("\n{}", ended.stdout);
         let name = "soak: exit status; 5 is \"promises were broken exactly as the plan declares\"";
-        if !report.equal(name, AS_DECLARED, ended.code) {
+        if !report.equal(name, CAUGHT, ended.code) {
             report.step(ended.stderr.trim());
         }
         let text = fs::read_to_string("soak.json").context("the soak's report")?;
@@ -117,66 +114,20 @@ impl Soaking {
     }
 }
 
-/// What the soak's report says, as far as it is looked at here.
-#[derive(Deserialize)]
-pub(super) struct Soaked {
-    setup: Setup,
-    judgement: Judgement,
-    promises: Vec<Promise>,
-    faults: Vec<Fault>,
-}
-
-#[derive(Deserialize)]
-struct Setup {
-    hosts: Vec<Host>,
-}
-
-#[derive(Deserialize)]
-struct Host {
-    paths: Vec<Path>,
-}
-
-#[derive(Deserialize)]
-struct Path {
-    transport: String,
-}
-
-#[derive(Deserialize)]
-struct Judgement {
-    passed: bool,
-}
-
-#[derive(Deserialize)]
-struct Promise {
-    name: String,
-    standing: String,
-    checked: u64,
-}
-
-#[derive(Deserialize)]
-struct Fault {
-    rule: String,
-    hits: u64,
-}
-
-impl Soaked {
-    /// Checks that hosts were on all fabrics, and that nothing was broken but what the plan is about.
-    pub(super) fn judge(&self, report: &mut Report, fabrics: usize) {
-        let paths = self.setup.hosts.iter().flat_map(|host| &host.paths);
-        let transports: BTreeSet<_> = paths.map(|path| path.transport.as_str()).collect();
-        report.equal("soak: fabrics that hosts were on", fabrics, transports.len());
-        report.equal("soak: passed", true, self.judgement.passed);
-        for Fault { rule, hits } in &self.faults {
-            report.at_least(&format!("soak: hits of the rule \"{rule}\""), 1, *hits);
-        }
-        for Promise { name, standing, checked } in &self.promises {
-            let expected = if name == DEADLINE { "broken" } else { "held" };
-            // Nobody need have died in so short a time.
-            let never_came_up = *checked == 0 && name == "no-early-takeover";
-            let seen = format!("{standing}, {checked} looked at");
-            let passed = standing == expected || never_came_up;
-            report.check(&format!("soak: {name}"), passed, expected, seen);
-        }
+/// Checks that hosts were on all fabrics, and that nothing was broken but what the plan is about.
+pub(super) fn judge(report: &mut Report, found: &Found, fabrics: usize) {
+    report.equal("soak: fabrics that hosts were on", fabrics, found.hosts_by_transport().len());
+    report.equal("soak: passed", true, found.judgement.passed);
+    for Fault { rule, hits, .. } in &found.faults {
+        report.at_least(&format!("soak: hits of the rule \"{rule}\""), 1, *hits);
+    }
+    for Promise { name, standing, checked, .. } in &found.promises {
+        let expected = if name == DEADLINE { "broken" } else { "held" };
+        // Nobody need have died in so short a time.
+        let never_came_up = *checked == 0 && name == "no-early-takeover";
+        let seen = format!("{standing}, {checked} looked at");
+        let passed = standing == expected || never_came_up;
+        report.check(&format!("soak: {name}"), passed, expected, seen);
     }
 }
 

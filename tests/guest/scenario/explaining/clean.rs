@@ -20,6 +20,7 @@ use crate::explain;
 use crate::fabric;
 use crate::load::{Load, Region};
 use crate::report::Report;
+use crate::soak::HELD;
 use crate::vmfs::{self, Host};
 use crate::wait::wait_until;
 
@@ -74,7 +75,7 @@ pub(super) fn run(report: &mut Report, unit: &Backstore, stretch: Stretch) -> Re
     let load = Load::start_paced(region, stretch.bulk)?;
     let watch = watching::start(LUN, stretch.length)?;
     let pulses = hosts.live_for(stretch, || show(report, &disks, &hosts))?;
-    watched(report, watching::end(watch, stretch.length)?, hosts.all().count());
+    watched(report, &watching::end(watch, stretch.length)?, hosts.all().count());
     report.none("clean: errors of the bulk beside them", &load.finish()?.errors);
     report.figure("clean.pulses", pulses);
     let account = explain::explain(LUN)?;
@@ -93,14 +94,19 @@ pub(super) fn run(report: &mut Report, unit: &Backstore, stretch: Stretch) -> Re
 }
 
 /// Records what whoever watched them has concluded.
-fn watched(report: &mut Report, seen: Seen, hosts: usize) {
-    report.equal("clean: soak --watch passes", 0, seen.code);
-    report.none("clean: promises that are broken", &seen.broken);
+fn watched(report: &mut Report, Seen { code, found }: &Seen, hosts: usize) {
+    report.equal("clean: soak --watch passes", HELD, *code);
+    report.none("clean: promises that are broken", &found.standing("broken"));
+    let held = found.standing("held");
     for promise in ["lock-exclusion", "linearizable", "heartbeat-deadline", "monotonic"] {
-        let held = seen.held.iter().any(|held| held == promise);
-        report.check(&format!("clean: {promise}"), held, "held", seen.held.join(", "));
+        report.check(
+            &format!("clean: {promise}"),
+            held.contains(&promise),
+            "held",
+            held.join(", "),
+        );
     }
-    report.equal("clean: hosts that soak --watch has seen", hosts, seen.hosts);
+    report.equal("clean: hosts that soak --watch has seen", hosts, found.setup.hosts.len());
 }
 
 /// Hosts by the paths that they use.

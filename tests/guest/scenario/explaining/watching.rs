@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
 
 use super::injected::with_rule;
 use super::script::Pulsing;
@@ -12,6 +11,7 @@ use crate::clock::monotonic_ns;
 use crate::command::{Ended, Running, run as command};
 use crate::disk::{Disk, Transport};
 use crate::report::Report;
+use crate::soak::{BROKEN, Found};
 use crate::vmfs::Host;
 use crate::wait::wait_until;
 
@@ -24,32 +24,13 @@ const HONEST: Duration = Duration::from_secs(15);
 const PERIOD: Duration = Duration::from_millis(500);
 /// Beyond the time that is watched.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What a soak exits with if a promise was broken.
-const FAILED: i32 = 4;
 
 /// What was concluded.
 pub(super) struct Seen {
+    /// What the program ended with.
     pub(super) code: i32,
-    pub(super) held: Vec<String>,
-    pub(super) broken: Vec<String>,
-    pub(super) hosts: usize,
-}
-
-#[derive(Deserialize)]
-struct Document {
-    setup: Setup,
-    promises: Vec<Promise>,
-}
-
-#[derive(Deserialize)]
-struct Setup {
-    hosts: Vec<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct Promise {
-    name: String,
-    standing: String,
+    /// Its report.
+    pub(super) found: Found,
 }
 
 /// Watches the unit `lun` for so long.
@@ -64,13 +45,8 @@ pub(super) fn end(watch: Running, duration: Duration) -> Result<Seen> {
 }
 
 fn seen(ended: Ended) -> Result<Seen> {
-    let document: Document = serde_json::from_str(&ended.stdout).with_context(|| ended.said())?;
-    let named = |standing: &str| {
-        let of = document.promises.iter().filter(|promise| promise.standing == standing);
-        of.map(|promise| promise.name.clone()).collect()
-    };
-    let hosts = document.setup.hosts.len();
-    Ok(Seen { code: ended.code, held: named("held"), broken: named("broken"), hosts })
+    let found = serde_json::from_str(&ended.stdout).with_context(|| ended.said())?;
+    Ok(Seen { code: ended.code, found })
 }
 
 pub(super) fn run(report: &mut Report, disks: &[Disk]) -> Result<()> {
@@ -78,17 +54,18 @@ pub(super) fn run(report: &mut Report, disks: &[Disk]) -> Result<()> {
     let watch = start(LUN, WATCHED)?;
     let lied = lie(disks);
     report.works("watch: the scene runs to its end", lied);
-    let Seen { code, broken, hosts, .. } = end(watch, WATCHED)?;
-    report.equal("watch: it fails", FAILED, code);
-    report.equal("watch: what is broken", "linearizable", &*broken.join(", "));
-    report.equal("watch: hosts that were seen", 1, hosts);
+    let Seen { code, found } = end(watch, WATCHED)?;
+    report.equal("watch: it fails", BROKEN, code);
+    report.equal("watch: what is broken", "linearizable", &*found.standing("broken").join(", "));
+    report.equal("watch: hosts that were seen", 1, found.setup.hosts.len());
     report.step("the record of all scenes, judged after the fact");
     let watch = command("pulsefield", ["soak", "--watch", RECORD, "--json"]).ended()?;
-    let Seen { code, broken, .. } = seen(watch)?;
-    report.equal("watch: of the record", FAILED, code);
+    let Seen { code, found } = seen(watch)?;
+    report.equal("watch: of the record", BROKEN, code);
+    let broken = found.standing("broken");
     // Media that changed behind the target's back, and a slot that was taken from a living host.
     for promise in ["linearizable", "no-early-takeover"] {
-        let caught = broken.iter().any(|broken| broken == promise);
+        let caught = broken.contains(&promise);
         report.check(
             &format!("watch: {promise} in the record"),
             caught,
