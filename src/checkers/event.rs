@@ -119,7 +119,7 @@ pub struct Operation {
 /// knows it: the record of a unit keeps no bulk data.
 #[derive(Clone, Debug)]
 pub enum OperationKind {
-    /// Reads.
+    /// Reads; or is told of a block that is deallocated, which reads as zeros.
     Read {
         /// What was there, if the ending is [`Ending::Done`].
         data: Arc<[u8]>,

@@ -9,6 +9,7 @@ use pulsefield_checkers::{
     UnitId,
 };
 use pulsefield_hosts::{self as hosts, Access, Io, Notice, Outcome};
+use pulsefield_scsi::parameter::{ProvisioningStatus, first_lba_status};
 use pulsefield_scsi::{Sense, SenseKey};
 use pulsefield_units::{BlockCount, BlockLength, Instant, Lba, LbaRange};
 use pulsefield_vmfs::{HostUuid, LockMode};
@@ -21,6 +22,9 @@ pub const UNIT: UnitId = UnitId(0);
 pub(crate) struct Asked {
     begun: Begun,
     kind: OperationKind,
+    block_length: BlockLength,
+    /// Whether it asks how a block is provisioned: if it is deallocated, it reads as zeros.
+    is_status: bool,
 }
 
 impl Asked {
@@ -33,7 +37,8 @@ impl Asked {
         block_length: BlockLength,
     ) -> Option<Self> {
         let (blocks, kind) = kind(io, block_length)?;
-        Some(Self { begun: Begun { id, host, unit: UNIT, at, blocks }, kind })
+        let begun = Begun { id, host, unit: UNIT, at, blocks };
+        Some(Self { begun, kind, block_length, is_status: matches!(io, Io::LbaStatus(_)) })
     }
 
     /// What checkers hear before it is sent.
@@ -43,9 +48,12 @@ impl Asked {
 
     /// What checkers hear when it has ended so.
     pub(crate) fn ended(self, at: Instant, outcome: &Outcome) -> Event {
-        let Self { begun: Begun { id, host, unit, at: invoked, blocks }, mut kind } = self;
+        let Self { begun: Begun { id, host, unit, at: invoked, blocks }, mut kind, .. } = self;
         if let (OperationKind::Read { data }, Outcome::Good(read)) = (&mut kind, outcome) {
-            *data = Arc::from(read.as_slice());
+            *data = match self.is_status {
+                true => told_by(read, blocks.start(), self.block_length),
+                false => Arc::from(read.as_slice()),
+            };
         }
         let (ending, returned) = match outcome {
             Outcome::Good(_) => (Ending::Done, Some(at)),
@@ -59,6 +67,20 @@ impl Asked {
             Outcome::Lost => (Ending::Maybe, None),
         };
         Event::Operation(Operation { id, host, unit, blocks, invoked, returned, kind, ending })
+    }
+}
+
+/// What is known of the block at `lba` from an answer to GET LBA STATUS: zeros, if it is deallocated and so reads as
+/// zeros; else nothing.
+fn told_by(answer: &[u8], lba: Lba, block_length: BlockLength) -> Arc<[u8]> {
+    let reads_zeros = first_lba_status(answer).is_some_and(|first| {
+        let range = LbaRange::new(first.start, first.blocks);
+        let tells = range.is_some_and(|range| range.start() <= lba && lba < range.end());
+        tells && first.status == ProvisioningStatus::Deallocated
+    });
+    match reads_zeros {
+        true => Arc::from(vec![0; block_length.bytes() as usize]),
+        false => Arc::default(),
     }
 }
 
@@ -79,6 +101,10 @@ fn kind(io: &Io, block_length: BlockLength) -> Option<(LbaRange, OperationKind)>
             (block, OperationKind::CompareAndWrite { test, set })
         }
         Io::Unmap(blocks) | Io::WriteZeros(blocks) => (*blocks, OperationKind::Zero),
+        Io::LbaStatus(lba) => {
+            let block = LbaRange::new(*lba, BlockCount::new(1))?;
+            (block, OperationKind::Read { data: Arc::from([]) })
+        }
         Io::Copy { from, to, blocks } => {
             (LbaRange::new(*to, *blocks)?, OperationKind::Copy { from: *from })
         }
@@ -189,6 +215,24 @@ mod tests {
         assert_eq!(read.ending, Ending::Done);
         let OperationKind::Read { data } = read.kind else { panic!("{read:?}") };
         assert_eq!(*data, [7; 512]);
+    }
+
+    #[test]
+    fn a_block_that_is_deallocated_was_read_as_zeros() {
+        let one = blocks(5, 1);
+        let told = |start: u8, blocks: u8, status: u8| {
+            let mut answer = vec![0; 24];
+            (answer[3], answer[15], answer[19], answer[20]) = (20, start, blocks, status);
+            let read = ended(&Io::LbaStatus(Lba::new(5)), &Outcome::Good(answer)).unwrap();
+            assert_eq!((read.blocks, read.ending), (one, Ending::Done));
+            let OperationKind::Read { data } = read.kind else { panic!("{read:?}") };
+            data
+        };
+        assert_eq!(*told(5, 1, 1), [0; 512]);
+        assert_eq!(*told(4, 8, 1), [0; 512]);
+        assert!(told(5, 1, 0).is_empty(), "mapped is no word on what it holds");
+        assert!(told(6, 8, 1).is_empty(), "other blocks");
+        assert!(told(5, 0, 1).is_empty());
     }
 
     #[test]

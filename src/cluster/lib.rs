@@ -19,4 +19,6 @@ pub use history::UNIT;
 pub use mix::{Mix, UnknownMix};
 pub use scratch::Scratch;
 pub use time_range::TimeRange;
-pub use work::{Bulk, Crash, Freeze, Growth, Offload, PowerOn, Sharing, Switching, VMotion};
+pub use work::{
+    Bulk, Crash, Freeze, Growth, Offload, PowerOn, Sharing, Status, Switching, VMotion,
+};

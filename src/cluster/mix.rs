@@ -14,7 +14,9 @@
 use pulsefield_settings::{Diagnostic, Section, nearest};
 use thiserror::Error;
 
-use crate::work::{Bulk, Crash, Freeze, Growth, Offload, PowerOn, Sharing, Switching, VMotion};
+use crate::work::{
+    Bulk, Crash, Freeze, Growth, Offload, PowerOn, Sharing, Status, Switching, VMotion,
+};
 
 /// What hosts do besides pulsing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub struct Mix {
     pub bulk: Option<Bulk>,
     /// What hosts leave to the array.
     pub offload: Option<Offload>,
+    /// Questions which blocks are mapped.
+    pub status: Option<Status>,
 }
 
 /// The mixes that have names, in the order in which they are listed.
@@ -115,6 +119,7 @@ impl Mix {
             lock_modes: work(&mut file, "locking", Switching::read)?,
             bulk: work(&mut file, "bulk", Bulk::read)?,
             offload: work(&mut file, "offload", Offload::read)?,
+            status: work(&mut file, "status", Status::read)?,
         };
         file.finish()?;
         Ok(mix)

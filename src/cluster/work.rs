@@ -8,6 +8,7 @@ mod growth;
 mod offload;
 mod power_on;
 mod sharing;
+mod status;
 mod switching;
 mod vmotion;
 
@@ -25,6 +26,7 @@ pub use growth::Growth;
 pub use offload::Offload;
 pub use power_on::PowerOn;
 pub use sharing::Sharing;
+pub use status::Status;
 pub use switching::Switching;
 pub use vmotion::VMotion;
 
@@ -196,6 +198,7 @@ impl Work {
         add(8, mix.bulk.map(|work| work.source(hosts, start)));
         add(9, mix.offload.map(|work| work.source(hosts, start)));
         add(10, mix.lock_modes.map(|work| work.source(start, |host| Deed::SwitchLocking { host })));
+        add(11, mix.status.map(|work| work.source(hosts, start)));
         Self { sources, seed, deeds: VecDeque::new() }
     }
 

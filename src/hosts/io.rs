@@ -72,6 +72,8 @@ pub enum Io {
     Unmap(LbaRange),
     /// WRITE SAME (16) of zeros.
     WriteZeros(LbaRange),
+    /// GET LBA STATUS of one block.
+    LbaStatus(Lba),
     /// EXTENDED COPY within the logical unit.
     Copy {
         /// From where.

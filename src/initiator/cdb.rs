@@ -6,6 +6,9 @@ use pulsefield_units::{Cdb, Lba};
 /// What VPD pages and mode pages are asked for with: longer than any of them here.
 pub(crate) const ALLOCATION_LENGTH: u8 = 255;
 
+/// The parameter data of GET LBA STATUS up to the end of its first descriptor.
+pub(crate) const LBA_STATUS_BYTES: u32 = 24;
+
 /// TEST UNIT READY.
 pub(crate) fn test_unit_ready() -> Cdb {
     Cdb::new(&[0; 6])
@@ -63,6 +66,13 @@ pub(crate) fn write_same_16(lba: Lba, blocks: u32) -> Cdb {
     Cdb::new(&with_length(0x93, lba, blocks))
 }
 
+/// GET LBA STATUS (16), 24 bytes: as many as tell of the first block.
+pub(crate) fn get_lba_status(lba: Lba) -> Cdb {
+    let mut cdb = with_length(0x9e, lba, LBA_STATUS_BYTES);
+    cdb[1] = 0x12;
+    Cdb::new(&cdb)
+}
+
 /// UNMAP with a parameter list of so many bytes.
 pub(crate) fn unmap(length: u16) -> Cdb {
     let [high, low] = length.to_be_bytes();
@@ -100,6 +110,9 @@ mod tests {
         assert_eq!(write_same_16(lba, 1).as_bytes(), bytes(0x93, [0, 0, 0, 1]));
         assert_eq!(read_capacity_16().as_bytes()[..2], [0x9e, 0x10]);
         assert_eq!(read_capacity_16().as_bytes()[10..14], [0, 0, 0, 32]);
+        assert_eq!(get_lba_status(lba).as_bytes()[..2], [0x9e, 0x12]);
+        assert_eq!(get_lba_status(lba).as_bytes()[2..10], address);
+        assert_eq!(get_lba_status(lba).as_bytes()[10..], [0, 0, 0, 24, 0, 0]);
         assert_eq!(unmap(0x0102).as_bytes(), [0x42, 0, 0, 0, 0, 0, 0, 1, 2, 0]);
         assert_eq!(extended_copy(0x5c).as_bytes()[10..14], [0, 0, 0, 0x5c]);
         assert_eq!(inquiry_vpd(0xb0).as_bytes(), [0x12, 1, 0xb0, 0, 255, 0]);

@@ -98,6 +98,9 @@ impl Request {
                 let blocks = in_u32(range.blocks())?;
                 (cdb::write_same_16(range.start(), blocks), Data::Out(zeros))
             }
+            Io::LbaStatus(lba) => {
+                (cdb::get_lba_status(lba), Data::In(cdb::LBA_STATUS_BYTES as usize))
+            }
             Io::Copy { from, to, blocks } => copy(from, to, blocks, block_length, naa)?,
             Io::LogicalUnitReset => return Ok(Self::LogicalUnitReset),
         };

@@ -30,7 +30,7 @@ pub use extended_copy::{
 pub use format_parameters::FormatParameters;
 pub use identifying_information::encode_identifying_information;
 pub use inquiry::{InquiryData, TargetPortGroupSupport};
-pub use lba_status::{LbaStatus, ProvisioningStatus, encode_lba_status};
+pub use lba_status::{LbaStatus, ProvisioningStatus, encode_lba_status, first_lba_status};
 pub use overwrite::Overwrite;
 pub use read_capacity::ReadCapacityData;
 pub use set_target_port_groups::{SetTargetPortGroup, SetTargetPortGroupsList};

@@ -91,6 +91,12 @@ impl Memory {
             Io::Unmap(blocks) | Io::WriteZeros(blocks) => {
                 self.write(blocks.start(), &zeros(blocks));
             }
+            Io::LbaStatus(lba) => {
+                let mut answer = vec![0; 24];
+                answer[8..16].copy_from_slice(&lba.as_u64().to_be_bytes());
+                (answer[19], answer[20]) = (1, u8::from(self.block(lba.as_u64()) == [0; 512]));
+                return Outcome::Good(answer);
+            }
             Io::Copy { from, to, blocks } => {
                 let data = self.read(LbaRange::new(from, blocks).unwrap());
                 self.write(to, &data);

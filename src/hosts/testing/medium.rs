@@ -117,7 +117,11 @@ impl Medium {
                 Outcome::Good(page)
             }
             Io::TestUnitReady => good,
-            Io::Unmap(_) | Io::WriteZeros(_) | Io::Copy { .. } | Io::LogicalUnitReset => {
+            Io::Unmap(_)
+            | Io::WriteZeros(_)
+            | Io::LbaStatus(_)
+            | Io::Copy { .. }
+            | Io::LogicalUnitReset => {
                 unreachable!("no host asks a medium for {io:?}")
             }
         }

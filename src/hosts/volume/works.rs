@@ -68,6 +68,7 @@ impl Kind {
             | Io::BlockLimits
             | Io::Unmap(_)
             | Io::WriteZeros(_)
+            | Io::LbaStatus(_)
             | Io::Copy { .. }
             | Io::LogicalUnitReset => Self::Other,
         }

@@ -32,6 +32,7 @@ fn every_command_parses_and_brings_what_its_cdb_says() {
         Io::BlockLimits,
         Io::Unmap(range(2048, 2048)),
         Io::WriteZeros(range(2048, 2048)),
+        Io::LbaStatus(Lba::new(1 << 40)),
         Io::Copy { from: Lba::new(0), to: Lba::new(8192), blocks: BlockCount::new(8192) },
     ];
     for io in ios {

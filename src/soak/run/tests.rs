@@ -39,6 +39,7 @@ impl Vanishing {
             }
             Io::CompareAndWrite { .. }
             | Io::Unmap(_)
+            | Io::LbaStatus(_)
             | Io::WriteZeros(_)
             | Io::Copy { .. }
             | Io::Reserve

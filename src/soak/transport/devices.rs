@@ -82,7 +82,7 @@ impl Lanes {
         match io {
             Io::Read(blocks) => of(blocks.start()),
             Io::Write { lba, .. } | Io::CompareAndWrite { lba, .. } => of(*lba),
-            Io::Unmap(_) | Io::WriteZeros(_) | Io::Copy { .. } => Lane::Bulk,
+            Io::Unmap(_) | Io::WriteZeros(_) | Io::LbaStatus(_) | Io::Copy { .. } => Lane::Bulk,
             Io::Reserve
             | Io::Release
             | Io::TestUnitReady
