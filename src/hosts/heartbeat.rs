@@ -25,6 +25,11 @@ pub(crate) use replay::{Replay, Replayed};
 /// How long until a heartbeat that could not be written or read is tried again (KB 2136081).
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
 
+/// The same of one that met another host's reservation. A layer below that of heartbeats tries such a command some
+/// eighty times before it gives up (`Sync CR at 64`, `48`, …: KB 1005009); how soon is not published. Once a
+/// second is too seldom beside hosts that reserve all the time.
+pub(crate) const RETRY_RESERVED: Duration = Duration::from_millis(100);
+
 /// A heartbeat that a host has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {

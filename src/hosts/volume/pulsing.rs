@@ -6,7 +6,7 @@ use pulsefield_units::Instant;
 use pulsefield_vmfs::PULSE_PERIOD;
 
 use super::{Moment, Next, Phase, Volume, expiry};
-use crate::heartbeat::{Finding, Held, Pulse, Pulsed, RETRY, Recovered, Recovery};
+use crate::heartbeat::{Finding, Held, Pulse, Pulsed, RETRY, RETRY_RESERVED, Recovered, Recovery};
 use crate::operation::Input;
 use crate::task::Task;
 use crate::{Access, HeartbeatMode, Notice, Outcome};
@@ -64,9 +64,10 @@ impl Volume {
         }
         // At once, if this one took so long that the next has been due meanwhile.
         let tick = moment.tick_after(pulsed.asked);
-        let next = match pulsed.finding {
-            Finding::Alive | Finding::Changed => tick,
-            Finding::Nothing => tick.min(moment.now.after(RETRY)),
+        let next = match (pulsed.finding, &pulsed.outcome) {
+            (Finding::Alive | Finding::Changed, _) => tick,
+            (Finding::Nothing, Outcome::ReservationConflict) => moment.now.after(RETRY_RESERVED),
+            (Finding::Nothing, _) => tick.min(moment.now.after(RETRY)),
         };
         self.phase = Phase::Pulsing { held: pulsed.held, next: Next::At(next) };
         if pulsed.finding == Finding::Changed {

@@ -137,6 +137,22 @@ fn a_device_that_is_busy_is_asked_again_after_a_second() {
 }
 
 #[test]
+fn a_device_that_another_host_has_reserved_is_asked_again_much_sooner() {
+    let mut cluster = healthy(1);
+    let mut conflicts = 40;
+    cluster.fate = Box::new(move |_, _| {
+        conflicts -= 1;
+        if conflicts >= 0 { Fate::Refused(Outcome::ReservationConflict) } else { Fate::Done }
+    });
+    cluster.run(Duration::from_secs(9));
+    let met = cluster.notices(0).filter(|notice| {
+        matches!(notice, Notice::Pulse { outcome: Outcome::ReservationConflict, .. })
+    });
+    assert_eq!(met.count(), 40);
+    assert_eq!(cluster.accesses(0), [], "a lease is long enough for all of them");
+}
+
+#[test]
 fn a_volume_without_a_clear_slot_is_not_mounted() {
     let mut cluster = Cluster::new(0, HeartbeatMode::Ats, Locking::AtsOnly);
     for slot in 0..1024 {
