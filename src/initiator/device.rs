@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use crate::command::{Command, Data, Request};
 use crate::outcome::outcome;
+use crate::paged::Paged;
 use crate::pass_through::{self, Answer, Transfer};
 use crate::resets::Resets;
 use crate::sysfs::{NodeKind, Sysfs, UnitPath};
@@ -143,20 +144,22 @@ impl SgDevice {
     }
 
     fn send(&self, command: &Command, timeout: Duration) -> Outcome {
-        let mut data = Vec::new();
+        let mut data = match &command.data {
+            Data::None => Paged::default(),
+            Data::In(length) => Paged::zeroed(*length),
+            Data::Out(bytes) => Paged::from(&bytes[..]),
+        };
         let transfer = match &command.data {
             Data::None => Transfer::None,
-            Data::In(length) => {
-                data.resize(*length, 0);
-                Transfer::In(&mut data)
-            }
-            Data::Out(bytes) => Transfer::Out(bytes),
+            Data::In(_) => Transfer::In(&mut data),
+            Data::Out(_) => Transfer::Out(&data),
         };
         let node = self.node();
         let cdb = command.cdb.as_bytes();
         let send = || pass_through::execute(&node, cdb, transfer, timeout);
         let (answer, beside_reset) = self.resets.beside(send);
-        match answer.map(|answer| understood(&answer, data)) {
+        let came: &[u8] = if let Data::In(_) = command.data { &data } else { &[] };
+        match answer.map(|answer| understood(&answer, came)) {
             Ok(Outcome::Good(_)) if beside_reset && self.path.transport == Transport::Loopback => {
                 Outcome::Lost
             }
@@ -273,7 +276,7 @@ const DRIVER_TIMEOUT: u16 = 0x06;
 const DRIVER_STATUS: u16 = 0x0f;
 
 /// What an answer of the kernel says. `data` is the buffer for Data-In.
-fn understood(answer: &Answer, mut data: Vec<u8>) -> Outcome {
+fn understood(answer: &Answer, data: &[u8]) -> Outcome {
     let timed_out = answer.driver_status & DRIVER_STATUS == DRIVER_TIMEOUT;
     if answer.host_status == DID_TIME_OUT || timed_out {
         return Outcome::TimedOut;
@@ -284,8 +287,8 @@ fn understood(answer: &Answer, mut data: Vec<u8>) -> Outcome {
         Some(Status::Good) if answer.host_status != DID_OK => Outcome::Lost,
         Some(status) => {
             let missing = usize::try_from(answer.residual).unwrap_or(0);
-            data.truncate(data.len().saturating_sub(missing));
-            outcome(status, Sense::decode(answer.sense()), data)
+            let came = &data[..data.len().saturating_sub(missing)];
+            outcome(status, Sense::decode(answer.sense()), came.to_vec())
         }
         None => Outcome::Lost,
     }
@@ -336,7 +339,7 @@ mod tests {
     }
 
     fn answer(status: u8, host_status: u16) -> Outcome {
-        understood(&Answer::new(status, host_status, &[]), vec![1, 2, 3])
+        understood(&Answer::new(status, host_status, &[]), &[1, 2, 3])
     }
 
     #[test]
@@ -348,7 +351,7 @@ mod tests {
             assert_eq!(answer(0, host_status), Outcome::Lost, "{host_status:#x}");
         }
         let old = Answer { driver_status: 0x06, ..Answer::new(0, DID_OK, &[]) };
-        assert_eq!(understood(&old, Vec::new()), Outcome::TimedOut);
+        assert_eq!(understood(&old, &[]), Outcome::TimedOut);
     }
 
     #[test]
@@ -363,16 +366,16 @@ mod tests {
         sense[..8].copy_from_slice(&[0xf0, 0, 0x0e, 0, 0, 1, 0x80, 10]);
         sense[12] = 0x1d;
         let miscompare = Answer { driver_status: 0x08, ..Answer::new(0x02, DID_OK, &sense) };
-        assert_eq!(understood(&miscompare, Vec::new()), Outcome::Miscompare(Some(0x180)));
+        assert_eq!(understood(&miscompare, &[]), Outcome::Miscompare(Some(0x180)));
     }
 
     #[test]
     fn data_that_did_not_come_is_not_there() {
         let short = Answer { residual: 2, ..Answer::new(0, DID_OK, &[]) };
-        assert_eq!(understood(&short, vec![1, 2, 3]), Outcome::Good(vec![1]));
+        assert_eq!(understood(&short, &[1, 2, 3]), Outcome::Good(vec![1]));
         let nonsense = Answer { residual: 9, ..short };
-        assert_eq!(understood(&nonsense, vec![1, 2, 3]), Outcome::Good(Vec::new()));
+        assert_eq!(understood(&nonsense, &[1, 2, 3]), Outcome::Good(Vec::new()));
         let over = Answer { residual: -1, ..short };
-        assert_eq!(understood(&over, vec![1]), Outcome::Good(vec![1]));
+        assert_eq!(understood(&over, &[1]), Outcome::Good(vec![1]));
     }
 }

@@ -20,6 +20,7 @@ mod device;
 mod initiator;
 mod naa;
 mod outcome;
+mod paged;
 mod parameter;
 pub mod pass_through;
 mod path;
