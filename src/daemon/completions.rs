@@ -113,6 +113,11 @@ impl Completions {
         fence(Ordering::SeqCst);
     }
 
+    /// Whether the device thread sleeps, or is about to.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.sleeping.load(Ordering::Relaxed)
+    }
+
     /// Announces that the device thread is awake.
     pub(crate) fn announce_awake(&self) {
         self.sleeping.store(false, Ordering::Relaxed);

@@ -139,6 +139,11 @@ impl Mailbox {
         self.pulse.conducting.load(Ordering::Relaxed)
     }
 
+    /// Whether the thread sleeps, or is about to: it had nothing to do when it last looked.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.completions.is_asleep()
+    }
+
     /// The last probe that went through.
     pub(crate) fn probe_passed(&self) -> u64 {
         self.pulse.probe_passed.load(Ordering::Relaxed)

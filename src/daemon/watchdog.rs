@@ -4,8 +4,8 @@
 //! device server. systemd hears from us only if the probes of the round before came through. A
 //! probe does not touch the medium; a unit that waits for its medium to start again or to close is not
 //! asked, and one whose thread is inside its medium is excused: restarting the daemon would not cure a
-//! medium that hangs (a file system that a backup has frozen), and would hurt the others. A unit without
-//! commands is asked now and then only.
+//! medium that hangs (a file system that a backup has frozen), and would hurt the others. A unit that sleeps
+//! and has had no commands is asked now and then only.
 
 use std::time::{Duration, Instant};
 
@@ -18,9 +18,9 @@ use crate::table::SharedTable;
 /// Rounds between two deadlines of systemd.
 const ROUNDS: u32 = 3;
 
-/// In one of how many rounds a unit is probed to which nothing has come since the last time. Of hundreds most
-/// are idle, and each probe wakes a thread.
-const IDLE_ROUNDS: u64 = 12;
+/// In one of how many rounds a unit is probed that sleeps and to which nothing has come since the last time: it
+/// could only be deaf. Of hundreds most are idle, and each probe wakes a thread.
+const IDLE_ROUNDS: u64 = 60;
 
 /// How often units are probed if systemd does not watch.
 const UNWATCHED: Duration = Duration::from_secs(10);
@@ -67,7 +67,8 @@ impl Watchdog {
             let heard = unit.counters.commands.load();
             // Not all in the same round.
             let turn = (self.round + u64::from(id.as_u32())).is_multiple_of(IDLE_ROUNDS);
-            if service.probed > 0 && passed && heard == service.heard && !turn {
+            let idle = heard == service.heard && service.mailbox.is_asleep();
+            if service.probed > 0 && passed && idle && !turn {
                 continue;
             }
             service.heard = heard;

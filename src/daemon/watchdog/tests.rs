@@ -49,7 +49,7 @@ fn a_unit_at_work_must_pass_its_probe_and_any_other_need_not() {
 }
 
 #[test]
-fn an_idle_unit_is_asked_seldom_and_a_busy_one_each_round() {
+fn a_unit_that_sleeps_is_asked_seldom_and_one_at_work_each_round() {
     let (medium, _) = held_medium(64);
     let medium: Arc<dyn Backstore> = medium;
     let station = station();
@@ -58,6 +58,7 @@ fn an_idle_unit_is_asked_seldom_and_a_busy_one_each_round() {
     let table = SharedTable::new(Config::default(), Plans::default());
     table.lock().units.insert(LuId::new(0), unit);
     station.set_conducting(true);
+    station.completions().announce_sleep();
     let mut watchdog = Watchdog::new();
     // Each probe is passed at once.
     let mut asked = |rounds: u64, busy: bool| {
@@ -79,6 +80,9 @@ fn an_idle_unit_is_asked_seldom_and_a_busy_one_each_round() {
     assert_eq!(asked(10 * IDLE_ROUNDS, false), 10);
     assert_eq!(asked(10 * IDLE_ROUNDS, true), 10 * IDLE_ROUNDS);
     assert_eq!(asked(10 * IDLE_ROUNDS, false), 10);
+    // It woke for a command that it does not come to the end of: nothing is counted.
+    station.completions().announce_awake();
+    assert_eq!(asked(10, false), 10);
 }
 
 const WRITE: [u8; 10] = [0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0];
