@@ -58,14 +58,16 @@ fn a_unit_that_sleeps_is_asked_seldom_and_one_at_work_each_round() {
     let table = SharedTable::new(Config::default(), Plans::default());
     table.lock().units.insert(LuId::new(0), unit);
     station.set_conducting(true);
-    station.completions().announce_sleep();
     let mut watchdog = Watchdog::new();
-    // Each probe is passed at once.
-    let mut asked = |rounds: u64, busy: bool| {
+    // Each probe is passed at once, after which a thread that has nothing else to do sleeps again.
+    let mut asked = |rounds: u64, busy: bool, sleeps: bool| {
         let mut probes = 0;
         for _ in 0..rounds {
             if busy {
                 counters.count_command();
+            }
+            if sleeps {
+                station.completions().announce_sleep();
             }
             assert!(watchdog.end_round(&table));
             while let Some(message) = station.message() {
@@ -76,13 +78,13 @@ fn a_unit_that_sleeps_is_asked_seldom_and_one_at_work_each_round() {
         }
         probes
     };
-    assert_eq!(asked(1, false), 1, "the first time");
-    assert_eq!(asked(10 * IDLE_ROUNDS, false), 10);
-    assert_eq!(asked(10 * IDLE_ROUNDS, true), 10 * IDLE_ROUNDS);
-    assert_eq!(asked(10 * IDLE_ROUNDS, false), 10);
-    // It woke for a command that it does not come to the end of: nothing is counted.
+    assert_eq!(asked(1, false, true), 1, "the first time");
+    assert_eq!(asked(10 * IDLE_ROUNDS, false, true), 10);
+    assert_eq!(asked(10 * IDLE_ROUNDS, true, true), 10 * IDLE_ROUNDS);
+    assert_eq!(asked(10 * IDLE_ROUNDS, false, true), 10);
+    // It may have woken for a command that it does not come to the end of.
     station.completions().announce_awake();
-    assert_eq!(asked(10, false), 10);
+    assert_eq!(asked(10, false, false), 10);
 }
 
 const WRITE: [u8; 10] = [0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0];
