@@ -33,7 +33,7 @@ const SEED: u64 = 7;
 pub(super) fn run(report: &mut Report) -> Result<()> {
     let disks = export()?;
     healthy::run(report, &disks, HEALTHY)?;
-    catches::run(report, &disks, SEED)?;
+    catches::run(report, &disks, &catches::FEW, SEED)?;
     plans::run(report, &disks, &plans::FEW)?;
     take_down()
 }
@@ -43,7 +43,7 @@ pub(super) fn run_plans(report: &mut Report) -> Result<()> {
     const SEEDS: [u64; 3] = [1, 2, 3];
     let disks = export()?;
     plans::run(report, &disks, &plans::ALL)?;
-    SEEDS.into_iter().try_for_each(|seed| catches::run(report, &disks, seed))?;
+    SEEDS.into_iter().try_for_each(|seed| catches::run(report, &disks, &catches::ALL, seed))?;
     take_down()
 }
 
