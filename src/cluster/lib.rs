@@ -20,5 +20,5 @@ pub use mix::{Mix, UnknownMix};
 pub use scratch::Scratch;
 pub use time_range::TimeRange;
 pub use work::{
-    Bulk, Crash, Freeze, Growth, Offload, PowerOn, Sharing, Status, Switching, VMotion,
+    Bulk, Collisions, Crash, Freeze, Growth, Offload, PowerOn, Sharing, Status, Switching, VMotion,
 };

@@ -15,7 +15,7 @@ use pulsefield_settings::{Diagnostic, Section, nearest};
 use thiserror::Error;
 
 use crate::work::{
-    Bulk, Crash, Freeze, Growth, Offload, PowerOn, Sharing, Status, Switching, VMotion,
+    Bulk, Collisions, Crash, Freeze, Growth, Offload, PowerOn, Sharing, Status, Switching, VMotion,
 };
 
 /// What hosts do besides pulsing.
@@ -43,10 +43,12 @@ pub struct Mix {
     pub offload: Option<Offload>,
     /// Questions which blocks are mapped.
     pub status: Option<Status>,
+    /// COMPARE AND WRITE and WRITE of the same blocks at once.
+    pub collisions: Option<Collisions>,
 }
 
 /// The mixes that have names, in the order in which they are listed.
-const READY_MADE: [(&str, &str); 9] = [
+const READY_MADE: [(&str, &str); 10] = [
     ("mixed", include_str!("mixes/mixed.toml")),
     ("power-on-storm", include_str!("mixes/power-on-storm.toml")),
     ("file-growth", include_str!("mixes/file-growth.toml")),
@@ -56,6 +58,7 @@ const READY_MADE: [(&str, &str); 9] = [
     ("bulk", include_str!("mixes/bulk.toml")),
     ("offload", include_str!("mixes/offload.toml")),
     ("plain-writes", include_str!("mixes/plain-writes.toml")),
+    ("collisions", include_str!("mixes/collisions.toml")),
 ];
 
 /// There is no mix of this name.
@@ -120,6 +123,7 @@ impl Mix {
             bulk: work(&mut file, "bulk", Bulk::read)?,
             offload: work(&mut file, "offload", Offload::read)?,
             status: work(&mut file, "status", Status::read)?,
+            collisions: work(&mut file, "collisions", Collisions::read)?,
         };
         file.finish()?;
         Ok(mix)
@@ -184,6 +188,6 @@ mod tests {
     fn an_unknown_mix_is_refused_with_the_nearest() {
         let words = |name| Mix::named(name).unwrap_err().to_string();
         assert_eq!(words("mixd"), "there is no mix \"mixd\"; did you mean \"mixed\"?");
-        assert!(words("zzz").ends_with("host-freeze, bulk, offload, plain-writes"));
+        assert!(words("zzz").ends_with("host-freeze, bulk, offload, plain-writes, collisions"));
     }
 }

@@ -2,6 +2,7 @@
 //! when it has something to do next. Time is passed in.
 
 mod bulk;
+mod collisions;
 mod crash;
 mod freeze;
 mod growth;
@@ -20,6 +21,7 @@ use pulsefield_hosts::{Io, OrderKind};
 use pulsefield_units::{self as units, BlockCount, Instant, LbaRange, Random};
 
 pub use bulk::Bulk;
+pub use collisions::Collisions;
 pub use crash::Crash;
 pub use freeze::Freeze;
 pub use growth::Growth;
@@ -108,12 +110,23 @@ impl Stage<'_> {
 
     /// Any host that works and has fewer than so many bulk I/Os in flight.
     fn any_idle_host(&mut self, depth: u32) -> Option<HostId> {
+        let hosts = self.idle_hosts(depth);
+        self.any_of(&hosts)
+    }
+
+    /// The same, but not this one.
+    fn any_idle_host_but(&mut self, one: HostId, depth: u32) -> Option<HostId> {
+        let mut hosts = self.idle_hosts(depth);
+        hosts.retain(|host| *host != one);
+        self.any_of(&hosts)
+    }
+
+    fn idle_hosts(&self, depth: u32) -> Vec<HostId> {
         let idle = |(presence, host): (&Presence, HostId)| match presence {
             Presence::Up { bulk_in_flight } => (*bulk_in_flight < depth).then_some(host),
             Presence::Away => None,
         };
-        let hosts: Vec<_> = self.hosts.iter().zip(self.host_ids()).filter_map(idle).collect();
-        self.any_of(&hosts)
+        self.hosts.iter().zip(self.host_ids()).filter_map(idle).collect()
     }
 
     fn any_of<T: Copy>(&mut self, choices: &[T]) -> Option<T> {
@@ -199,6 +212,7 @@ impl Work {
         add(9, mix.offload.map(|work| work.source(hosts, start)));
         add(10, mix.lock_modes.map(|work| work.source(start, |host| Deed::SwitchLocking { host })));
         add(11, mix.status.map(|work| work.source(hosts, start)));
+        add(12, mix.collisions.map(|work| work.source(start)));
         Self { sources, seed, deeds: VecDeque::new() }
     }
 

@@ -97,6 +97,33 @@ fn bulk_stays_in_its_region_and_the_offload_a_unit_lacks_is_left_out() {
 }
 
 #[test]
+fn a_block_is_written_swapped_and_written_at_once_and_read() {
+    let mix = Mix::parse("m", "[collisions]\nblocks = 1\n").unwrap();
+    let deeds = all(&mix, 1, &[UP; 3], 10);
+    let ios: Vec<_> = deeds
+        .into_iter()
+        .map(|(at, deed)| {
+            let Deed::Io { host, io } = deed else { panic!("{deed:?}") };
+            (at, host, io)
+        })
+        .collect();
+    let (rounds, _) = ios.as_chunks::<4>();
+    assert!(rounds.len() > 100);
+    for [(_, _, first), one, other, (_, _, last)] in rounds {
+        let Io::Write { lba, data: before } = first else { panic!("{first:?}") };
+        assert_eq!((one.0, one.1 == other.1), (other.0, false), "two hosts, at one time");
+        let mut both = [&one.2, &other.2];
+        both.sort_by_key(|io| matches!(io, Io::Write { .. }));
+        let [Io::CompareAndWrite { lba: swapped, test, set }, Io::Write { data, .. }] = both else {
+            panic!("{both:?}")
+        };
+        assert_eq!((swapped, test), (lba, before));
+        assert!(set != data && data != before && set != before);
+        assert!(matches!(last, Io::Read(block) if block.start() == *lba));
+    }
+}
+
+#[test]
 fn a_transaction_has_different_locks() {
     let mix = Mix::parse("m", "[growth]\nlocks = 20\n").unwrap();
     for (_, deed) in all(&mix, 1, &[UP; 2], 5) {

@@ -52,7 +52,8 @@ pub struct SoakArgs {
     pub hosts: u32,
     /// What they do: a mix by name, or a file if there is a slash or a dot in it
     ///
-    /// Names: mixed, power-on-storm, file-growth, vmotion, host-crash, host-freeze, bulk, offload, plain-writes.
+    /// Names: mixed, power-on-storm, file-growth, vmotion, host-crash, host-freeze, bulk, offload, plain-writes,
+    /// collisions.
     #[arg(long, value_name = "NAME|FILE", default_value = "mixed")]
     pub mix: String,
     /// Where all that is drawn comes from; from the clock without it

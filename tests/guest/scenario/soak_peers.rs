@@ -27,10 +27,11 @@ struct Run {
     lasting: Duration,
 }
 
-/// As hosts are today, and as they are where some of them have no ATS.
-const RUNS: [Run; 2] = [
+/// As hosts are today, as they are where some of them have no ATS, and as none of them is.
+const RUNS: [Run; 3] = [
     Run { mix: "mixed", locking: "ats-only", hosts: 8, lasting: Duration::from_secs(45) },
     Run { mix: "plain-writes", locking: "ats+scsi", hosts: 4, lasting: Duration::from_secs(45) },
+    Run { mix: "collisions", locking: "ats-only", hosts: 4, lasting: Duration::from_secs(45) },
 ];
 
 pub(super) fn run(report: &mut Report) -> Result<()> {

@@ -46,7 +46,8 @@ pub(super) const FEW: [Shown; 1] = [FALSE_EQUALITY];
 
 /// All of them.
 pub(super) const ALL: [Shown; 10] = [
-    Shown { hosts: 24, without: WITH_RESETS_IN_CROWDS, ..shown("starved-array", "bulk", 40) },
+    // Eight more commands than it takes, so that some are refused at any time, and none for long.
+    Shown { hosts: 13, without: WITH_RESETS_IN_CROWDS, ..shown("starved-array", "bulk", 40) },
     shown("zero-lie", "offload", 60).over_fc().that_ends_with(&[CAUGHT]),
     shown("thin-pool-full", "mixed", 150).over_fc(),
     HEALTHY_CONTROL,
