@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pulsefield_record::{Command, Image, ImageRole, Origin, Record};
+use pulsefield_record::{Command, ImageRole, Origin, Record};
 use pulsefield_scsi::{Command as Meaning, Status, opcode};
 use pulsefield_units::{Cdb, Instant, Lba, LbaRange};
 use pulsefield_vmfs::{Heartbeat, HeartbeatState, Object};
