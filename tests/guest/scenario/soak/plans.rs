@@ -49,8 +49,8 @@ pub(super) const FEW: [Shown; 1] = [FALSE_EQUALITY];
 
 /// All of them.
 pub(super) const ALL: [Shown; 10] = [
-    // Eight more commands than it takes, so that some are refused at any time, and none for long.
-    Shown { hosts: 13, without: WITH_RESETS_IN_CROWDS, ..shown("starved-array", "bulk", 40) },
+    // With a few less it never has as much in flight as it takes, with a few more pulses are refused for seconds.
+    Shown { hosts: 22, without: WITH_RESETS_IN_CROWDS, ..shown("starved-array", "bulk", 40) },
     shown("zero-lie", "offload", 60).over_fc().that_ends_with(&[CAUGHT]),
     Shown { without: WITH_RESETS_OF_REFUSED, ..shown("thin-pool-full", "mixed", 150) },
     HEALTHY_CONTROL,
