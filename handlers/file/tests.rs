@@ -1,6 +1,5 @@
+use std::fs;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
-use std::process::Command;
-use std::{env, fs};
 
 use pulsefield_backstore::conformance::{Origin, Retains, Subject, execute as run};
 use pulsefield_backstore::{BackstoreError, Geometry, OpOutput};
@@ -322,51 +321,4 @@ fn a_deletion_is_noticed_once() {
     fs::remove_file(scene.path()).unwrap();
     assert!(watch.notices(&file));
     assert!(!watch.notices(&file));
-}
-
-/// Names the small file system to the test that runs in it.
-const SMALL_FILE_SYSTEM: &str = "PULSEFIELD_TEST_SMALL_FILE_SYSTEM";
-
-#[test]
-fn a_full_disk_is_no_space_and_recovers() {
-    if let Some(mount) = env::var_os(SMALL_FILE_SYSTEM) {
-        return full_disk(Path::new(&mount));
-    }
-    // A mount namespace of its own lets any user mount a file system of one megabyte, where the
-    // machine permits user namespaces; this test then runs again inside it.
-    let folder = tempdir().unwrap();
-    let mut namespace = Command::new("unshare");
-    namespace.args(["--user", "--map-root-user", "--mount"]);
-    let probe = namespace.arg("mount").args(["-t", "tmpfs", "none"]).arg(folder.path()).output();
-    if !probe.is_ok_and(|probe| probe.status.success()) {
-        eprintln!("not tested: this machine lets a test mount nothing");
-        return;
-    }
-    let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-ec"])
-        .arg(r#"mount -t tmpfs -o size=1m none "$1"; exec "$2" --exact --nocapture "$3""#)
-        .arg("sh")
-        .arg(folder.path())
-        .arg(env::current_exe().unwrap())
-        .arg("tests::a_full_disk_is_no_space_and_recovers")
-        .env(SMALL_FILE_SYSTEM, folder.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
-}
-
-fn full_disk(mount: &Path) {
-    let spec = spec(&mount.join("lu.img").display().to_string());
-    let medium = FileHandler.open(&spec).unwrap();
-    let whole = Op::Write { range: everything(), durable: false };
-    assert_eq!(run(&*medium, whole, data()), Err(BackstoreError::NoSpace));
-    let first = LbaRange::new(Lba::new(0), BlockCount::new(8)).unwrap();
-    let rewrite = Op::Write { range: first, durable: true };
-    assert_eq!(run(&*medium, rewrite, data()), DONE, "what has space can still be written");
-    assert_eq!(run(&*medium, Op::Unmap { range: everything() }, Buffer::empty()), DONE);
-    let half = LbaRange::new(Lba::new(BLOCKS - 1024), BlockCount::new(1024)).unwrap();
-    let write = Op::Write { range: half, durable: true };
-    assert_eq!(run(&*medium, write, data()), DONE, "space that came back is used");
-    assert_eq!(run(&*medium, Op::Flush, Buffer::empty()), DONE, "nothing answered was lost");
 }
