@@ -6,8 +6,10 @@
 //! callgrind counts them, which nothing disturbs; it counts each byte that `rep stosb` sets as one, so a
 //! READ of zeros counts 4096 more than it is worth.
 //!
-//! Beside that: what the checkers of a soak take of an operation.
+//! Beside that: what a bare loop behind the same ring takes, with and without copying data, which is the
+//! limit; and what the checkers of a soak take of an operation.
 
+mod bare;
 mod callgrind;
 mod checking;
 mod figure;

@@ -1,14 +1,14 @@
-//! Units at work: a simulated kernel posts a batch of commands, the unit's conductor serves it, and the
-//! kernel takes the answers. Only the part in between is measured.
+//! Units at work: a simulated kernel posts a batch of commands, the unit's conductor serves it, or a bare
+//! loop in its place, and the kernel takes the answers. Only the part in between is measured.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use anyhow::{Context as _, Result, ensure};
-use pulsefield_backstore::{Backstore, Cfgstring, Geometry, Handler, OpenSpec};
+use pulsefield_backstore::{Cfgstring, Geometry, Handler, OpenSpec};
 use pulsefield_control::config::Config;
-use pulsefield_daemon::embedded::{EmbeddedConductor, EmbeddedError, EmbeddedUnit};
+use pulsefield_daemon::embedded::{EmbeddedConductor, EmbeddedUnit};
 use pulsefield_engine::LuConfig;
 use pulsefield_faults::Plan;
 use pulsefield_null::NullHandler;
@@ -18,6 +18,7 @@ use pulsefield_ring::simulated_kernel::{Data, Options, SimulatedKernel};
 use pulsefield_units::{BlockCount, BlockLength, Instant};
 use tempfile::TempDir;
 
+use crate::bare::BareRing;
 use crate::holding::HoldingMedium;
 use crate::workload::{Faults, Kind, Medium, Workload};
 
@@ -40,6 +41,9 @@ const RING_BYTES: u32 = (256 << 10) - 128;
 const GEOMETRY: Geometry =
     Geometry { block_length: BlockLength::B512, blocks: BlockCount::new(STRIDE * (PLACES + 8192)) };
 
+/// A page of memory.
+const PAGE: usize = 4096;
+
 /// For the simulated kernel no time passes, so that it gives up no command.
 const NOW: Instant = Instant::from_nanos(0);
 
@@ -49,15 +53,38 @@ const HEARTBEAT_BYTES: usize = 164;
 /// A rule for a block that no command goes to.
 const ELSEWHERE: &str = "seed = 1\n[[rule]]\nfault = \"drop\"\nwhere = { lba = 0x2_ffff }\n";
 
-fn open(medium: Medium) -> Result<Arc<dyn Backstore>> {
-    let (handler, config): (&dyn Handler, &str) = match medium {
-        Medium::Null => (&NullHandler, "null/"),
-        Medium::Ram => (&RamHandler, "ram/"),
-        Medium::Holding => return Ok(Arc::new(HoldingMedium::new(GEOMETRY))),
-    };
-    let config: Cfgstring = config.parse()?;
-    let name = "bench".to_owned();
-    Ok(handler.open(&OpenSpec { name, config, geometry: GEOMETRY, claim: None })?)
+/// Whoever is behind a ring, before there is one.
+enum Server {
+    /// A unit. Boxed, since it is some hundred times as long as the other.
+    Unit(Box<EmbeddedUnit>),
+    /// A loop, with what it copies from and to.
+    Bare(Vec<u8>),
+}
+
+impl Server {
+    fn of(medium: Medium) -> Result<Self> {
+        let unit = |medium| {
+            let unit = EmbeddedUnit::new(medium, LuConfig::default()).context("a unit")?;
+            Ok(Self::Unit(Box::new(unit)))
+        };
+        let handled = |handler: &dyn Handler, config: &str| {
+            let config: Cfgstring = config.parse()?;
+            let name = "bench".to_owned();
+            unit(handler.open(&OpenSpec { name, config, geometry: GEOMETRY, claim: None })?)
+        };
+        match medium {
+            Medium::Null => handled(&NullHandler, "null/"),
+            Medium::Ram => handled(&RamHandler, "ram/"),
+            Medium::Holding => unit(Arc::new(HoldingMedium::new(GEOMETRY))),
+            Medium::NobodyNull => Ok(Self::Bare(Vec::new())),
+            Medium::NobodyRam => {
+                let bytes = GEOMETRY.block_length.bytes_of(GEOMETRY.blocks);
+                let bytes = bytes.context("so many blocks")?;
+                let bytes = usize::try_from(bytes).context("so much memory")?;
+                Ok(Self::Bare(vec![0; bytes + PAGE]))
+            }
+        }
+    }
 }
 
 /// What a stand is made of.
@@ -66,7 +93,7 @@ pub(crate) struct Parts {
     held: usize,
     faults: Faults,
     kernels: Vec<SimulatedKernel>,
-    units: Vec<EmbeddedUnit>,
+    servers: Vec<Server>,
     /// Where they are recorded, if they are; removed at the end.
     _record: Option<TempDir>,
 }
@@ -79,20 +106,22 @@ impl Parts {
             data_blocks: u32::try_from(2 * held.max(DEPTH as usize)).context("a data area")?,
             ..Options::default()
         };
-        let (mut kernels, mut units) = (Vec::new(), Vec::new());
+        let (mut kernels, mut servers) = (Vec::new(), Vec::new());
         for _ in 0..workload.units {
             kernels.push(SimulatedKernel::new(options.clone()).context("map a ring")?);
-            units.push(EmbeddedUnit::new(open(medium)?, LuConfig::default()).context("a unit")?);
+            servers.push(Server::of(medium)?);
         }
         let mut record = None;
         if recorded {
             let folder = TempDir::new_in("/dev/shm").context("a folder for records")?;
-            for (nth, unit) in units.iter_mut().enumerate() {
-                unit.record(&record_in(folder.path())?, &format!("bench{nth}"));
+            for (nth, server) in servers.iter_mut().enumerate() {
+                if let Server::Unit(unit) = server {
+                    unit.record(&record_in(folder.path())?, &format!("bench{nth}"));
+                }
             }
             record = Some(folder);
         }
-        Ok(Self { kind, held, faults, kernels, units, _record: record })
+        Ok(Self { kind, held, faults, kernels, servers, _record: record })
     }
 }
 
@@ -107,22 +136,50 @@ pub(crate) struct Stand<'a> {
 
 struct Served<'a> {
     kernel: &'a mut SimulatedKernel,
-    conductor: EmbeddedConductor<'a>,
+    behind: Behind<'a>,
 }
 
-/// Has a unit do what there is to do. No generic parameter, which would be part of names.
-type Turn = fn(&mut EmbeddedConductor<'_>) -> Result<(), EmbeddedError>;
+/// Whoever serves a ring.
+enum Behind<'a> {
+    Unit(Box<EmbeddedConductor<'a>>),
+    Bare(Box<BareRing<'a>>),
+}
+
+impl Behind<'_> {
+    /// Does what there is to do.
+    fn turn(&mut self) -> Result<()> {
+        match self {
+            Self::Unit(conductor) => Ok(conductor.turn()?),
+            Self::Bare(ring) => ring.turn(),
+        }
+    }
+}
+
+/// Has somebody do what there is to do. No generic parameter, which would be part of names.
+type Turn = fn(&mut Behind<'_>) -> Result<()>;
 
 impl<'a> Stand<'a> {
     /// Starts the units, arms what is to be armed, writes all places once, and fills the caches.
     pub(crate) fn new(parts: &'a mut Parts) -> Result<Self> {
-        let Parts { kind, held, faults, kernels, units, _record } = parts;
-        let (kind, held, count) = (*kind, *held, units.len());
+        let Parts { kind, held, faults, kernels, servers, _record } = parts;
+        let (kind, held, count) = (*kind, *held, servers.len());
         let mut served = Vec::new();
-        for (kernel, unit) in kernels.iter_mut().zip(units) {
-            let mut conductor = unit.serve(Ring::attach(kernel.mapping())?);
-            arm(&mut conductor, *faults)?;
-            served.push(Served { kernel, conductor });
+        for (kernel, server) in kernels.iter_mut().zip(servers) {
+            let ring = Ring::attach(kernel.mapping())?;
+            let behind = match server {
+                Server::Unit(unit) => {
+                    let mut conductor = unit.serve(ring);
+                    arm(&mut conductor, *faults)?;
+                    Behind::Unit(Box::new(conductor))
+                }
+                Server::Bare(memory) => {
+                    // As a medium's: some processors copy several times slower between places that lie
+                    // a few bytes apart within their pages.
+                    let skipped = memory.as_ptr().align_offset(PAGE).min(memory.len());
+                    Behind::Bare(Box::new(BareRing::new(ring, &mut memory[skipped..])))
+                }
+            };
+            served.push(Served { kernel, behind });
         }
         let mut stand = Self { kind: Kind::Write, served, turn: 0, place: 0 };
         let mut batches = 4 * count as u64;
@@ -133,23 +190,23 @@ impl<'a> Stand<'a> {
             batches = batches.max(PLACES / u64::from(DEPTH));
         }
         for _ in 0..batches {
-            stand.work(|conductor| conductor.turn())?;
+            stand.work(|behind| behind.turn())?;
         }
         stand.kind = kind;
         for _ in 0..4 * count {
-            stand.work(|conductor| conductor.turn())?;
+            stand.work(|behind| behind.turn())?;
         }
         Ok(stand)
     }
 
     /// Has WRITEs hold so many places behind those that commands go to.
     fn hold(&mut self, held: usize) -> Result<()> {
-        for Served { kernel, conductor } in &mut self.served {
+        for Served { kernel, behind } in &mut self.served {
             for nth in 0..held as u64 {
                 let (cdb, data) = command(Kind::Write, PLACES + nth);
                 kernel.submit(NOW, &cdb, data).ok().context("a command is refused")?;
             }
-            conductor.turn()?;
+            behind.turn()?;
         }
         Ok(())
     }
@@ -160,14 +217,14 @@ impl<'a> Stand<'a> {
     }
 
     fn work(&mut self, turn: Turn) -> Result<Duration> {
-        let Served { kernel, conductor } = &mut self.served[self.turn];
+        let Served { kernel, behind } = &mut self.served[self.turn];
         for _ in 0..DEPTH {
             let (cdb, data) = command(self.kind, self.place);
             kernel.submit(NOW, &cdb, data).ok().context("a command is refused")?;
             self.place = (self.place + STEP) % PLACES;
         }
         let started = Clock::now();
-        turn(conductor)?;
+        turn(behind)?;
         let took = started.elapsed();
         let finished = kernel.doorbell(NOW);
         let good = finished.iter().filter(|finished| finished.status == 0).count();
@@ -179,8 +236,8 @@ impl<'a> Stand<'a> {
 
 /// What callgrind counts, from its begin to its end; it knows it by the name ([`crate::callgrind`]).
 #[inline(never)]
-fn counted_turn(conductor: &mut EmbeddedConductor<'_>) -> Result<(), EmbeddedError> {
-    conductor.turn()
+fn counted_turn(behind: &mut Behind<'_>) -> Result<()> {
+    behind.turn()
 }
 
 /// Arms faults, and disarms them again, as whoever asks the daemon for it.

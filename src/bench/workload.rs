@@ -1,6 +1,6 @@
 //! The workloads: which commands go to how many units on which medium, and past which faults.
 
-/// What a unit serves.
+/// What a unit serves; or that there is none ([`crate::bare`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Medium {
     /// `null/`.
@@ -9,6 +9,10 @@ pub(crate) enum Medium {
     Ram,
     /// `null/`, but bulk is never completed.
     Holding,
+    /// Nothing, by a loop that answers.
+    NobodyNull,
+    /// Memory, by a loop that copies and answers.
+    NobodyRam,
 }
 
 /// The commands of a workload, all alike, to places that do not overlap.
@@ -89,6 +93,9 @@ pub(crate) static GROUPS: &[Group] = &[
             reaching(3e6, workload("null.read", Medium::Null, Kind::Read)),
             reaching(3e6, workload("null.write", Medium::Null, Kind::Write)),
             reaching(1e6, workload("null.caw", Medium::Null, Kind::CompareAndWrite)),
+            workload("null.bare.read", Medium::NobodyNull, Kind::Read),
+            workload("null.bare.write", Medium::NobodyNull, Kind::Write),
+            workload("null.bare.caw", Medium::NobodyNull, Kind::CompareAndWrite),
         ],
         growth_max: None,
     },
@@ -98,6 +105,9 @@ pub(crate) static GROUPS: &[Group] = &[
             reaching(1e6, workload("ram.read", Medium::Ram, Kind::Read)),
             reaching(1e6, workload("ram.write", Medium::Ram, Kind::Write)),
             reaching(1e6, workload("ram.caw", Medium::Ram, Kind::CompareAndWrite)),
+            workload("ram.bare.read", Medium::NobodyRam, Kind::Read),
+            workload("ram.bare.write", Medium::NobodyRam, Kind::Write),
+            workload("ram.bare.caw", Medium::NobodyRam, Kind::CompareAndWrite),
         ],
         growth_max: None,
     },
