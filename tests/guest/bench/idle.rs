@@ -18,8 +18,9 @@ const LUNS: u32 = 256;
 const BYTES: u64 = 16 << 20;
 /// For an initiator that looks at 256 new disks with an emulated processor.
 const SETTLE_LIMIT: Duration = Duration::from_secs(180);
-/// A daemon is at rest that took no more than a hundredth of the processor for so long.
-const REST: Duration = Duration::from_secs(2);
+/// A daemon is at rest that took no more than a thousandth of the processor for so long: longer than a round
+/// of the watchdog, which probes once more whoever had commands.
+const REST: Duration = Duration::from_secs(20);
 
 /// Starts the daemon anew and looks at it with one logical unit, exported and found by its initiator, and
 /// with 256.
@@ -61,7 +62,7 @@ fn look(
     wait_until(SETTLE_LIMIT, "the daemon to rest", || {
         let before = process.processor_time()?;
         thread::sleep(REST);
-        Ok(process.processor_time()?.saturating_sub(before) <= REST / 100)
+        Ok(process.processor_time()?.saturating_sub(before) <= REST / 1000)
     })?;
     let Memory { anonymous, file, shared } = process.memory()?;
     let before = process.processor_time()?;
