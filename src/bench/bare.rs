@@ -5,10 +5,14 @@
 
 use anyhow::{Context as _, Result};
 use pulsefield_ring::{Answer, DataIn, Entry, Ring, RingCommand};
-use pulsefield_units::Cdb;
+use pulsefield_units::{Cdb, Lba};
 
-/// The length of a block in bytes.
-const BLOCK: usize = 512;
+use crate::stand::BLOCK_LENGTH;
+use crate::workload::Kind;
+
+const READ: u8 = Kind::Read.opcode();
+const WRITE: u8 = Kind::Write.opcode();
+const COMPARE_AND_WRITE: u8 = Kind::CompareAndWrite.opcode();
 
 const GOOD: Answer<'_> = Answer { status: 0, sense: None, data_in: DataIn::All };
 
@@ -27,12 +31,13 @@ impl<'a> BareRing<'a> {
     /// Answers what is on the ring.
     ///
     /// # Errors
-    /// If the ring makes no sense, or a command is none of [`crate::workload::Kind`].
+    /// If the ring makes no sense, or a command is none of [`Kind`] or miscompares.
     pub(crate) fn turn(&mut self) -> Result<()> {
         while let Some(entry) = self.ring.next_entry()? {
             let Entry::Command(mut command) = entry else { continue };
             if !self.memory.is_empty() {
-                self.copy(&mut command).context("a command that this loop does not know")?;
+                self.copy(&mut command)
+                    .context("a command that this loop does not know, or that miscompares")?;
             }
             let RingCommand { token, data, .. } = command;
             self.ring.complete(token, GOOD, data);
@@ -46,13 +51,15 @@ impl<'a> BareRing<'a> {
         let RingCommand { cdb, data, .. } = command;
         let start = start(cdb)?;
         match cdb.opcode()? {
-            0x88 => data.write_at(0, self.memory.get(start..start + data.len())?),
-            0x8a => data.read_at(0, self.memory.get_mut(start..start + data.len())?),
-            0x89 => {
-                let stored = self.memory.get_mut(start..start + BLOCK)?;
-                if data.first_difference(0, stored).is_none() {
-                    data.read_at(BLOCK, stored);
+            READ => data.write_at(0, self.memory.get(start..start + data.len())?),
+            WRITE => data.read_at(0, self.memory.get_mut(start..start + data.len())?),
+            COMPARE_AND_WRITE => {
+                let block = data.len() / 2;
+                let stored = self.memory.get_mut(start..start + block)?;
+                if data.first_difference(0, stored).is_some() {
+                    return None;
                 }
+                data.read_at(block, stored);
             }
             _ => return None,
         }
@@ -63,5 +70,5 @@ impl<'a> BareRing<'a> {
 /// Where the first block of a CDB of 16 bytes lies, in bytes.
 fn start(cdb: &Cdb) -> Option<usize> {
     let address = u64::from_be_bytes(cdb.as_bytes().get(2..10)?.try_into().ok()?);
-    usize::try_from(address).ok()?.checked_mul(BLOCK)
+    usize::try_from(BLOCK_LENGTH.offset_of(Lba::new(address))?).ok()
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use anyhow::{Context as _, Result, ensure};
+use memmap2::MmapMut;
 use pulsefield_backstore::{Cfgstring, Geometry, Handler, OpenSpec};
 use pulsefield_control::config::Config;
 use pulsefield_daemon::embedded::{EmbeddedConductor, EmbeddedUnit};
@@ -38,11 +39,11 @@ const STEP: u64 = 4_099;
 /// while, as it is between two turns of a busy unit.
 const RING_BYTES: u32 = (256 << 10) - 128;
 
-const GEOMETRY: Geometry =
-    Geometry { block_length: BlockLength::B512, blocks: BlockCount::new(STRIDE * (PLACES + 8192)) };
+/// The length of a block.
+pub(crate) const BLOCK_LENGTH: BlockLength = BlockLength::B512;
 
-/// A page of memory.
-const PAGE: usize = 4096;
+const GEOMETRY: Geometry =
+    Geometry { block_length: BLOCK_LENGTH, blocks: BlockCount::new(STRIDE * (PLACES + 8192)) };
 
 /// For the simulated kernel no time passes, so that it gives up no command.
 const NOW: Instant = Instant::from_nanos(0);
@@ -55,10 +56,12 @@ const ELSEWHERE: &str = "seed = 1\n[[rule]]\nfault = \"drop\"\nwhere = { lba = 0
 
 /// Whoever is behind a ring, before there is one.
 enum Server {
-    /// A unit. Boxed, since it is some hundred times as long as the other.
+    /// A unit. Boxed, since it is far longer than the other.
     Unit(Box<EmbeddedUnit>),
-    /// A loop, with what it copies from and to.
-    Bare(Vec<u8>),
+    /// A loop, with what it copies from and to, if it does. Mapped, so that it begins with a page, as a
+    /// medium's memory does: some processors copy several times slower between places that lie a few bytes
+    /// apart within their pages.
+    Bare(Option<MmapMut>),
 }
 
 impl Server {
@@ -76,12 +79,12 @@ impl Server {
             Medium::Null => handled(&NullHandler, "null/"),
             Medium::Ram => handled(&RamHandler, "ram/"),
             Medium::Holding => unit(Arc::new(HoldingMedium::new(GEOMETRY))),
-            Medium::NobodyNull => Ok(Self::Bare(Vec::new())),
-            Medium::NobodyRam => {
+            Medium::BareNull => Ok(Self::Bare(None)),
+            Medium::BareRam => {
                 let bytes = GEOMETRY.block_length.bytes_of(GEOMETRY.blocks);
                 let bytes = bytes.context("so many blocks")?;
                 let bytes = usize::try_from(bytes).context("so much memory")?;
-                Ok(Self::Bare(vec![0; bytes + PAGE]))
+                Ok(Self::Bare(Some(MmapMut::map_anon(bytes).context("map memory")?)))
             }
         }
     }
@@ -173,10 +176,8 @@ impl<'a> Stand<'a> {
                     Behind::Unit(Box::new(conductor))
                 }
                 Server::Bare(memory) => {
-                    // As a medium's: some processors copy several times slower between places that lie
-                    // a few bytes apart within their pages.
-                    let skipped = memory.as_ptr().align_offset(PAGE).min(memory.len());
-                    Behind::Bare(Box::new(BareRing::new(ring, &mut memory[skipped..])))
+                    let memory = memory.as_deref_mut().unwrap_or_default();
+                    Behind::Bare(Box::new(BareRing::new(ring, memory)))
                 }
             };
             served.push(Served { kernel, behind });
@@ -263,22 +264,23 @@ fn record_in(folder: &Path) -> Result<Config> {
 /// The command to the place with this number. All data are zeros but for what a heartbeat writes.
 fn command(kind: Kind, place: u64) -> ([u8; 16], Data) {
     let mut cdb = [0; 16];
+    cdb[0] = kind.opcode();
     cdb[2..10].copy_from_slice(&(place * STRIDE).to_be_bytes());
     let data = match kind {
         Kind::Read => {
-            (cdb[0], cdb[13]) = (0x88, 8);
+            cdb[13] = 8;
             Data::In(4096)
         }
         Kind::Write => {
-            (cdb[0], cdb[13]) = (0x8a, 8);
+            cdb[13] = 8;
             Data::Out(vec![0; 4096])
         }
         Kind::CompareAndWrite => {
-            (cdb[0], cdb[13]) = (0x89, 1);
+            cdb[13] = 1;
             Data::Out(vec![0; 1024])
         }
         Kind::Pulse => {
-            (cdb[0], cdb[13]) = (0x89, 1);
+            cdb[13] = 1;
             let mut halves = vec![0; 1024];
             halves[512..512 + HEARTBEAT_BYTES].fill(1);
             Data::Out(halves)

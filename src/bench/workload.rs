@@ -10,9 +10,9 @@ pub(crate) enum Medium {
     /// `null/`, but bulk is never completed.
     Holding,
     /// Nothing, by a loop that answers.
-    NobodyNull,
+    BareNull,
     /// Memory, by a loop that copies and answers.
-    NobodyRam,
+    BareRam,
 }
 
 /// The commands of a workload, all alike, to places that do not overlap.
@@ -26,6 +26,17 @@ pub(crate) enum Kind {
     CompareAndWrite,
     /// The same, which writes as many bytes as a heartbeat has that are not zero.
     Pulse,
+}
+
+impl Kind {
+    /// The operation code.
+    pub(crate) const fn opcode(self) -> u8 {
+        match self {
+            Self::Read => 0x88,
+            Self::Write => 0x8a,
+            Self::CompareAndWrite | Self::Pulse => 0x89,
+        }
+    }
 }
 
 /// What was armed for the units, none of which hits a command.
@@ -93,9 +104,9 @@ pub(crate) static GROUPS: &[Group] = &[
             reaching(3e6, workload("null.read", Medium::Null, Kind::Read)),
             reaching(3e6, workload("null.write", Medium::Null, Kind::Write)),
             reaching(1e6, workload("null.caw", Medium::Null, Kind::CompareAndWrite)),
-            workload("null.bare.read", Medium::NobodyNull, Kind::Read),
-            workload("null.bare.write", Medium::NobodyNull, Kind::Write),
-            workload("null.bare.caw", Medium::NobodyNull, Kind::CompareAndWrite),
+            workload("null.bare.read", Medium::BareNull, Kind::Read),
+            workload("null.bare.write", Medium::BareNull, Kind::Write),
+            workload("null.bare.caw", Medium::BareNull, Kind::CompareAndWrite),
         ],
         growth_max: None,
     },
@@ -105,9 +116,9 @@ pub(crate) static GROUPS: &[Group] = &[
             reaching(1e6, workload("ram.read", Medium::Ram, Kind::Read)),
             reaching(1e6, workload("ram.write", Medium::Ram, Kind::Write)),
             reaching(1e6, workload("ram.caw", Medium::Ram, Kind::CompareAndWrite)),
-            workload("ram.bare.read", Medium::NobodyRam, Kind::Read),
-            workload("ram.bare.write", Medium::NobodyRam, Kind::Write),
-            workload("ram.bare.caw", Medium::NobodyRam, Kind::CompareAndWrite),
+            workload("ram.bare.read", Medium::BareRam, Kind::Read),
+            workload("ram.bare.write", Medium::BareRam, Kind::Write),
+            workload("ram.bare.caw", Medium::BareRam, Kind::CompareAndWrite),
         ],
         growth_max: None,
     },

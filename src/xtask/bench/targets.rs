@@ -25,8 +25,8 @@ enum Figure {
     Ratio(Place, Place),
     /// The sum of some figures.
     Sum(&'static [Place]),
-    /// A micro-benchmark, and the same of a loop that answers at once, if there is one.
-    Native(&'static str, Option<&'static str>),
+    /// A micro-benchmark.
+    Native(&'static str),
 }
 
 /// Workload, subject, figure.
@@ -101,46 +101,22 @@ const TARGETS: &[Target] = &[
         AtLeast(0.97),
         Ratio(("caw-idle", "unrecorded", "p50"), ("caw-idle", "null", "p50")),
     ),
-    target(
-        "commands/s on a core, `null` read",
-        AtLeast(3e6),
-        Native("null.read.speed", Some("null.bare.read.speed")),
-    ),
-    target(
-        "commands/s on a core, `null` write",
-        AtLeast(3e6),
-        Native("null.write.speed", Some("null.bare.write.speed")),
-    ),
-    target(
-        "commands/s on a core, `ram` read",
-        AtLeast(1e6),
-        Native("ram.read.speed", Some("ram.bare.read.speed")),
-    ),
-    target(
-        "commands/s on a core, `ram` write",
-        AtLeast(1e6),
-        Native("ram.write.speed", Some("ram.bare.write.speed")),
-    ),
-    target(
-        "commands/s on a core, CAW",
-        AtLeast(1e6),
-        Native("ram.caw.speed", Some("ram.bare.caw.speed")),
-    ),
-    target(
-        "a command beside 10,000 range locks ÷ beside one",
-        AtMost(1.3),
-        Native("lock.growth", None),
-    ),
-    target("a command with 256 units ÷ with one", AtMost(1.3), Native("units.time.growth", None)),
+    target("commands/s on a core, `null` read", AtLeast(3e6), Native("null.read.speed")),
+    target("commands/s on a core, `null` write", AtLeast(3e6), Native("null.write.speed")),
+    target("commands/s on a core, `ram` read", AtLeast(1e6), Native("ram.read.speed")),
+    target("commands/s on a core, `ram` write", AtLeast(1e6), Native("ram.write.speed")),
+    target("commands/s on a core, CAW", AtLeast(1e6), Native("ram.caw.speed")),
+    target("a command beside 10,000 range locks ÷ beside one", AtMost(1.3), Native("lock.growth")),
+    target("a command with 256 units ÷ with one", AtMost(1.3), Native("units.time.growth")),
     target(
         "the same, in instructions: the rest is memory that has left the cache",
         AtMost(1.3),
-        Native("units.instructions.growth", None),
+        Native("units.instructions.growth"),
     ),
     target(
         "instructions after faults were armed and disarmed ÷ never armed",
         AtMost(1.03),
-        Native("faults.instructions.growth", None),
+        Native("faults.instructions.growth"),
     ),
     target(
         "256 idle LUNs: resident memory, touched pages of the rings included, KiB",
@@ -171,19 +147,22 @@ impl Limit {
 }
 
 impl Figure {
-    /// The same of a loop that does nothing, in place of `file`: no daemon behind the ring does better by
-    /// being quicker.
-    fn of_bare_ring(self) -> Option<Self> {
+    /// The same of a loop that does nothing, in place of `file` or of a unit: no daemon behind the ring does
+    /// better by being quicker.
+    fn seen_of_bare_ring(self, record: &Record) -> Option<Seen> {
         let bare = |(workload, subject, figure)| match subject {
             "file" => (workload, "bare", figure),
             other => (workload, other, figure),
         };
         match self {
             Ratio(over, under) if (over, under) != (bare(over), bare(under)) => {
-                Some(Ratio(bare(over), bare(under)))
+                Ratio(bare(over), bare(under)).seen(record)
             }
-            Native(_, Some(bare)) => Some(Native(bare, None)),
-            Ratio(..) | Sum(_) | Native(_, None) => None,
+            Native(name) => {
+                let (group, figure) = name.split_once('.')?;
+                Seen::of(record.native(&format!("{group}.bare.{figure}")))
+            }
+            Ratio(..) | Sum(_) => None,
         }
     }
 
@@ -198,7 +177,7 @@ impl Figure {
                 let sum = places.iter().filter_map(|&place| values(place).first()).sum();
                 measured.then(|| Seen::of([sum]))?
             }
-            Native(name, _) => Seen::of(record.native(name)),
+            Native(name) => Seen::of(record.native(name)),
         }
     }
 }
@@ -211,7 +190,7 @@ pub(super) fn table(record: &Record) -> String {
     for Target { what, limit, figure } in TARGETS {
         if let Some(seen) = figure.seen(record) {
             let reached = if limit.holds(seen.median) { "yes" } else { "**no**" };
-            let bare = figure.of_bare_ring().and_then(|figure| figure.seen(record));
+            let bare = figure.seen_of_bare_ring(record);
             let bare = bare.map_or_else(|| "–".to_owned(), |seen| seen.to_string());
             writeln!(text, "| {what} | {} | {seen} | {reached} | {bare} |", limit.shown())
                 .expect("a string grows");
@@ -237,9 +216,9 @@ mod tests {
     fn the_bare_ring_stands_in_for_the_file() {
         let (ours, theirs) = (("w", "file", "f"), ("w", "tcmu-runner", "f"));
         let record = record::with(&[("tcmu-runner", &[12.0]), ("file", &[4.0]), ("bare", &[3.0])]);
-        let bare = Ratio(theirs, ours).of_bare_ring().unwrap().seen(&record).unwrap();
+        let bare = Ratio(theirs, ours).seen_of_bare_ring(&record).unwrap();
         assert_eq!(bare.median, 4.0);
-        assert!(Ratio(theirs, ("w", "null", "f")).of_bare_ring().is_none());
+        assert!(Ratio(theirs, ("w", "null", "f")).seen_of_bare_ring(&record).is_none());
     }
 
     #[test]
