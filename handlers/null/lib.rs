@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pulsefield_backstore::{
-    Backstore, Capabilities, Cfgstring, Extent, Geometry, Handler, Mapping, Op, OpOutput,
-    OpenError, OpenSpec, Request,
+    Backstore, BackstoreError, Capabilities, Cfgstring, Extent, Geometry, Handler, Mapping, Op,
+    OpOutput, OpenError, OpenSpec, Request,
 };
+use pulsefield_data::Buffer;
 use pulsefield_units::{BlockCount, BlockLength};
 
 /// Opens `null/`.
@@ -61,13 +62,35 @@ impl Backstore for NullMedium {
         Capabilities { thin: true, ..Capabilities::default() }
     }
 
-    fn submit(&self, mut request: Request) {
-        let result = match request.op() {
+    fn at_once(
+        &self,
+        op: Op,
+        buffer: &mut Buffer,
+        _urgent: bool,
+    ) -> Option<Result<OpOutput, BackstoreError>> {
+        Some(self.perform(op, buffer))
+    }
+
+    fn submit(&self, request: Request) {
+        request.carry_out(|op, buffer| self.perform(op, buffer));
+    }
+
+    fn resize(&self, blocks: BlockCount) -> Result<(), OpenError> {
+        let geometry = Geometry { blocks, ..self.geometry() };
+        geometry.bytes()?;
+        self.blocks.store(blocks.as_u64(), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl NullMedium {
+    fn perform(&self, op: Op, buffer: &mut Buffer) -> Result<OpOutput, BackstoreError> {
+        match op {
             Op::Read { range } => {
                 let bytes = self.block_length.bytes_in(range);
                 let len = bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
                 // The buffer may hold what an earlier command left in it.
-                request.buffer_mut().fill(0, len, 0);
+                buffer.fill(0, len, 0);
                 Ok(OpOutput::Done)
             }
             Op::Provisioning { range } => Ok(OpOutput::Extent(Extent {
@@ -80,15 +103,7 @@ impl Backstore for NullMedium {
             Op::CompareAndWrite { .. } | Op::WriteAtomic { .. } | Op::Copy { .. } => {
                 unreachable!("this medium has no such op, and its capabilities say so")
             }
-        };
-        request.complete(result);
-    }
-
-    fn resize(&self, blocks: BlockCount) -> Result<(), OpenError> {
-        let geometry = Geometry { blocks, ..self.geometry() };
-        geometry.bytes()?;
-        self.blocks.store(blocks.as_u64(), Ordering::Relaxed);
-        Ok(())
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A medium in memory: an anonymous file (`memfd_create(2)`), mapped, gone with the daemon.
 //!
 //! Memory is taken as it is written to and given back by UNMAP. Nothing can block, so every op is
-//! done before `submit` returns, on the engine's own thread. There is no stable storage behind it,
+//! done at once, on the engine's own thread. There is no stable storage behind it,
 //! hence no write cache either: a flush has nothing left to do.
 //!
 //! Beside the house: `backstore`, `data` and `units` only.
@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use pulsefield_backstore::{
-    Backstore, Capabilities, Cfgstring, FileMedium, Geometry, Handler, MediumAccess, OpenError,
-    OpenSpec, Request,
+    Backstore, BackstoreError, Capabilities, Cfgstring, FileMedium, Geometry, Handler,
+    MediumAccess, Op, OpOutput, OpenError, OpenSpec, Request,
 };
+use pulsefield_data::Buffer;
 use pulsefield_units::BlockCount;
 
 /// Opens `ram/`.
@@ -67,8 +68,17 @@ impl Backstore for RamMedium {
         Capabilities { atomic_write: true, ..self.0.capabilities() }
     }
 
+    fn at_once(
+        &self,
+        op: Op,
+        buffer: &mut Buffer,
+        _urgent: bool,
+    ) -> Option<Result<OpOutput, BackstoreError>> {
+        Some(self.0.execute(op, buffer))
+    }
+
     fn submit(&self, request: Request) {
-        self.0.execute(request);
+        request.carry_out(|op, buffer| self.0.execute(op, buffer));
     }
 
     fn allocated_bytes(&self) -> Option<u64> {

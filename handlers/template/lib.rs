@@ -99,17 +99,26 @@ impl Backstore for TemplateMedium {
         }
     }
 
-    // The engine's thread: it serves every command of this logical unit, so never wait here. A
-    // vector does not make one wait, hence the answer before the return. A medium that blocks hands
+    // The engine's thread, which serves every command of this logical unit, waits for this: do what needs no
+    // waiting, and answer `None` to the rest, which then comes to `submit`. A vector makes nobody wait. A medium that
+    // always may leaves this method out.
+    fn at_once(
+        &self,
+        op: Op,
+        buffer: &mut Buffer,
+        _urgent: bool,
+    ) -> Option<Result<OpOutput, BackstoreError>> {
+        Some(self.perform(op, buffer))
+    }
+
+    // The same thread, which must not wait here. A medium that blocks hands
     // the request to `pulsefield_backstore::Workers` (see `handlers/file`), which also keeps urgent
     // requests from queueing behind bulk; one with an asynchronous interface keeps the request and
     // completes it from its callback.
-    fn submit(&self, mut request: Request) {
-        let op = request.op();
-        let result = self.perform(op, request.buffer_mut());
-        // Exactly one answer: `complete` takes the request, so a second is impossible; a request
-        // that is dropped answers `BackstoreError::Dropped`.
-        request.complete(result);
+    fn submit(&self, request: Request) {
+        // Exactly one answer: `carry_out` takes the request, as `complete` does, so a second is impossible; a
+        // request that is dropped answers `BackstoreError::Dropped`.
+        request.carry_out(|op, buffer| self.perform(op, buffer));
     }
 
     fn resize(&self, blocks: BlockCount) -> Result<(), OpenError> {

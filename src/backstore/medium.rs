@@ -32,7 +32,7 @@ use crate::{
     Request, Topology,
 };
 
-/// The longest read that [`FileMedium::execute_if_cached`] answers, and the longest write of a heartbeat
+/// The longest read that [`FileMedium::read_if_cached`] does, and the longest write of a heartbeat
 /// that only copies: what a command of ordinary size moves. Copying more would hold up the caller's other
 /// commands longer than a thread's hop.
 pub const CACHED_BYTES_MAX: usize = 64 << 10;
@@ -305,25 +305,19 @@ impl FileMedium {
         OpenError::Io { action, path: self.name.clone(), source }
     }
 
-    /// Answers a read of up to [`CACHED_BYTES_MAX`] bytes if the page cache holds all of them, and
-    /// gives any other request back. Never waits, so it may be called where nobody may wait: it
+    /// Fills the buffer from `range`, if that is [`CACHED_BYTES_MAX`] bytes at most and the page cache holds all of
+    /// them; says whether it did. Never waits, so it may be called where nobody may wait: it
     /// spares what is in memory anyhow the way to another thread and back. Where nobody can tell,
     /// nothing is.
-    pub fn execute_if_cached(&self, mut request: Request) -> Option<Request> {
-        let Op::Read { range } = request.op() else { return Some(request) };
+    pub fn read_if_cached(&self, range: LbaRange, buffer: &mut Buffer) -> bool {
         let span = self.span(range);
         let len = span.len_in_memory();
         if len > CACHED_BYTES_MAX || !self.tells_what_is_cached() {
-            return Some(request);
+            return false;
         }
-        match request.buffer_mut().pread_cached(0, len, self.file.as_fd(), span.start) {
-            Ok(read) if read == len => {
-                request.complete(Ok(OpOutput::Done));
-                None
-            }
-            // What is wrong, if anything is, the way through `execute` finds out and reports.
-            Ok(_) | Err(_) => Some(request),
-        }
+        // What is wrong, if anything is, the way through `execute` finds out and reports.
+        let read = buffer.pread_cached(0, len, self.file.as_fd(), span.start);
+        read.is_ok_and(|read| read == len)
     }
 
     /// Whether the page cache can be asked what it holds.
@@ -331,43 +325,38 @@ impl FileMedium {
         self.page_cache.is_some()
     }
 
-    /// Whether `request` is a write that copies a little into the page cache, and nothing that one can tell
+    /// Whether `op` is a write that copies a little into the page cache, and nothing that one can tell
     /// beforehand makes it wait: it need not be durable when answered, and the cache holds what it leaves
     /// of the pages that it writes to. [`Self::execute`] may wait all the same, for whatever the file system
     /// waits for.
-    pub(crate) fn only_copies(&self, request: &Request) -> bool {
-        let (Op::Write { range, durable: false }, Some(page_cache)) =
-            (request.op(), &self.page_cache)
-        else {
+    pub(crate) fn only_copies(&self, op: Op, urgent: bool) -> bool {
+        let (Op::Write { range, durable: false }, Some(page_cache)) = (op, &self.page_cache) else {
             return false;
         };
-        let bytes_max = if request.is_urgent() { CACHED_BYTES_MAX } else { COPIED_BULK_BYTES_MAX };
+        let bytes_max = if urgent { CACHED_BYTES_MAX } else { COPIED_BULK_BYTES_MAX };
         let span = self.span(range);
         self.access.write_cache
             && span.len_in_memory() <= bytes_max
             && page_cache.holds_edges(&self.file, span)
     }
 
-    /// Does what the request asks for and answers it.
+    /// Does `op`. A failure is in the log when this returns.
+    ///
+    /// # Errors
+    /// What became of it, in the words of the contract.
     ///
     /// # Panics
     /// On what the engine never sends: a range outside the address space, a buffer shorter than the
-    /// range, a [`Op::CompareAndWrite`] that no capability invited. The request then answers
-    /// [`BackstoreError::Dropped`].
-    pub fn execute(&self, mut request: Request) {
-        let op = request.op();
+    /// range, a [`Op::CompareAndWrite`] that no capability invited.
+    pub fn execute(&self, op: Op, buffer: &mut Buffer) -> Result<OpOutput, BackstoreError> {
         if self.access.read_only && op.writes() {
-            request.complete(Err(BackstoreError::ReadOnly));
-            return;
+            return Err(BackstoreError::ReadOnly);
         }
-        let result = self.perform(op, request.buffer_mut());
-        self.answer(request, result);
+        self.perform(op, buffer).map_err(|error| self.report(op, error))
     }
 
-    fn answer(&self, request: Request, result: io::Result<OpOutput>) {
-        let op = request.op();
-        let report = |error| self.failures.report(&self.name, op, &self.explain(error));
-        request.complete(result.map_err(report));
+    fn report(&self, op: Op, error: io::Error) -> BackstoreError {
+        self.failures.report(&self.name, op, &self.explain(error))
     }
 
     /// What a request is as one transfer, which somebody else may carry out; `None` if it takes more than that.
@@ -427,7 +416,11 @@ impl FileMedium {
             },
             Transfer::Sync => self.end_sync(moved.map(drop)).and_then(|()| self.end_flush()),
         };
-        self.answer(request, result.map(|()| OpOutput::Done));
+        let op = request.op();
+        request.complete(match result {
+            Ok(()) => Ok(OpOutput::Done),
+            Err(error) => Err(self.report(op, error)),
+        });
         None
     }
 

@@ -11,7 +11,7 @@ use crate::{BackstoreError, Claim, OpenError};
 
 /// An open medium of one logical unit.
 ///
-/// `submit` may be called from one thread at a time; requests whose ranges overlap are never in
+/// `at_once` and `submit` may be called from one thread at a time; requests whose ranges overlap are never in
 /// flight together unless all of them only read (the engine's range locks see to that).
 /// [`Op::Flush`] and [`Op::Provisioning`] claim no range and may come at any time.
 pub trait Backstore: Send + Sync {
@@ -21,10 +21,20 @@ pub trait Backstore: Send + Sync {
     /// What this medium can do; constant while it is open.
     fn capabilities(&self) -> Capabilities;
 
-    /// Starts one request. A handler may complete it before it returns if it expects not to wait for the
-    /// medium; otherwise it returns at once and completes it from a thread of its own, or when the caller
-    /// asks what has ended ([`Self::reap`]). The caller's other
-    /// requests wait as long as this takes: whoever was wrong takes note of it.
+    /// Does an op while the caller waits, if it expects not to wait for the medium: `None` if it does, and
+    /// then nothing was done. Asked before [`Self::submit`], by the same thread; `urgent` as in [`Request::new`].
+    /// The caller's other requests wait as long as this takes: whoever was wrong takes note of it.
+    fn at_once(
+        &self,
+        _op: Op,
+        _buffer: &mut Buffer,
+        _urgent: bool,
+    ) -> Option<Result<OpOutput, BackstoreError>> {
+        None
+    }
+
+    /// Starts one request, and returns at once. A handler completes it from a thread of its own, or when the caller
+    /// asks what has ended ([`Self::reap`]); or before it returns, if it can do so without waiting.
     fn submit(&self, request: Request);
 
     /// What becomes readable when a request has ended that only [`Self::reap`] answers; `None` of a medium that
@@ -381,6 +391,15 @@ impl Request {
     /// The data, to fill it.
     pub const fn buffer_mut(&mut self) -> &mut Buffer {
         &mut self.buffer
+    }
+
+    /// Does what is asked for, by `perform`, and answers the request with what that says.
+    pub fn carry_out(
+        mut self,
+        perform: impl FnOnce(Op, &mut Buffer) -> Result<OpOutput, BackstoreError>,
+    ) {
+        let result = perform(self.op, &mut self.buffer);
+        self.answer(result);
     }
 
     /// Answers the request.

@@ -6,12 +6,14 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::time::{ClockId, clock_gettime};
+use pulsefield_data::Buffer;
 use pulsefield_units::{BlockCount, Instant};
 
 use crate::shortcut::{LongOps, Shortcut};
 use crate::uring::Uring;
 use crate::{
-    Backstore, Capabilities, Claim, FileMedium, Geometry, Op, OpenError, Request, Workers,
+    Backstore, BackstoreError, Capabilities, Claim, FileMedium, Geometry, Op, OpOutput, OpenError,
+    Request, Workers,
 };
 
 /// Who carries out what may wait.
@@ -33,8 +35,7 @@ impl IoWay {
 }
 
 /// A [`FileMedium`] whose ops are carried out by io_uring or run on [`Workers`], but for what the page cache
-/// does at once: short reads of what it holds and, as long as they turn out to be quick, short writes. Those
-/// are answered on the spot.
+/// does at once: short reads of what it holds and, as long as they turn out to be quick, short writes.
 ///
 /// Threads there are in any case: for what io_uring cannot do (copies, atomic writes, the search for holes, direct I/O
 /// from memory that is not aligned), and for heartbeats that go through the page cache. Of those the
@@ -90,7 +91,7 @@ impl WorkedMedium {
             move |request: Request| {
                 let op = request.op();
                 let _long = may_be_long(op).then(|| long_ops.begin());
-                medium.execute(request);
+                request.carry_out(|op, buffer| medium.execute(op, buffer));
                 afterwards(&medium, op);
             }
         };
@@ -114,19 +115,24 @@ impl WorkedMedium {
         lock(uring).start(request, transfer, long)
     }
 
-    /// Does a short write and answers it, or gives the request back.
-    fn write_on_the_spot(&self, request: Request) -> Option<Request> {
-        if !self.medium.only_copies(&request) || !self.long_ops.is_empty() {
-            return Some(request);
+    /// Does a short write, if nothing speaks against it.
+    fn write_on_the_spot(
+        &self,
+        op: Op,
+        buffer: &mut Buffer,
+        urgent: bool,
+    ) -> Option<Result<OpOutput, BackstoreError>> {
+        if !self.long_ops.is_empty() || !self.medium.only_copies(op, urgent) {
+            return None;
         }
-        // Held by nobody but another caller at the same time, whom the contract excludes, and by a write whose
-        // answer leads to the next one; after a panic by nobody ever, and the workers do it all.
-        let Ok(mut shortcut) = self.shortcut.try_lock() else { return Some(request) };
+        // Held by nobody but another caller at the same time, whom the contract excludes; after a panic by
+        // nobody ever, and the workers do it all.
+        let mut shortcut = self.shortcut.try_lock().ok()?;
         let started = (self.clock)();
         if !shortcut.is_open(started) {
-            return Some(request);
+            return None;
         }
-        self.medium.execute(request);
+        let result = self.medium.execute(op, buffer);
         let ended = (self.clock)();
         if let Some(pause) = shortcut.note(started, ended) {
             tracing::info!(
@@ -136,7 +142,7 @@ impl WorkedMedium {
                 "short writes have to wait here; they go by the workers for a while",
             );
         }
-        None
+        Some(result)
     }
 }
 
@@ -215,10 +221,29 @@ impl Backstore for WorkedMedium {
         self.medium.capabilities()
     }
 
+    fn at_once(
+        &self,
+        op: Op,
+        buffer: &mut Buffer,
+        urgent: bool,
+    ) -> Option<Result<OpOutput, BackstoreError>> {
+        match op {
+            Op::Read { range } => {
+                self.medium.read_if_cached(range, buffer).then_some(Ok(OpOutput::Done))
+            }
+            Op::Write { .. } => self.write_on_the_spot(op, buffer, urgent),
+            Op::WriteAtomic { .. }
+            | Op::WriteZeroes { .. }
+            | Op::Unmap { .. }
+            | Op::Copy { .. }
+            | Op::Flush
+            | Op::Provisioning { .. }
+            | Op::CompareAndWrite { .. } => None,
+        }
+    }
+
     fn submit(&self, request: Request) {
-        let request = self.medium.execute_if_cached(request);
-        let request = request.and_then(|request| self.write_on_the_spot(request));
-        if let Some(request) = request.and_then(|request| self.start_on_uring(request)) {
+        if let Some(request) = self.start_on_uring(request) {
             self.workers.submit(request);
         }
     }
@@ -268,26 +293,23 @@ impl Drop for WorkedMedium {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::mpsc;
-    use std::thread::{self, ThreadId};
+    use std::thread;
     use std::time::Duration;
 
     use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-    use pulsefield_data::Buffer;
     use pulsefield_units::{BlockLength, Lba, LbaRange};
 
     use super::*;
-    use crate::{Completion, CompletionSink, MediumAccess, OpOutput, OpTag, wait_for_answer};
+    use crate::{Completion, CompletionSink, MediumAccess, OpTag, wait_for_answer};
 
     const BLOCKS: u64 = 4096;
     const ONE: NonZeroUsize = NonZeroUsize::MIN;
 
-    /// Where an answer was given, and what it was.
-    struct Inbox(Mutex<mpsc::Sender<(ThreadId, Completion)>>);
+    struct Inbox(Mutex<mpsc::Sender<Completion>>);
 
     impl CompletionSink for Inbox {
         fn complete(&self, completion: Completion) {
-            let answer = (thread::current().id(), completion);
-            drop(self.0.lock().unwrap().send(answer));
+            drop(self.0.lock().unwrap().send(completion));
         }
     }
 
@@ -317,22 +339,22 @@ mod tests {
         Op::Write { range: range(start, blocks), durable: false }
     }
 
-    /// Whether the caller's own thread carries `op` out.
+    /// Whether `op` is carried out while the caller waits, or later.
     fn on_the_spot(medium: &WorkedMedium, op: Op, urgent: bool) -> bool {
         let (sender, answers) = mpsc::channel();
         let bytes = op.range().map_or(0, |range| range.blocks().as_u64() * 512);
         let mut buffer = Buffer::heap(usize::try_from(bytes).unwrap());
         buffer.fill(0, buffer.len(), 0x5a);
+        if let Some(result) = medium.at_once(op, &mut buffer, urgent) {
+            assert_eq!(result, Ok(OpOutput::Done), "{op:?}");
+            return true;
+        }
         let sink = Arc::new(Inbox(Mutex::new(sender)));
         medium.submit(Request::new(op, OpTag(1), buffer, urgent, sink));
-        let own = thread::current().id();
-        let at_once = answers.try_recv().ok();
-        let on_the_spot = at_once.as_ref().is_some_and(|(thread, _)| *thread == own);
         let receive = |step| answers.recv_timeout(step).ok();
-        let later = || wait_for_answer(medium, Duration::from_secs(60), receive);
-        let (_, answer) = at_once.or_else(later).unwrap();
+        let answer = wait_for_answer(medium, Duration::from_secs(60), receive).unwrap();
         assert_eq!(answer.result, Ok(OpOutput::Done), "{op:?}");
-        on_the_spot
+        false
     }
 
     /// No time ever passes.

@@ -2,7 +2,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use pulsefield_backstore::{Backstore, Capabilities, Geometry, Op, OpOutput, OpenError, Request};
+use pulsefield_backstore::{
+    Backstore, BackstoreError, Capabilities, Geometry, Op, OpOutput, OpenError, Request,
+};
+use pulsefield_data::Buffer;
 use pulsefield_units::BlockCount;
 
 /// Reads as zeros.
@@ -26,17 +29,25 @@ impl Backstore for HoldingMedium {
         Capabilities::default()
     }
 
-    fn submit(&self, mut request: Request) {
-        if !request.is_urgent() {
-            self.held.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-            return;
+    fn at_once(
+        &self,
+        op: Op,
+        buffer: &mut Buffer,
+        urgent: bool,
+    ) -> Option<Result<OpOutput, BackstoreError>> {
+        if !urgent {
+            return None;
         }
-        if let Op::Read { range } = request.op() {
+        if let Op::Read { range } = op {
             let bytes = self.geometry.block_length.bytes_in(range);
             let len = bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
-            request.buffer_mut().fill(0, len, 0);
+            buffer.fill(0, len, 0);
         }
-        request.complete(Ok(OpOutput::Done));
+        Some(Ok(OpOutput::Done))
+    }
+
+    fn submit(&self, request: Request) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     }
 
     fn resize(&self, _blocks: BlockCount) -> Result<(), OpenError> {

@@ -1,16 +1,13 @@
 //! Where the ops of one logical unit end: a queue into its device thread.
 //!
-//! Handlers complete from their own threads, or from inside `submit` on the device thread itself; the
-//! latter is handed back at once ([`Completions::submit`]) and goes through no queue. The queue is
+//! Handlers complete from their own threads, or from inside `submit` on the device thread itself; what they do
+//! at once (`Backstore::at_once`) never comes here. The queue is
 //! bounded by the engine's op slots and one more, so it is allocated once and never full, and the thread
 //! is woken with a system call only while it sleeps.
 
-use std::cell::Cell;
 use std::io;
-use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -50,8 +47,7 @@ impl Completions {
         })
     }
 
-    /// Has `medium` do `op`. If it has done so before it returns, that is what comes back; else the
-    /// completion can be taken later ([`Self::take`]). For the device thread.
+    /// Has `medium` do `op`; its end can be taken later ([`Self::take`]). For the device thread.
     pub(crate) fn submit(
         self: &Arc<Self>,
         medium: &dyn Backstore,
@@ -59,14 +55,10 @@ impl Completions {
         tag: OpTag,
         buffer: Buffer,
         urgent: bool,
-    ) -> Option<Completion> {
+    ) {
         // Counted before: a medium that panics may have kept the request.
         self.count(1);
-        let submission = Submission::begin(self);
         medium.submit(Request::new(op, tag, buffer, urgent, self.clone()));
-        let completion = submission.completed()?;
-        self.count(-1);
-        Some(completion)
     }
 
     /// Takes one completion, if there is one, from what `medium` is asked for now. For the device thread.
@@ -130,13 +122,6 @@ impl Completions {
             report_failed_wake(self.waker.wake());
         }
     }
-
-    fn queue(&self, completion: Completion) {
-        if self.sender.try_send(completion).is_err() {
-            unreachable!("more ops completed than the engine has slots");
-        }
-        self.wake();
-    }
 }
 
 /// An eventfd refuses a write only if it is closed or its counter is at 2^64 - 2.
@@ -148,56 +133,10 @@ fn report_failed_wake(result: io::Result<()>) {
 
 impl CompletionSink for Completions {
     fn complete(&self, completion: Completion) {
-        if let Some(completion) = Submission::catch(self, completion) {
-            self.queue(completion);
+        if self.sender.try_send(completion).is_err() {
+            unreachable!("more ops completed than the engine has slots");
         }
-    }
-}
-
-thread_local! {
-    /// Whose request is just being submitted on this thread; only ever compared.
-    static SUBMITTING: Cell<*const Completions> = const { Cell::new(ptr::null()) };
-    /// What was completed by that.
-    static COMPLETED: Cell<Option<Completion>> = const { Cell::new(None) };
-}
-
-/// A submission that is under way on this thread. It takes one completion; any other goes through the
-/// queue.
-struct Submission<'a>(&'a Completions);
-
-impl<'a> Submission<'a> {
-    fn begin(completions: &'a Completions) -> Self {
-        SUBMITTING.set(completions);
-        Self(completions)
-    }
-
-    /// Keeps a completion if it is the first of a submission, or gives it back.
-    fn catch(completions: &Completions, completion: Completion) -> Option<Completion> {
-        if !ptr::eq(SUBMITTING.get(), completions) {
-            return Some(completion);
-        }
-        SUBMITTING.set(ptr::null());
-        COMPLETED.set(Some(completion));
-        None
-    }
-
-    /// What was completed, once the medium has returned.
-    fn completed(self) -> Option<Completion> {
-        // Still set if nothing was.
-        if SUBMITTING.replace(ptr::null()).is_null() { COMPLETED.take() } else { None }
-    }
-}
-
-/// A medium that panics leaves what it has completed in the queue, where it is waited for.
-impl Drop for Submission<'_> {
-    fn drop(&mut self) {
-        if !thread::panicking() {
-            return;
-        }
-        SUBMITTING.set(ptr::null());
-        if let Some(completion) = COMPLETED.take() {
-            self.0.queue(completion);
-        }
+        self.wake();
     }
 }
 
@@ -211,12 +150,8 @@ mod tests {
     use super::*;
     use crate::testing::{FnMedium, PATIENCE, held_medium, station};
 
-    fn flush(
-        completions: &Arc<Completions>,
-        medium: &dyn Backstore,
-        tag: u64,
-    ) -> Option<Completion> {
-        completions.submit(medium, Op::Flush, OpTag(tag), Buffer::empty(), false)
+    fn flush(completions: &Arc<Completions>, medium: &dyn Backstore, tag: u64) {
+        completions.submit(medium, Op::Flush, OpTag(tag), Buffer::empty(), false);
     }
 
     #[test]
@@ -225,7 +160,7 @@ mod tests {
         let completions = station.completions();
         let (medium, requests) = held_medium(8);
         for tag in 0..3 {
-            assert!(flush(completions, &*medium, tag).is_none());
+            flush(completions, &*medium, tag);
         }
         let [done, dropped, held] = [(); 3].map(|()| requests.recv().unwrap());
         done.complete(Ok(OpOutput::Done));
@@ -234,29 +169,6 @@ mod tests {
         held.complete(Ok(OpOutput::Done));
         assert_eq!(completions.discard_all(&*medium, PATIENCE), 0);
         assert!(completions.take(&*medium).is_none());
-    }
-
-    #[test]
-    fn what_is_completed_while_it_is_submitted_comes_back_at_once() {
-        let station = station();
-        let completions = station.completions();
-        let earlier = Mutex::new(None);
-        // Keeps the first, and completes it with the second.
-        let medium = FnMedium(|request: Request| {
-            let earlier = earlier.lock().unwrap().replace(request);
-            if let Some(earlier) = earlier {
-                earlier.complete(Ok(OpOutput::Done));
-            }
-        });
-        assert!(flush(completions, &medium, 1).is_none());
-        assert_eq!(flush(completions, &medium, 2).unwrap().tag, OpTag(1));
-        drop(earlier.lock().unwrap().take());
-        assert_eq!(
-            completions.take(&medium).unwrap().tag,
-            OpTag(2),
-            "nothing is being submitted now"
-        );
-        assert_eq!(completions.discard_all(&medium, PATIENCE), 0);
     }
 
     #[test]
@@ -272,11 +184,9 @@ mod tests {
                 kept.drain(..).for_each(|request| request.complete(Ok(OpOutput::Done)));
             }
         });
-        let at_once: Vec<_> = (0..3).map(|tag| flush(completions, &medium, tag)).collect();
-        let tags = at_once.into_iter().map(|completion| completion.map(|it| it.tag));
-        assert_eq!(tags.collect::<Vec<_>>(), [None, None, Some(OpTag(0))]);
-        let queued = [(); 2].map(|()| completions.take(&medium).unwrap().tag);
-        assert_eq!(queued, [OpTag(1), OpTag(2)]);
+        (0..3).for_each(|tag| flush(completions, &medium, tag));
+        let taken = [(); 3].map(|()| completions.take(&medium).unwrap().tag);
+        assert_eq!(taken, [0, 1, 2].map(OpTag));
         assert!(completions.take(&medium).is_none());
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use pulsefield_backstore::{Backstore, Geometry, Op, OpTag};
+use pulsefield_backstore::{Backstore, Completion, Geometry, Op, OpTag};
 use pulsefield_data::Buffer;
 use pulsefield_engine::{
     AccessStateChange, Action, CopyOp, CopyParty, DeviceServer, Query, SavedState, SpaceReport,
@@ -28,6 +28,7 @@ use tracing::info;
 
 use self::answering::Unannounced;
 use self::changing::Changing;
+use self::intake::Intake;
 use self::latency::Watch;
 #[cfg(feature = "embedded")]
 use crate::clock::Clock;
@@ -41,6 +42,7 @@ use crate::station::{Awake, Mailbox, Message, Station};
 use crate::uio::Uio;
 
 mod answering;
+mod at_once;
 mod changing;
 mod fault_orders;
 mod faults;
@@ -345,14 +347,14 @@ impl<'a> Conductor<'a> {
     fn work(&mut self) -> Result<Option<End>, Interruption> {
         loop {
             self.read_messages()?;
-            self.take_in()?;
+            let intake = self.take_in()?;
             self.perform_deeds()?;
             self.answer_resizes();
             self.go_on_changing();
             if let Some(end) = self.end_if_stopped()? {
                 return Ok(Some(end));
             }
-            if self.unannounced.due.is_some_and(|due| due <= self.now) {
+            if self.unannounced.wants_doorbell(self.now) {
                 self.ring_doorbell()?;
             }
             if self.late_due.is_some_and(|due| due <= self.now) {
@@ -363,6 +365,7 @@ impl<'a> Conductor<'a> {
             }
             match self.server.poll_action(self.now) {
                 Some(action) => self.perform(action)?,
+                None if intake == Intake::Part => {}
                 None => return Ok(None),
             }
         }
@@ -379,7 +382,7 @@ impl<'a> Conductor<'a> {
             return Ok(());
         }
         self.station.completions().announce_sleep();
-        if !self.take_in()? && self.station.is_quiet() {
+        if self.take_in()? == Intake::Nothing && self.station.is_quiet() {
             let patience = self.patience();
             match self.station.sleep(patience)? {
                 Awake::Look => {}
@@ -412,7 +415,7 @@ impl<'a> Conductor<'a> {
             return Ok(false);
         };
         loop {
-            if self.take_in()? || !self.station.is_quiet() {
+            if self.take_in()? != Intake::Nothing || !self.station.is_quiet() {
                 return Ok(true);
             }
             let now = self.station.clock.now();
@@ -424,18 +427,19 @@ impl<'a> Conductor<'a> {
         }
     }
 
-    /// Sends an op to the medium, whose answer may have come before this returns, and that may take as
-    /// long as the medium wants.
-    fn submit(&mut self, op: Op, tag: OpTag, buffer: Buffer, urgent: bool) {
-        let completions = self.station.completions();
-        self.station.enter_medium();
-        let completed = completions.submit(&**self.backstore, op, tag, buffer, urgent);
-        self.station.leave_medium();
-        if let Some(completion) = completed {
-            self.just_looked = false;
-            self.server.observer_mut().commands.lose_sight_of_time();
-            self.take_completion(completion);
+    /// Has the medium do an op at once, or later.
+    fn submit(&mut self, op: Op, tag: OpTag, mut buffer: Buffer, urgent: bool) {
+        self.station.enter_medium(self.now);
+        let done = self.backstore.at_once(op, &mut buffer, urgent);
+        if let Some(result) = done {
+            self.station.leave_medium();
+            self.lose_sight_of_time();
+            self.take_completion(Completion { tag, result, buffer });
+            return;
         }
+        let completions = self.station.completions();
+        completions.submit(&**self.backstore, op, tag, buffer, urgent);
+        self.station.leave_medium();
     }
 
     /// Does one thing that the device server asks for.

@@ -179,9 +179,9 @@ impl Observer for CountingObserver {
                 counters.lane(*lane).running.increment();
             }
             Event::Aborted { .. } => counters.aborted.increment(),
-            Event::Retired { lane, opcode, status, sense, arrived, started, .. } => {
+            Event::Retired { lane, opcode, status, sense, arrived, started, at_once, .. } => {
                 counters.count_end(*opcode, *status, *sense);
-                if let Some(lane) = lane.map(|lane| counters.lane(lane)) {
+                if let Some(lane) = lane.filter(|_| !at_once).map(|lane| counters.lane(lane)) {
                     match started {
                         Some(_) => lane.running.decrement(),
                         None => lane.waiting.decrement(),

@@ -326,10 +326,10 @@ impl Station {
         self.mailbox.pulse.probe_passed.store(number, Ordering::Relaxed);
     }
 
-    /// Shows that the thread is inside its medium from now on.
-    pub(crate) fn enter_medium(&self) {
-        let since = self.clock.coarse().as_nanos();
-        self.mailbox.pulse.in_medium_since.store(since, Ordering::Relaxed);
+    /// Shows that the thread is inside its medium from `now` on, which may be when it last looked at the clock:
+    /// whoever wonders about it thinks in seconds.
+    pub(crate) fn enter_medium(&self, now: Instant) {
+        self.mailbox.pulse.in_medium_since.store(now.as_nanos(), Ordering::Relaxed);
     }
 
     /// Shows that it has come back.

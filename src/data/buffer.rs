@@ -237,6 +237,27 @@ impl Buffer {
         });
     }
 
+    /// The `N` bytes from `offset` on; quicker than [`Self::read_at`] for a few.
+    ///
+    /// # Panics
+    /// If fewer than `N` bytes follow `offset`.
+    #[inline]
+    pub fn read_array<const N: usize>(&self, offset: usize) -> [u8; N] {
+        let mut bytes = [0; N];
+        let end = offset.checked_add(N);
+        match (self.segments().first(), end) {
+            (Some(first), Some(end)) if end <= first.len => {
+                // SAFETY: all of them lie in the first piece (invariant 1), and not in `bytes`.
+                unsafe {
+                    let from = first.start.as_ptr().add(offset);
+                    ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), N);
+                }
+            }
+            _ => self.read_at(offset, &mut bytes),
+        }
+        bytes
+    }
+
     /// Copies `from` into the bytes from `offset` on.
     ///
     /// # Panics

@@ -34,7 +34,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
         let opcode = cdb.opcode().unwrap_or_default();
         self.observer.observe(now, &Event::Arrived { task: id, cdb: &cdb });
         if let Err(outcome) = self.admit_copy_op(op) {
-            self.answer_at_once(now, id, opcode, token, data, outcome);
+            let answer = self.end_at_once(now, id, opcode, token, data, outcome);
+            self.answers.push_back(answer);
             return;
         }
         let (range, lane) = (op.range(), Lane::Bulk);

@@ -20,7 +20,8 @@ pub enum Event<'a> {
         /// Its CDB.
         cdb: &'a Cdb,
     },
-    /// It will touch the medium, in this lane.
+    /// It will touch the medium, in this lane. Not told of one that is over before anybody could see it
+    /// ([`Event::Retired`], `at_once`).
     Admitted {
         /// Which task.
         task: TaskId,
@@ -41,7 +42,7 @@ pub enum Event<'a> {
         /// Which task.
         task: TaskId,
     },
-    /// It has a slot of its lane and is being carried out.
+    /// It has a slot of its lane and is being carried out; told of those that were admitted.
     Started {
         /// Which task.
         task: TaskId,
@@ -98,6 +99,9 @@ pub enum Event<'a> {
         arrived: Instant,
         /// When it was started, if it touched the medium: before that it waited.
         started: Option<Instant>,
+        /// Whether it took no time of anybody else's: it was carried out while it came in, and neither admitted
+        /// nor started.
+        at_once: bool,
         /// What task management functions named it by, if it became a task and they did.
         tag: Option<u16>,
         /// For how long it waited, by what for.

@@ -114,6 +114,23 @@ impl Lanes {
         queue.ready.pop_front()
     }
 
+    /// Whether a task that comes now could start at once and before none that is ready.
+    #[inline]
+    pub(crate) fn lets_by(&self, lane: Lane) -> bool {
+        let (queue, quicker) = match lane {
+            Lane::Heartbeat => (&self.heartbeat, None),
+            Lane::Bulk => (&self.bulk, Some(&self.heartbeat)),
+        };
+        queue.ready.is_empty()
+            && queue.running < lane.slots()
+            && quicker.is_none_or(|quicker| quicker.ready.is_empty())
+    }
+
+    /// Gives a slot to a task that has started without having been in its lane ([`Self::lets_by`]).
+    pub(crate) fn occupy(&mut self, lane: Lane) {
+        self.queue(lane).running += 1;
+    }
+
     /// Gives the slot of a started task back.
     pub(crate) fn finish(&mut self, lane: Lane) {
         self.queue(lane).running -= 1;

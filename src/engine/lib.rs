@@ -12,11 +12,15 @@
 //!                                    └─► Action::Answer
 //! ```
 //!
+//! A command for which nothing stands in the way, of which the medium does all at once, goes from admission to its
+//! answer without the steps in between (`at_once.rs`).
+//!
 //! Every command is answered exactly once, through `retire.rs`. COMPARE AND WRITE is atomic against
 //! every overlapping command because all of them take part in the range lock (`range_lock.rs`); a
 //! heartbeat does not wait behind bulk because its lane has slots of its own (`lane.rs`).
 
 mod admit;
+mod at_once;
 mod background;
 mod config;
 mod copies;
@@ -46,6 +50,7 @@ mod tmf;
 mod unit_attention;
 mod waiting;
 
+pub use at_once::Medium;
 pub use background::Operation;
 pub use config::{AccessStateChange, Designators, Identity, LuConfig, PortGroup};
 pub use event::{Event, Observer};

@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 
 use pulsefield_backstore::{BackstoreError, Op};
-use pulsefield_data::Buffer;
 use pulsefield_scsi::{Asc, Sense, SenseKey};
 use pulsefield_units::{BlockCount, Lba, LbaRange};
 
@@ -38,6 +37,12 @@ impl MarkedBlocks {
         self.0.retain(|lba| lba.as_u64() < blocks.as_u64());
     }
 
+    /// Whether there are none.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn first_in(&self, range: LbaRange) -> Option<Lba> {
         self.0.range(range.start()..range.end()).next().copied()
     }
@@ -51,23 +56,28 @@ impl MarkedBlocks {
     }
 }
 
-/// Lets `op` of the command `exec` go to the medium, unless it would read a marked block: then the
+/// Lets an op of the command `exec` go to the medium, unless it would read a marked block: then the
 /// command goes on as if the medium had failed there, and its sense data names the block.
-#[inline]
-pub(crate) fn heed(exec: &mut Exec, cx: &mut Context<'_>, op: Op, buffer: Buffer) -> Step {
+#[cold]
+pub(crate) fn heed(exec: &mut Exec, cx: &mut Context<'_>, step: Step) -> Step {
+    let (op, buffer) = match step {
+        Step::Op(op, buffer) => (op, buffer),
+        step @ (Step::Claim(_)
+        | Step::Ask(_)
+        | Step::SetAccessStates(_)
+        | Step::Save(_)
+        | Step::End(_)) => return step,
+    };
     let marked = &mut cx.unit.marked;
-    if marked.0.is_empty() {
-        return Step::Op(op, buffer);
-    }
     match op.reads() {
         Some(range) if let Some(lba) = marked.first_in(range) => {
             match exec.step(cx, Input::Done(Err(BackstoreError::Medium), buffer)) {
                 Step::End(_) => Step::End(unreadable(lba)),
-                Step::Op(op, buffer) => heed(exec, cx, op, buffer),
-                step @ (Step::Claim(_)
+                step @ (Step::Op(..)
+                | Step::Claim(_)
                 | Step::Ask(_)
                 | Step::SetAccessStates(_)
-                | Step::Save(_)) => step,
+                | Step::Save(_)) => heed(exec, cx, step),
             }
         }
         Some(_) | None => {

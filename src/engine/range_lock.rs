@@ -109,6 +109,12 @@ impl RangeLock {
         waits_for == 0
     }
 
+    /// Whether a claim on `range` would be granted at once.
+    #[inline]
+    pub fn is_clear(&self, range: LbaRange, access: Access) -> bool {
+        self.held == 0 || self.conflicts(range, access) == 0
+    }
+
     /// How many places there are that must not be used beside `range`.
     fn conflicts(&self, range: LbaRange, access: Access) -> u32 {
         let mut conflicts = 0;

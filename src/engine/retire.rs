@@ -9,36 +9,51 @@ use crate::outcome::Outcome;
 use crate::range_lock::Holder;
 use crate::scratch::Found;
 use crate::server::{Answer, DeviceServer};
-use crate::task::Phase;
+use crate::task::{Phase, Task};
 use crate::waiting::Waited;
 
 impl<T, O: Observer> DeviceServer<T, O> {
     /// Ends a task: its answer goes out, its slot and its range go to those who wait.
     pub(crate) fn retire(&mut self, now: Instant, at: Holder, outcome: Outcome) {
-        let claimed = self.tasks.task(at).claim.map(|(range, _)| range);
-        if let Some(found) = self.scratch.take_up() {
-            self.tell_found(now, at, claimed, found);
-        }
+        let claim = self.tasks.task(at).claim;
         self.release(now, at);
-        self.count(now, at, claimed, outcome.status);
         self.note_space(at);
-        let Self { unit, tasks, lanes, observer, answers, .. } = self;
-        let task = tasks.task(at);
-        task.enter(task.phase, now);
+        let mut task = self.tasks.remove(at);
         match task.phase {
-            Phase::Running => lanes.finish(task.lane),
-            Phase::Ready => lanes.withdraw(task.lane, at),
+            Phase::Running => self.lanes.finish(task.lane),
+            Phase::Ready => self.lanes.withdraw(task.lane, at),
             Phase::Parked | Phase::Asking | Phase::Copying => {}
         }
+        task.claim = claim;
+        let answer = self.conclude(now, &mut task, outcome, false);
+        self.answers.push_back(answer);
+    }
+
+    /// The answer to a task that is nowhere any more, or never was if all of it was done `at_once`; its claim is
+    /// the last one that it had.
+    #[inline]
+    pub(crate) fn conclude(
+        &mut self,
+        now: Instant,
+        task: &mut Task<T>,
+        outcome: Outcome,
+        at_once: bool,
+    ) -> Answer<T> {
+        let blocks = task.claim.map(|(range, _)| range);
+        if let Some(found) = self.scratch.take_up() {
+            self.tell_found(now, task, blocks, found);
+        }
+        self.count(now, task, outcome.status);
+        task.enter(task.phase, now);
         let lane = match task.phase {
             Phase::Parked | Phase::Ready | Phase::Running => Some(task.lane),
             Phase::Asking | Phase::Copying => None,
         };
         if let Exec::ExtendedCopy(copy) = &task.exec {
-            unit.copies.end(now, copy.id(), &outcome);
+            self.unit.copies.end(now, copy.id(), &outcome);
         }
         let Outcome { status, sense, data_in } = outcome;
-        observer.observe(
+        self.observer.observe(
             now,
             &Event::Retired {
                 task: task.id,
@@ -48,22 +63,23 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 sense,
                 arrived: task.arrived,
                 started: task.started,
+                at_once,
                 tag: task.tag,
                 waited: task.waited,
-                blocks: claimed,
+                blocks,
                 copies: matches!(task.exec, Exec::CopyPart(_)),
                 data: &task.data,
             },
         );
-        let (token, data) = tasks.remove(at);
-        answers.push_back(Answer { token, lane, status, sense, data_in, data });
+        let token = task.token.take().expect("a task ends once");
+        let data = std::mem::take(&mut task.data);
+        Answer { token, lane, status, sense, data_in, data }
     }
 
-    /// Tells what the task that is being retired has found instead of what it expected.
+    /// Tells what a task that has ended has found instead of what it expected.
     #[cold]
-    fn tell_found(&mut self, now: Instant, at: Holder, blocks: Option<LbaRange>, found: Found) {
+    fn tell_found(&mut self, now: Instant, task: &Task<T>, blocks: Option<LbaRange>, found: Found) {
         let Found { offset, buffer } = found;
-        let task = self.tasks.task(at);
         let (task, tag) = (task.id, task.tag);
         if let Some(blocks) = blocks {
             let event = Event::Miscompared { task, tag, blocks, offset, found: &buffer };
@@ -72,8 +88,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
         self.scratch.give_buffer(buffer);
     }
 
-    /// Ends a command that never became a task.
-    pub(crate) fn answer_at_once(
+    /// The answer to a command that never became a task.
+    pub(crate) fn end_at_once(
         &mut self,
         now: Instant,
         task: TaskId,
@@ -81,7 +97,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
         token: T,
         data: Buffer,
         outcome: Outcome,
-    ) {
+    ) -> Answer<T> {
         let Outcome { status, sense, data_in } = outcome;
         self.observer.observe(
             now,
@@ -93,6 +109,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 sense,
                 arrived: now,
                 started: None,
+                at_once: false,
                 tag: None,
                 waited: Waited::default(),
                 blocks: None,
@@ -100,6 +117,6 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 data: &data,
             },
         );
-        self.answers.push_back(Answer { token, lane: None, status, sense, data_in, data });
+        Answer { token, lane: None, status, sense, data_in, data }
     }
 }

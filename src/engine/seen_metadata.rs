@@ -46,9 +46,7 @@ impl SeenMetadata {
         if !matches!(command, Command::Write(_) | Command::CompareAndWrite(_)) {
             return false;
         }
-        let mut magic = [0; 4];
-        data.read_at(0, &mut magic);
-        let is_metadata = Object::has_magic(magic);
+        let is_metadata = Object::has_magic(data.read_array(0));
         if is_metadata {
             self.learn(first);
         } else if self.knows(first) {

@@ -9,6 +9,7 @@ use pulsefield_scsi::{Sense, SenseFormat, Status};
 use pulsefield_units::{BlockCount, Cdb, Instant, TaskId};
 
 use crate::admit::{Admission, admit};
+use crate::at_once::{Elsewhere, Medium};
 use crate::background;
 use crate::config::{AccessStateChange, Identity, LuConfig, PortGroup, target_port_group_support};
 use crate::copies::Copies;
@@ -142,6 +143,7 @@ pub struct DeviceServer<T, O> {
     pub(crate) observer: O,
     /// When the unit was last busy, once it has been.
     pub(crate) idle_since: Option<Instant>,
+    /// Ops that are to be sent to the medium, those of heartbeats first.
     pub(crate) submissions: VecDeque<(Holder, Op, Buffer)>,
     access_states: VecDeque<(Holder, Vec<AccessStateChange>)>,
     /// Parts of copies that are to be handed on.
@@ -209,6 +211,19 @@ impl<T, O: Observer> DeviceServer<T, O> {
 
     /// Takes a command. It is answered, now or later, through [`Self::poll_action`].
     pub fn on_command(&mut self, now: Instant, incoming: Incoming<T>) {
+        let answer = self.on_command_before(now, incoming, &mut Elsewhere);
+        self.answers.extend(answer);
+    }
+
+    /// Takes a command before `medium`, and answers it if it is over with that; else later, through
+    /// [`Self::poll_action`].
+    #[inline]
+    pub fn on_command_before(
+        &mut self,
+        now: Instant,
+        incoming: Incoming<T>,
+        medium: &mut impl Medium,
+    ) -> Option<Answer<T>> {
         let id = self.take_task_id();
         self.unit.copies.forget_old(now);
         let Incoming { token, tag, cdb, mut data } = incoming;
@@ -222,11 +237,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
             admit(&mut self.unit, &cdb, &mut data, tag.is_some())
         };
         let (exec, phase, claim, lane) = match admission {
-            Admission::Run { exec, claim, lane } => {
-                let range = claim.map(|(range, _)| range);
-                self.observer.observe(now, &Event::Admitted { task: id, lane, range });
-                (exec, Phase::Parked, claim, lane)
-            }
+            Admission::Run { exec, claim, lane } => (exec, Phase::Parked, claim, lane),
             Admission::Ask(query, command) => {
                 self.queries.push(query);
                 (Exec::Ask(query, command), Phase::Asking, None, Lane::Bulk)
@@ -237,23 +248,21 @@ impl<T, O: Observer> DeviceServer<T, O> {
             }
             Admission::StartAndEnd(outcome) => {
                 self.claim_for_background();
-                self.answer_at_once(now, id, opcode, token, data, outcome);
-                return;
+                return Some(self.end_at_once(now, id, opcode, token, data, outcome));
             }
             Admission::Copy(copy) => (Exec::ExtendedCopy(copy), Phase::Copying, None, Lane::Bulk),
             Admission::End(outcome) => {
-                self.answer_at_once(now, id, opcode, token, data, outcome);
-                return;
+                return Some(self.end_at_once(now, id, opcode, token, data, outcome));
             }
         };
-        let task = Task {
+        let mut task = Task {
             id,
             token: Some(token),
             tag,
             opcode,
             lane,
             phase,
-            claim: None,
+            claim,
             exec,
             data,
             gate: None,
@@ -264,6 +273,22 @@ impl<T, O: Observer> DeviceServer<T, O> {
             since: now,
             waited: Waited::default(),
         };
+        if let Some((range, access)) = claim
+            && medium.may_do(lane, task.data.len())
+            && self.is_clear(range, access, lane)
+        {
+            return match self.carry_out(now, &mut task, medium) {
+                Ok(answer) => Some(answer),
+                Err(step) => {
+                    self.file_running(now, task, step);
+                    None
+                }
+            };
+        }
+        if phase == Phase::Parked {
+            let range = claim.map(|(range, _)| range);
+            self.observer.observe(now, &Event::Admitted { task: id, lane, range });
+        }
         let at = self.tasks.insert(task);
         match claim {
             Some((range, access)) => self.claim(now, at, range, access),
@@ -271,6 +296,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
             None if phase == Phase::Copying => self.start_copy(now, at),
             None => self.make_ready(now, at),
         }
+        None
     }
 
     pub(crate) fn take_task_id(&mut self) -> TaskId {
@@ -577,22 +603,21 @@ impl<T, O: Observer> DeviceServer<T, O> {
         let task = tasks.task(at);
         // What an abort may still drop. Asked before the step: the step itself may decide to write.
         let droppable = task.aborted && !task.exec.has_written();
-        let lane = task.lane;
-        let mut cx = Context { unit, scratch, data: &mut task.data };
-        let step = match task.exec.step(&mut cx, input) {
-            Step::Op(op, buffer) => heed(&mut task.exec, &mut cx, op, buffer),
-            step @ (Step::Claim(_)
-            | Step::Ask(_)
-            | Step::SetAccessStates(_)
-            | Step::Save(_)
-            | Step::End(_)) => step,
-        };
+        let step = advance(unit, scratch, task, input);
         if droppable {
             self.retire(now, at, Outcome::status(Status::TaskAborted));
             return;
         }
+        self.follow(now, at, step);
+    }
+
+    /// Does what the task at `at` wants next.
+    pub(crate) fn follow(&mut self, now: Instant, at: Holder, step: Step) {
         match step {
-            Step::Op(op, buffer) => self.submissions.push_back((at, op, buffer)),
+            Step::Op(op, buffer) => match self.tasks.task(at).lane {
+                Lane::Heartbeat => self.submissions.push_front((at, op, buffer)),
+                Lane::Bulk => self.submissions.push_back((at, op, buffer)),
+            },
             Step::End(outcome) => self.retire(now, at, outcome),
             Step::Ask(query) => self.queries.push(query),
             Step::SetAccessStates(changes) => self.access_states.push_back((at, changes)),
@@ -605,6 +630,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
                     return;
                 }
                 // The slot goes back too: whoever holds the range may be waiting for one.
+                let lane = self.tasks.task(at).lane;
                 self.lanes.finish(lane);
                 self.release(now, at);
                 self.claim(now, at, range, Access::Exclusive);
@@ -624,6 +650,19 @@ impl<T, O: Observer> DeviceServer<T, O> {
         }
         self.resume_copies(now, answered);
     }
+}
+
+/// Has a task that runs say what it wants next.
+#[inline]
+pub(crate) fn advance<T>(
+    unit: &mut LogicalUnit,
+    scratch: &mut Scratch,
+    task: &mut Task<T>,
+    input: Input,
+) -> Step {
+    let mut cx = Context { unit, scratch, data: &mut task.data };
+    let step = task.exec.step(&mut cx, input);
+    if cx.unit.marked.is_empty() { step } else { heed(&mut task.exec, &mut cx, step) }
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! What the General Statistics and Performance log page counts.
 
 use pulsefield_scsi::Status;
-use pulsefield_units::{Instant, LbaRange};
+use pulsefield_units::Instant;
 
 use crate::event::Observer;
 use crate::exec::Exec;
-use crate::range_lock::Holder;
 use crate::server::DeviceServer;
+use crate::task::Task;
 
 impl<T, O: Observer> DeviceServer<T, O> {
     /// Counts the time without commands that ends now, when one comes in.
@@ -19,17 +19,11 @@ impl<T, O: Observer> DeviceServer<T, O> {
         self.idle_since = Some(now);
     }
 
-    /// Counts a task that is over, and the blocks it had claimed.
-    pub(crate) fn count(
-        &mut self,
-        now: Instant,
-        at: Holder,
-        claimed: Option<LbaRange>,
-        status: Status,
-    ) {
+    /// Counts a task that is over.
+    #[inline]
+    pub(crate) fn count(&mut self, now: Instant, task: &Task<T>, status: Status) {
         self.idle_since = Some(now);
-        let Some(range) = claimed.filter(|_| status == Status::Good) else { return };
-        let task = self.tasks.task(at);
+        let Some((range, _)) = task.claim.filter(|_| status == Status::Good) else { return };
         let (blocks, took) = (range.blocks().as_u64(), micros(task.arrived, now));
         let statistics = &mut self.unit.statistics;
         if matches!(task.exec, Exec::Read(_)) {

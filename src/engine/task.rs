@@ -99,18 +99,14 @@ impl<T> Tasks<T> {
         self.slots[index(at)].as_mut().expect("a live task")
     }
 
-    /// Takes the task at `at` out of the table; what was brought with it is given back.
+    /// Takes the task at `at` out of the table.
     ///
     /// # Panics
     /// As [`Self::task`].
-    pub(crate) fn remove(&mut self, at: Holder) -> (T, Buffer) {
-        // Taken out one by one: to take the whole task would be to move it once more.
-        let task = self.task(at);
-        let token = task.token.take().expect("a task is retired once");
-        let data = std::mem::take(&mut task.data);
-        self.slots[index(at)] = None;
+    #[inline(always)]
+    pub(crate) fn remove(&mut self, at: Holder) -> Task<T> {
         self.free.push(at);
-        (token, data)
+        self.slots[index(at)].take().expect("a live task")
     }
 
     /// Where the tasks are for which `matches` says yes.

@@ -19,7 +19,7 @@ use pulsefield_units::{BlockCount, BlockLength, Cdb, Instant, Lba, LbaRange, LuI
 
 use crate::{
     AccessStateChange, Action, Answer, CopyOp, CopyParty, DeviceServer, Event, Incoming, Lane,
-    LuConfig, Observer, Outcome, Query, SavedState, UnitAttention,
+    LuConfig, Medium, Observer, Outcome, Query, SavedState, UnitAttention,
 };
 
 pub(crate) use shared::SharedMemory;
@@ -70,6 +70,47 @@ fn writes_into(op: &Op, other: &Op) -> bool {
     op.writes() && op.range().is_some_and(touches)
 }
 
+/// What a medium that keeps its contents in `medium` makes of `op`.
+fn perform(medium: &mut [u8], block: usize, op: Op, buffer: &mut Buffer) -> OpOutput {
+    let Some(range) = op.range() else { return OpOutput::Done };
+    if medium.is_empty() {
+        if matches!(op, Op::Read { .. }) {
+            buffer.fill(0, buffer.len(), 0);
+        }
+        return OpOutput::Done;
+    }
+    let byte = |lba: Lba| usize::try_from(lba.as_u64()).unwrap() * block;
+    if let Op::Copy { source, .. } = op {
+        let source = byte(source.start())..byte(source.end());
+        medium.copy_within(source, byte(range.start()));
+        return OpOutput::Done;
+    }
+    let medium = &mut medium[byte(range.start())..byte(range.end())];
+    match op {
+        Op::Read { .. } => buffer.write_at(0, medium),
+        Op::Write { .. } | Op::WriteAtomic { .. } => buffer.read_at(0, medium),
+        Op::WriteZeroes { .. } | Op::Unmap { .. } => medium.fill(0),
+        Op::CompareAndWrite { .. } => {
+            if let Some(offset) = buffer.first_difference(0, medium) {
+                return OpOutput::Miscompare { offset: u32::try_from(offset).unwrap() };
+            }
+            buffer.read_at(medium.len(), medium);
+        }
+        Op::Provisioning { .. } => {
+            let of = |block: &[u8]| match block.iter().all(|byte| *byte == 0) {
+                true => Mapping::Deallocated,
+                false => Mapping::Mapped,
+            };
+            let mut blocks = medium.chunks(block).map(of);
+            let mapping = blocks.next().unwrap();
+            let more = blocks.take_while(|other| *other == mapping).count() as u64;
+            return OpOutput::Extent(Extent { mapping, blocks: BlockCount::new(more + 1) });
+        }
+        Op::Copy { .. } | Op::Flush => {}
+    }
+    OpOutput::Done
+}
+
 /// What a device server is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
@@ -110,6 +151,34 @@ pub(crate) struct PeerOp {
     pub(crate) op: CopyOp,
     pub(crate) tag: OpTag,
     pub(crate) buffer: Buffer,
+}
+
+/// The world's medium, as long as a command is being taken.
+struct Willing<F> {
+    medium: Vec<u8>,
+    block: usize,
+    /// What it has not answered.
+    in_flight: Vec<Op>,
+    willing: F,
+}
+
+impl<F: FnMut(Op) -> bool> Medium for Willing<F> {
+    fn may_do(&self, _lane: Lane, _bytes: usize) -> bool {
+        true
+    }
+
+    fn at_once(
+        &mut self,
+        op: Op,
+        buffer: &mut Buffer,
+        _lane: Lane,
+    ) -> Option<Result<OpOutput, BackstoreError>> {
+        for other in &self.in_flight {
+            let conflict = writes_into(other, &op) || writes_into(&op, other);
+            assert!(!conflict, "{op:?} while {other:?} is with the medium");
+        }
+        (self.willing)(op).then(|| Ok(perform(&mut self.medium, self.block, op, buffer)))
+    }
 }
 
 /// Tokens of parts of copies, which the world itself hands on; commands have smaller ones.
@@ -248,6 +317,28 @@ impl World {
         self.brought.insert(tag, shape(&data));
         let incoming = Incoming { token: tag, tag: Some(tag), cdb: Cdb::new(cdb), data };
         self.server.on_command(Instant::default(), incoming);
+        tag
+    }
+
+    /// Sends a command before the medium, which does at once what `willing` says yes to; nothing else happens.
+    pub(crate) fn queue_before(
+        &mut self,
+        cdb: &[u8],
+        data: Buffer,
+        willing: impl FnMut(Op) -> bool,
+    ) -> u16 {
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        self.brought.insert(tag, shape(&data));
+        let incoming = Incoming { token: tag, tag: Some(tag), cdb: Cdb::new(cdb), data };
+        let (medium, block) = (std::mem::take(&mut self.medium), self.block);
+        let in_flight = self.at_medium.iter().map(|it| it.op).collect();
+        let mut willing = Willing { medium, block, in_flight, willing };
+        let answer = self.server.on_command_before(Instant::default(), incoming, &mut willing);
+        self.medium = willing.medium;
+        if let Some(answer) = answer {
+            self.keep(answer);
+        }
         tag
     }
 
@@ -401,43 +492,7 @@ impl World {
     }
 
     fn perform(&mut self, op: Op, buffer: &mut Buffer) -> OpOutput {
-        let Some(range) = op.range() else { return OpOutput::Done };
-        if self.medium.is_empty() {
-            if matches!(op, Op::Read { .. }) {
-                buffer.fill(0, buffer.len(), 0);
-            }
-            return OpOutput::Done;
-        }
-        let byte = |lba: Lba| usize::try_from(lba.as_u64()).unwrap() * self.block;
-        if let Op::Copy { source, .. } = op {
-            let source = byte(source.start())..byte(source.end());
-            self.medium.copy_within(source, byte(range.start()));
-            return OpOutput::Done;
-        }
-        let medium = &mut self.medium[byte(range.start())..byte(range.end())];
-        match op {
-            Op::Read { .. } => buffer.write_at(0, medium),
-            Op::Write { .. } | Op::WriteAtomic { .. } => buffer.read_at(0, medium),
-            Op::WriteZeroes { .. } | Op::Unmap { .. } => medium.fill(0),
-            Op::CompareAndWrite { .. } => {
-                if let Some(offset) = buffer.first_difference(0, medium) {
-                    return OpOutput::Miscompare { offset: u32::try_from(offset).unwrap() };
-                }
-                buffer.read_at(medium.len(), medium);
-            }
-            Op::Provisioning { .. } => {
-                let of = |block: &[u8]| match block.iter().all(|byte| *byte == 0) {
-                    true => Mapping::Deallocated,
-                    false => Mapping::Mapped,
-                };
-                let mut blocks = medium.chunks(self.block).map(of);
-                let mapping = blocks.next().unwrap();
-                let more = blocks.take_while(|other| *other == mapping).count() as u64;
-                return OpOutput::Extent(Extent { mapping, blocks: BlockCount::new(more + 1) });
-            }
-            Op::Copy { .. } | Op::Flush => {}
-        }
-        OpOutput::Done
+        perform(&mut self.medium, self.block, op, buffer)
     }
 
     /// The oldest state that is being saved is on stable storage, or cannot be put there.

@@ -140,7 +140,11 @@ impl UnitAttentions {
 
     /// The condition that ends `command` unexecuted, if there is one. INQUIRY is executed all the
     /// same and leaves it pending; REQUEST SENSE takes it as its data ([`Self::take`]).
+    #[inline]
     pub(crate) fn ends(&mut self, command: &Command) -> Option<Sense> {
+        if self.pending.is_empty() {
+            return None;
+        }
         let exempt = matches!(command, Command::Inquiry(_) | Command::RequestSense(_));
         if exempt { None } else { self.take() }
     }

@@ -9,6 +9,7 @@
 //! where the front slot starts, or the cursor if no command is in flight.
 
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use pulsefield_data::Buffer;
 
@@ -187,15 +188,17 @@ impl Ring {
     }
 
     /// Writes the response, or holds it while a buffer of the command is alive.
-    fn answer(&mut self, command: CommandRef, mut lease: Arc<Lease>, response: Response<'_>) {
-        // `get_mut` also orders the last holder's accesses to the data before the answer, which a
-        // look at the count would not.
-        if Arc::get_mut(&mut lease).is_none() {
+    fn answer(&mut self, command: CommandRef, lease: Arc<Lease>, response: Response<'_>) {
+        // Nobody has a weak reference to a lease, so that one that is not shared stays so.
+        if Arc::strong_count(&lease) != 1 {
             let Response { status, sense, read_len } = response;
             let sense = *sense.unwrap_or(&NO_SENSE);
             self.held.push_back(Held { command, lease, status, sense, read_len });
             return;
         }
+        // The count is only looked at. What its last other holder did to the data comes before the answer by this, as
+        // what holders of an `Arc` did comes before its end.
+        fence(Ordering::Acquire);
         self.respond(command, response);
         self.leases.push(lease);
     }

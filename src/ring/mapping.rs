@@ -63,7 +63,8 @@ impl Mapping {
     ///
     /// # Panics
     /// If it does not lie inside the region.
-    #[inline]
+    // Inlined, its length is known, and nothing is left of the loops.
+    #[inline(always)]
     pub(crate) fn read<T: FromBytes + IntoBytes>(&self, offset: usize) -> T {
         let mut value = T::new_zeroed();
         self.copy_out(offset, value.as_mut_bytes());

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pulsefield_backstore::{
-    Backstore, Capabilities, Completion, CompletionSink, Geometry, OpenError, Request,
+    Backstore, BackstoreError, Capabilities, Completion, CompletionSink, Geometry, Op, OpOutput,
+    OpenError, Request,
 };
 use pulsefield_data::Buffer;
 use pulsefield_units::BlockCount;
@@ -42,6 +43,16 @@ impl Backstore for Mortal {
 
     fn capabilities(&self) -> Capabilities {
         self.medium.capabilities()
+    }
+
+    fn at_once(
+        &self,
+        op: Op,
+        buffer: &mut Buffer,
+        urgent: bool,
+    ) -> Option<Result<OpOutput, BackstoreError>> {
+        let unanswered = self.dying.load(Ordering::Relaxed) && op.writes();
+        if unanswered { None } else { self.medium.at_once(op, buffer, urgent) }
     }
 
     fn submit(&self, request: Request) {

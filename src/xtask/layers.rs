@@ -184,6 +184,7 @@ const HOUSE: &[Room] = &[
         "bench",
         &[
             "units",
+            "data",
             "ring",
             "backstore",
             "checkers",

@@ -17,7 +17,8 @@ impl CompletionSink for Inbox {
 
 fn execute(medium: &FileMedium, op: Op, buffer: Buffer) -> Completion {
     let (sender, answers) = mpsc::sync_channel(1);
-    medium.execute(Request::new(op, OpTag(1), buffer, false, Arc::new(Inbox(sender))));
+    let request = Request::new(op, OpTag(1), buffer, false, Arc::new(Inbox(sender)));
+    request.carry_out(|op, buffer| medium.execute(op, buffer));
     answers.recv().unwrap()
 }
 

@@ -22,7 +22,14 @@ const DOORBELL_DELAY_MAX: Duration = Duration::from_micros(200);
 pub(super) struct Unannounced {
     count: usize,
     /// When the doorbell must be rung for the oldest of them.
-    pub(super) due: Option<Instant>,
+    due: Option<Instant>,
+}
+
+impl Unannounced {
+    /// Whether they are to be announced now, although more may follow.
+    pub(super) fn wants_doorbell(&self, now: Instant) -> bool {
+        self.count >= ANSWERS_PER_DOORBELL || self.due.is_some_and(|due| due <= now)
+    }
 }
 
 impl Conductor<'_> {
@@ -40,7 +47,7 @@ impl Conductor<'_> {
             Origin::Part(tag) => self.server.on_copy_op_done(self.now, tag, outcome, data),
             Origin::PeerPart(reply) => reply.tell(outcome, data),
         }
-        if lane == Some(Lane::Heartbeat) || self.unannounced.count >= ANSWERS_PER_DOORBELL {
+        if lane == Some(Lane::Heartbeat) {
             self.ring_doorbell()?;
         }
         Ok(())

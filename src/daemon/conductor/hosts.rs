@@ -24,9 +24,7 @@ impl Conductor<'_> {
         if data_out.len() - at < SLOT_BYTES {
             return;
         }
-        let mut magic = [0; 4];
-        data_out.read_at(at, &mut magic);
-        if !Object::has_magic(magic) {
+        if !Object::has_magic(data_out.read_array(at)) {
             return;
         }
         let mut sector = [0; SLOT_BYTES];

@@ -46,6 +46,12 @@ impl Conductor<'_> {
         self.server.observer_mut().commands.see_time(self.now);
     }
 
+    /// Takes note that the medium was at work on this thread: it took time, and nobody knows how long.
+    pub(super) fn lose_sight_of_time(&mut self) {
+        self.just_looked = false;
+        self.server.observer_mut().commands.lose_sight_of_time();
+    }
+
     /// Looks at the clock if nobody knows when the answers were ready: before the doorbell rings for them,
     /// or before one of a heartbeat is recorded.
     pub(super) fn look_if_out_of_time(&mut self) {

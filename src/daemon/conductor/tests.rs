@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, unbounded};
-use pulsefield_backstore::{BackstoreError, Op, OpOutput, Request, Workers};
+use pulsefield_backstore::{
+    BackstoreError, Capabilities, Op, OpOutput, OpenError, Request, Workers,
+};
 use pulsefield_engine::{Identity, Lane, LuConfig, PortGroup};
 use pulsefield_ring::simulated_kernel::{Data, Finished, Options, Submitted};
 use pulsefield_ring::{Features, TmrKind};
@@ -27,6 +29,7 @@ use crate::testing::{
     is_closed, joined, wait_until,
 };
 
+mod at_once;
 mod changes;
 mod copies;
 mod fault_orders;
@@ -80,10 +83,19 @@ impl Lu {
 
     fn on_thread(
         builder: thread::Builder,
-        mut medium: Arc<dyn Backstore>,
+        medium: Arc<dyn Backstore>,
         uio: Arc<SimulatedUio>,
     ) -> Self {
         let ring = uio.attach();
+        Self::before(builder, medium, uio, ring)
+    }
+
+    fn before(
+        builder: thread::Builder,
+        mut medium: Arc<dyn Backstore>,
+        uio: Arc<SimulatedUio>,
+        ring: Ring,
+    ) -> Self {
         let mut station = Station::new(uio.events(), LuConfig::default()).unwrap();
         let (mailbox, counters) = (station.mailbox(), Arc::new(Counters::default()));
         let (asked_for, asked) = unbounded();

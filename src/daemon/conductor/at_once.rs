@@ -1,0 +1,102 @@
+//! What is done while commands are being taken from the ring, and how much of it.
+//!
+//! Whoever works off the ring in its order does bulk before a heartbeat that lies behind it. So only what moves a
+//! little is done at once, and of that so much in a row that a heartbeat at the end of the ring would hardly
+//! notice; the rest goes into the bulk lane. A storm of heartbeats, on the other hand, never keeps bulk from being
+//! started: after a few of them the rest is left on the ring until the conductor has looked at everything else.
+
+use pulsefield_backstore::{Backstore, BackstoreError, Op, OpOutput};
+use pulsefield_data::Buffer;
+use pulsefield_engine::{Lane, Medium, limits};
+use pulsefield_units::Instant;
+
+use crate::station::Station;
+
+/// The most bytes that a command of the bulk lane moves at once: of all that is short the medium does some on the
+/// spot, and of long commands none.
+const BULK_BYTES_MAX: usize = 16 << 10;
+
+/// The most bytes that those do together, between two looks at everything else: copied in 30 µs on an ordinary processor,
+/// and never more than 0.3 ms.
+const BULK_BYTES_IN_A_ROW: usize = 128 << 10;
+
+/// What a command counts as at least, however little it moves: it has a cost of its own.
+const COMMAND_BYTES: usize = 4 << 10;
+
+/// How many heartbeats are done together, between two looks at everything else. There one thing is done for
+/// bulk, of the two that a bulk command takes: to start it and to answer it.
+const HEARTBEATS_IN_A_ROW: u32 = limits::HEARTBEAT_BURST / 2;
+
+/// How much more may be done before the conductor looks at everything else.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    heartbeats: u32,
+    bulk_bytes: usize,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self { heartbeats: HEARTBEATS_IN_A_ROW, bulk_bytes: BULK_BYTES_IN_A_ROW }
+    }
+}
+
+impl Allowance {
+    /// Whether more may be taken from the ring.
+    pub(super) const fn is_left(&self) -> bool {
+        self.heartbeats > 0
+    }
+
+    /// Whether a command that moves so many bytes is still in it.
+    fn covers(&self, lane: Lane, bytes: usize) -> bool {
+        match lane {
+            Lane::Heartbeat => true,
+            Lane::Bulk => bytes.max(COMMAND_BYTES) <= BULK_BYTES_MAX.min(self.bulk_bytes),
+        }
+    }
+
+    /// Takes note of a command that was done.
+    pub(super) fn spend(&mut self, bytes: usize, lane: Option<Lane>) {
+        match lane {
+            Some(Lane::Heartbeat) => self.heartbeats = self.heartbeats.saturating_sub(1),
+            Some(Lane::Bulk) => {
+                self.bulk_bytes = self.bulk_bytes.saturating_sub(bytes.max(COMMAND_BYTES));
+            }
+            None => {}
+        }
+    }
+}
+
+/// The medium, while a command is being taken.
+pub(super) struct AtOnce<'a> {
+    pub(super) medium: &'a dyn Backstore,
+    pub(super) station: &'a Station,
+    pub(super) allowance: &'a Allowance,
+    pub(super) now: Instant,
+    /// Whether it has worked.
+    pub(super) has_worked: bool,
+}
+
+impl Medium for AtOnce<'_> {
+    #[inline]
+    fn may_do(&self, lane: Lane, bytes: usize) -> bool {
+        self.allowance.covers(lane, bytes)
+    }
+
+    #[inline]
+    fn at_once(
+        &mut self,
+        op: Op,
+        buffer: &mut Buffer,
+        lane: Lane,
+    ) -> Option<Result<OpOutput, BackstoreError>> {
+        // What moves no data may go through all of the medium.
+        if !matches!(op, Op::Read { .. } | Op::Write { .. } | Op::CompareAndWrite { .. }) {
+            return None;
+        }
+        self.station.enter_medium(self.now);
+        let result = self.medium.at_once(op, buffer, lane == Lane::Heartbeat);
+        self.station.leave_medium();
+        self.has_worked = true;
+        result
+    }
+}
