@@ -217,7 +217,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
 
     /// Takes a command before `medium`, and answers it if it is over with that; else later, through
     /// [`Self::poll_action`].
-    #[inline]
+    // Inlined, the command and its answer are made where they are needed.
+    #[inline(always)]
     pub fn on_command_before(
         &mut self,
         now: Instant,

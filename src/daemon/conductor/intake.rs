@@ -94,38 +94,11 @@ impl Conductor<'_> {
         }
         let tag = token.cmd_id();
         trace!(cmd_id = tag, command = opcode::name_of(&cdb), ?cdb, data_bytes = data.len());
-        let incoming = Incoming { token: Origin::Ring(token), tag: Some(tag), cdb, data };
+        let mut incoming = Some(Incoming { token: Origin::Ring(token), tag: Some(tag), cdb, data });
         if self.station.saboteur.is_some() {
-            return self.take_past_saboteur(incoming, tag, allowance);
+            self.show_saboteur(&mut incoming, tag);
         }
-        self.execute(incoming, allowance)
-    }
-
-    /// Hands the device server a command, unless the saboteur keeps it.
-    #[inline(never)]
-    fn take_past_saboteur(
-        &mut self,
-        incoming: Incoming<Origin>,
-        tag: u16,
-        allowance: &mut Allowance,
-    ) -> Result<(), Interruption> {
-        let Some(saboteur) = &mut self.station.saboteur else {
-            return self.execute(incoming, allowance);
-        };
-        let hits = saboteur.next_hit();
-        let incoming = saboteur.on_command(self.now, incoming, self.ring.in_flight());
-        self.record_hits(hits, tag);
-        incoming.map_or(Ok(()), |incoming| self.execute(incoming, allowance))
-    }
-
-    /// Hands the device server a command, and answers it if it is over with that.
-    // Inlined, a command is nowhere moved on its way to the device server.
-    #[inline(always)]
-    fn execute(
-        &mut self,
-        incoming: Incoming<Origin>,
-        allowance: &mut Allowance,
-    ) -> Result<(), Interruption> {
+        let Some(incoming) = incoming else { return Ok(()) };
         let (medium, station, now) = (&**self.backstore, &*self.station, self.now);
         let mut medium = AtOnce { medium, station, allowance, now, has_worked: false };
         let answer = self.server.on_command_before(self.now, incoming, &mut medium);
@@ -135,6 +108,19 @@ impl Conductor<'_> {
         let Some(answer) = answer else { return Ok(()) };
         allowance.spend(answer.data.len(), answer.lane);
         self.answer(answer)
+    }
+
+    /// Shows a command to the saboteur, who may keep it.
+    // Where it lies: to hand it over and back would be to move it for each command that nobody keeps.
+    #[inline(never)]
+    fn show_saboteur(&mut self, command: &mut Option<Incoming<Origin>>, tag: u16) {
+        if let Some(saboteur) = &mut self.station.saboteur
+            && let Some(incoming) = command.take()
+        {
+            let hits = saboteur.next_hit();
+            *command = saboteur.on_command(self.now, incoming, self.ring.in_flight());
+            self.record_hits(hits, tag);
+        }
     }
 
     fn take_tmr(&mut self, tmr: &Tmr) {
