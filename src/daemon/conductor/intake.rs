@@ -106,7 +106,8 @@ impl Conductor<'_> {
             self.lose_sight_of_time();
         }
         let Some(answer) = answer else { return Ok(()) };
-        allowance.spend(answer.data.len(), answer.lane);
+        let elapsed = || self.station.clock.now().since(self.now);
+        allowance.spend(answer.data.len(), answer.lane, elapsed);
         self.answer(answer)
     }
 

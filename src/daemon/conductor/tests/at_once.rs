@@ -3,14 +3,9 @@ use super::*;
 /// A medium of zeros that never waits, and notes what it is asked for.
 #[derive(Default)]
 struct Noting {
-    ops: Mutex<Vec<Noted>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Noted {
-    urgent: bool,
-    /// How much it moves.
-    bytes: usize,
+    ops: Mutex<Vec<Lane>>,
+    /// What each op of bulk takes at least.
+    takes: Duration,
 }
 
 impl Backstore for Noting {
@@ -28,7 +23,11 @@ impl Backstore for Noting {
         buffer: &mut Buffer,
         urgent: bool,
     ) -> Option<Result<OpOutput, BackstoreError>> {
-        self.ops.lock().unwrap().push(Noted { urgent, bytes: buffer.len() });
+        self.ops.lock().unwrap().push(if urgent { Lane::Heartbeat } else { Lane::Bulk });
+        let until = clock::now().after(if urgent { Duration::ZERO } else { self.takes });
+        while clock::now() < until {
+            hint::spin_loop();
+        }
         if !op.writes() {
             buffer.fill(0, buffer.len(), 0);
         }
@@ -44,9 +43,13 @@ impl Backstore for Noting {
     }
 }
 
-/// Has a unit find all of these on its ring when it begins; what its medium is asked for in turn.
-fn found_together(commands: &[(Vec<u8>, Data)]) -> Vec<Noted> {
-    let medium = Arc::new(Noting::default());
+/// Has a unit find all of these on its ring when it begins; for which lanes its medium is asked for something, in turn.
+fn found_together(commands: &[(Vec<u8>, Data)]) -> Vec<Lane> {
+    found_by(Noting::default(), commands)
+}
+
+fn found_by(medium: Noting, commands: &[(Vec<u8>, Data)]) -> Vec<Lane> {
+    let medium = Arc::new(medium);
     let uio = SimulatedUio::new(Options::default());
     // Before anybody is there to take the first of them.
     let ring = uio.attach();
@@ -61,6 +64,11 @@ fn found_together(commands: &[(Vec<u8>, Data)]) -> Vec<Noted> {
     std::mem::take(&mut *medium.ops.lock().unwrap())
 }
 
+/// How many ops of bulk came before the first of a heartbeat.
+fn bulk_before(ops: &[Lane]) -> usize {
+    ops.iter().position(|lane| *lane == Lane::Heartbeat).unwrap()
+}
+
 fn heartbeat(lba: u8) -> (Vec<u8>, Data) {
     (compare_and_write(lba).to_vec(), Data::Out(vec![0; 1024]))
 }
@@ -73,20 +81,27 @@ fn bulk(blocks: u8) -> (Vec<u8>, Data) {
 fn a_heartbeat_hardly_waits_for_short_bulk_in_front_of_it() {
     let mut commands = vec![bulk(32); 64];
     commands.push(heartbeat(3));
-    let ops = found_together(&commands);
-    let before = ops.iter().position(|op| op.urgent).unwrap();
-    assert_eq!(before, 8, "of 16 KiB each");
+    let before = bulk_before(&found_together(&commands));
+    assert!(before <= 8, "{before} of 16 KiB each");
     let mut commands = vec![bulk(1); 200];
     commands.push(heartbeat(3));
-    let ops = found_together(&commands);
-    assert_eq!(ops.iter().position(|op| op.urgent), Some(32), "they count as 4 KiB each");
+    let before = bulk_before(&found_together(&commands));
+    assert!(before <= 32, "{before} that count as 4 KiB each");
+}
+
+#[test]
+fn nor_for_a_medium_that_is_slow_at_once() {
+    let mut commands = vec![bulk(8); 64];
+    commands.push(heartbeat(3));
+    let slow = Noting { takes: Duration::from_micros(50), ..Noting::default() };
+    assert_eq!(bulk_before(&found_by(slow, &commands)), 4, "200 µs");
 }
 
 #[test]
 fn and_not_at_all_for_long_bulk() {
     let mut commands = vec![bulk(33); 64];
     commands.push(heartbeat(3));
-    assert!(found_together(&commands)[0].urgent);
+    assert_eq!(bulk_before(&found_together(&commands)), 0);
 }
 
 #[test]
@@ -94,7 +109,7 @@ fn a_storm_of_heartbeats_lets_bulk_begin() {
     let mut commands = vec![bulk(33); 4];
     commands.extend((0..64).map(heartbeat));
     let ops = found_together(&commands);
-    let begun: Vec<_> = (0..ops.len()).filter(|nth| !ops[*nth].urgent).collect();
+    let begun: Vec<_> = (0..ops.len()).filter(|nth| ops[*nth] == Lane::Bulk).collect();
     // Each reads and writes. Between two of bulk's are as many as make up its share, and its answer takes one
     // look as well.
     let heartbeats: Vec<_> = begun.iter().zip(0..).map(|(at, before)| (at - before) / 2).collect();
