@@ -106,9 +106,16 @@ impl Conductor<'_> {
             self.lose_sight_of_time();
         }
         let Some(answer) = answer else { return Ok(()) };
-        let elapsed = || self.station.clock.now().since(self.now);
-        allowance.spend(answer.data.len(), answer.lane, elapsed);
-        self.answer(answer)
+        let look = allowance.spend(self.now, answer.data.len(), answer.lane);
+        self.answer(answer)?;
+        if look {
+            let now = self.station.clock.now();
+            allowance.see_time(now);
+            if self.unannounced.wants_doorbell(now) {
+                self.ring_doorbell()?;
+            }
+        }
+        Ok(())
     }
 
     /// Shows a command to the saboteur, who may keep it.

@@ -93,8 +93,8 @@ fn a_heartbeat_hardly_waits_for_short_bulk_in_front_of_it() {
 fn nor_for_a_medium_that_is_slow_at_once() {
     let mut commands = vec![bulk(8); 64];
     commands.push(heartbeat(3));
-    let slow = Noting { takes: Duration::from_micros(50), ..Noting::default() };
-    assert_eq!(bulk_before(&found_by(slow, &commands)), 4, "200 µs");
+    let slow = Noting { takes: Duration::from_micros(500), ..Noting::default() };
+    assert_eq!(bulk_before(&found_by(slow, &commands)), 4, "2 ms");
 }
 
 #[test]
