@@ -21,7 +21,7 @@ const BULK_BYTES_MAX: usize = 16 << 10;
 /// The most bytes that those do together, between two looks at everything else: 13 to 33 µs of copying at 10 to 4 GB/s.
 const BULK_BYTES_IN_A_ROW: usize = 128 << 10;
 
-/// … and how long they may take: as long as one write may on average before its medium does none on the spot
+/// … and how long they may take after the first look: as long as one write may on average before its medium does none on the spot
 /// (`backstore/shortcut.rs`).
 const BULK_TIME_IN_A_ROW: Duration = Duration::from_millis(2);
 
@@ -40,16 +40,16 @@ const HEARTBEATS_IN_A_ROW: u32 = limits::HEARTBEAT_BURST / 2;
 pub(super) struct Allowance {
     heartbeats: u32,
     bulk_bytes: usize,
-    /// Since when it is used, once it is.
-    begun: Option<Instant>,
-    /// What was done of bulk since the clock was last looked at.
+    /// When the clock was first looked at.
+    first_look: Option<Instant>,
+    /// What was done of bulk since it last was.
     unlooked_bytes: usize,
 }
 
 impl Default for Allowance {
     fn default() -> Self {
         let (heartbeats, bulk_bytes) = (HEARTBEATS_IN_A_ROW, BULK_BYTES_IN_A_ROW);
-        Self { heartbeats, bulk_bytes, begun: None, unlooked_bytes: 0 }
+        Self { heartbeats, bulk_bytes, first_look: None, unlooked_bytes: 0 }
     }
 }
 
@@ -67,14 +67,13 @@ impl Allowance {
         }
     }
 
-    /// Takes note of a command that came at `now` and was done; says whether somebody should look at the clock.
+    /// Takes note of a command that was done; says whether somebody should look at the clock.
     #[inline]
-    pub(super) fn spend(&mut self, now: Instant, bytes: usize, lane: Option<Lane>) -> bool {
+    pub(super) fn spend(&mut self, bytes: usize, lane: Option<Lane>) -> bool {
         match lane {
             Some(Lane::Heartbeat) => self.heartbeats = self.heartbeats.saturating_sub(1),
             Some(Lane::Bulk) => {
                 let bytes = bytes.max(COMMAND_BYTES);
-                self.begun.get_or_insert(now);
                 self.bulk_bytes = self.bulk_bytes.saturating_sub(bytes);
                 self.unlooked_bytes += bytes;
             }
@@ -86,7 +85,7 @@ impl Allowance {
     /// Takes a look at the clock.
     pub(super) fn see_time(&mut self, now: Instant) {
         self.unlooked_bytes = 0;
-        if self.begun.is_some_and(|begun| now.since(begun) >= BULK_TIME_IN_A_ROW) {
+        if now.since(*self.first_look.get_or_insert(now)) >= BULK_TIME_IN_A_ROW {
             self.bulk_bytes = 0;
         }
     }

@@ -106,7 +106,7 @@ impl Conductor<'_> {
             self.lose_sight_of_time();
         }
         let Some(answer) = answer else { return Ok(()) };
-        let look = allowance.spend(self.now, answer.data.len(), answer.lane);
+        let look = allowance.spend(answer.data.len(), answer.lane);
         self.answer(answer)?;
         if look {
             let now = self.station.clock.now();
