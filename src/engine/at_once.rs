@@ -55,10 +55,13 @@ impl Medium for Elsewhere {
 
 impl<T, O: Observer> DeviceServer<T, O> {
     /// Whether a command in `lane` that claims `range` would neither wait for its blocks nor for a slot, nor
-    /// overtake one that is to start before it, nor stop at the gate of a pool.
+    /// overtake one that is to start before it or that has ended before it, nor stop at the gate of a pool.
     #[inline]
     pub(crate) fn is_clear(&self, range: LbaRange, access: Access, lane: Lane) -> bool {
-        self.lanes.lets_by(lane)
+        // What has ended holds no blocks any more; but whoever hears the answers, and records them, shall hear of a
+        // write before he hears of one that found what it wrote.
+        self.answers.is_empty()
+            && self.lanes.lets_by(lane)
             && self.unit.space.pool().is_none()
             && self.locks.is_clear(range, access)
     }

@@ -468,11 +468,17 @@ impl<T, O: Observer> DeviceServer<T, O> {
         &mut self.observer
     }
 
+    /// The next of the answers that are ready: what [`Self::poll_action`] begins with, for whoever has more to take in
+    /// first. As long as one is there nothing is carried out before a medium ([`Self::on_command_before`]).
+    pub fn next_answer(&mut self) -> Option<Answer<T>> {
+        self.answers.pop_front()
+    }
+
     /// What to do next; `None` until something comes in. Answers first: a batch of them costs the
     /// transport one doorbell.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action<T>> {
         loop {
-            if let Some(answer) = self.answers.pop_front() {
+            if let Some(answer) = self.next_answer() {
                 return Some(Action::Answer(answer));
             }
             if let Some((at, op, buffer)) = self.submissions.pop_front() {

@@ -30,6 +30,9 @@ impl Conductor<'_> {
             self.note_time(&mut any);
             self.take_completion(completion);
         }
+        while let Some(answer) = self.server.next_answer() {
+            self.answer(answer)?;
+        }
         while allowance.is_left() {
             // Matched where it is: with `?` each command would be moved once more.
             match self.next_entry() {

@@ -104,6 +104,21 @@ fn whoever_came_first_to_the_same_blocks_is_waited_for() {
 }
 
 #[test]
+fn nobody_is_answered_before_the_one_whose_write_it_found() {
+    let mut world = World::default();
+    let first = hold(&mut world, 3, 1);
+    world.finish_unseen(0);
+    // The first holds its block no longer, and its answer is ready.
+    let read = world.queue_before(&cdb::read(3, 1), room(512), nothing);
+    assert!(world.waits(first) && world.waits(read));
+    world.poll();
+    world.answer(first).good();
+    world.finish_all();
+    assert_eq!(world.answer(read).bytes, filled(b'H', 1));
+    world.assert_idle();
+}
+
+#[test]
 fn bulk_does_not_go_before_a_heartbeat_that_is_ready() {
     let mut world = World::default();
     let halves = [filled(0, 1), filled(b'B', 1)].concat();
