@@ -3,7 +3,7 @@
 //! Whoever works off the ring in its order does bulk before a heartbeat that lies behind it. So only what moves a
 //! little is done at once, and of that so much in a row that a heartbeat at the end of the ring would hardly
 //! notice; the rest goes into the bulk lane. A storm of heartbeats, on the other hand, never keeps bulk from being
-//! started: after a few of them the rest is left on the ring until the conductor has looked at everything else.
+//! started: after a burst of them the rest is left on the ring until the conductor has looked at everything else.
 
 use std::time::Duration;
 
@@ -31,9 +31,9 @@ const BYTES_A_LOOK: usize = BULK_BYTES_MAX;
 /// What a command counts as at least, however little it moves: it has a cost of its own.
 const COMMAND_BYTES: usize = 4 << 10;
 
-/// How many heartbeats are done together, between two looks at everything else. There one thing is done for
-/// bulk, of the two that a bulk command takes: to start it and to answer it.
-const HEARTBEATS_IN_A_ROW: u32 = limits::HEARTBEAT_BURST / 2;
+/// How many heartbeats are done together, between two looks at everything else, in each of which one command of
+/// bulk is started: its share, as in lanes.
+const HEARTBEATS_IN_A_ROW: u32 = limits::HEARTBEAT_BURST;
 
 /// How much more may be done before the conductor looks at everything else.
 #[derive(Debug)]

@@ -110,8 +110,7 @@ fn a_storm_of_heartbeats_lets_bulk_begin() {
     commands.extend((0..64).map(heartbeat));
     let ops = found_together(&commands);
     let begun: Vec<_> = (0..ops.len()).filter(|nth| ops[*nth] == Lane::Bulk).collect();
-    // Each reads and writes. Between two of bulk's are as many as make up its share, and its answer takes one
-    // look as well.
+    // Each reads and writes. Between two of bulk's are as many as its share is for.
     let heartbeats: Vec<_> = begun.iter().zip(0..).map(|(at, before)| (at - before) / 2).collect();
-    assert_eq!(heartbeats, [8, 24, 40, 56]);
+    assert_eq!(heartbeats, [16, 32, 48, 64]);
 }
