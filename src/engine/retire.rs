@@ -15,8 +15,10 @@ use crate::waiting::Waited;
 impl<T, O: Observer> DeviceServer<T, O> {
     /// Ends a task: its answer goes out, its slot and its range go to those who wait.
     pub(crate) fn retire(&mut self, now: Instant, at: Holder, outcome: Outcome) {
-        let claim = self.tasks.task(at).claim;
-        self.release(now, at);
+        if self.tasks.task(at).claim.is_some() {
+            // It stays known which blocks these were.
+            self.release_claim(now, at);
+        }
         self.note_space(at);
         let mut task = self.tasks.remove(at);
         match task.phase {
@@ -24,7 +26,6 @@ impl<T, O: Observer> DeviceServer<T, O> {
             Phase::Ready => self.lanes.withdraw(task.lane, at),
             Phase::Parked | Phase::Asking | Phase::Copying => {}
         }
-        task.claim = claim;
         let answer = self.conclude(now, &mut task, outcome, false);
         self.answers.push_back(answer);
     }

@@ -312,12 +312,18 @@ impl World {
 
     /// Sends a command that finds the device server too busy to act at once.
     pub(crate) fn queue(&mut self, cdb: &[u8], data: Buffer) -> u16 {
+        let incoming = self.incoming(cdb, data);
+        let tag = incoming.token;
+        self.server.on_command(Instant::default(), incoming);
+        tag
+    }
+
+    /// A command with the next tag, whose answer is to come.
+    fn incoming(&mut self, cdb: &[u8], data: Buffer) -> Incoming<u16> {
         let tag = self.next_tag;
         self.next_tag += 1;
         self.brought.insert(tag, shape(&data));
-        let incoming = Incoming { token: tag, tag: Some(tag), cdb: Cdb::new(cdb), data };
-        self.server.on_command(Instant::default(), incoming);
-        tag
+        Incoming { token: tag, tag: Some(tag), cdb: Cdb::new(cdb), data }
     }
 
     /// Sends a command before the medium, which does at once what `willing` says yes to; nothing else happens.
@@ -327,10 +333,8 @@ impl World {
         data: Buffer,
         willing: impl FnMut(Op) -> bool,
     ) -> u16 {
-        let tag = self.next_tag;
-        self.next_tag += 1;
-        self.brought.insert(tag, shape(&data));
-        let incoming = Incoming { token: tag, tag: Some(tag), cdb: Cdb::new(cdb), data };
+        let incoming = self.incoming(cdb, data);
+        let tag = incoming.token;
         let (medium, block) = (std::mem::take(&mut self.medium), self.block);
         let in_flight = self.at_medium.iter().map(|it| it.op).collect();
         let mut willing = Willing { medium, block, in_flight, willing };
