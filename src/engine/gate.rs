@@ -54,7 +54,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
             return false;
         }
         task.gate = Some(Gate { rest: range, needed: 0 });
-        self.submissions.push_back((at, Op::Provisioning { range }, Buffer::empty()));
+        self.send(at, Op::Provisioning { range }, Buffer::empty());
         true
     }
 
@@ -98,7 +98,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
         let needed = gate.needed + new;
         if let Some(rest) = rest {
             self.tasks.task(at).gate = Some(Gate { rest, needed });
-            self.submissions.push_back((at, Op::Provisioning { range: rest }, Buffer::empty()));
+            self.send(at, Op::Provisioning { range: rest }, Buffer::empty());
         } else if needed == 0 || self.unit.space.reserve(needed) {
             let task = self.tasks.task(at);
             task.leave_gate(now);

@@ -618,13 +618,18 @@ impl<T, O: Observer> DeviceServer<T, O> {
         self.follow(now, at, step);
     }
 
+    /// Has an op of the task at `at` sent to the medium.
+    pub(crate) fn send(&mut self, at: Holder, op: Op, buffer: Buffer) {
+        match self.tasks.task(at).lane {
+            Lane::Heartbeat => self.submissions.push_front((at, op, buffer)),
+            Lane::Bulk => self.submissions.push_back((at, op, buffer)),
+        }
+    }
+
     /// Does what the task at `at` wants next.
     pub(crate) fn follow(&mut self, now: Instant, at: Holder, step: Step) {
         match step {
-            Step::Op(op, buffer) => match self.tasks.task(at).lane {
-                Lane::Heartbeat => self.submissions.push_front((at, op, buffer)),
-                Lane::Bulk => self.submissions.push_back((at, op, buffer)),
-            },
+            Step::Op(op, buffer) => self.send(at, op, buffer),
             Step::End(outcome) => self.retire(now, at, outcome),
             Step::Ask(query) => self.queries.push(query),
             Step::SetAccessStates(changes) => self.access_states.push_back((at, changes)),
