@@ -168,3 +168,18 @@ fn a_volume_without_a_clear_slot_is_not_mounted() {
         cluster.notices(0).any(|notice| *notice == Notice::NotMounted { volume: VOLUME, error })
     );
 }
+
+#[test]
+fn a_device_that_miscompares_whatever_it_is_given_does_not_use_up_the_slots() {
+    let mut cluster = Cluster::new(1, HeartbeatMode::AtsReadBack, Locking::AtsOnly);
+    cluster.fate = Box::new(|_, io| match io {
+        Io::CompareAndWrite { .. } => Fate::Refused(Outcome::Miscompare(Some(0))),
+        _ => Fate::Done,
+    });
+    cluster.run(Duration::from_secs(120));
+    let tries = cluster.count(|io| matches!(io, Io::CompareAndWrite { .. }));
+    assert!((100..140).contains(&tries), "{tries}");
+    cluster.fate = Box::new(|_, _| Fate::Done);
+    cluster.run(Duration::from_secs(2));
+    assert!(cluster.acquired(0).is_some(), "{:?}", cluster.said);
+}
