@@ -7,8 +7,10 @@ fn how_full_the_data_area_was_is_known() {
     let lu = Lu::with_options(medium, Options { data_blocks: 256, ..Options::default() });
     // Of 64 KiB, the most that one command may take then.
     let reads: Vec<_> = (0..8).map(|_| lu.submit(&read(0, 128), Data::In(64 << 10))).collect();
-    for _ in &reads {
-        requests.recv_timeout(PATIENCE).unwrap().complete(Ok(OpOutput::Done));
+    // All of them are in flight before the first ends.
+    let requests: Vec<_> = reads.iter().map(|_| requests.recv_timeout(PATIENCE).unwrap()).collect();
+    for request in requests {
+        request.complete(Ok(OpOutput::Done));
     }
     for read in reads {
         assert_eq!(lu.uio.answer(read).status, GOOD);
