@@ -215,6 +215,13 @@ impl<T: From<SceneId>> Saboteur<T> {
         self.sent
     }
 
+    /// Whether a command that comes in now needs to be shown: something is armed, or something that came before has yet
+    /// to be sent.
+    #[inline]
+    pub fn looks_on(&self) -> bool {
+        !self.deeds.is_empty() || !(self.plans.is_empty() || self.stopped)
+    }
+
     /// Takes a command; gives it back if it goes on at once and as it is. `in_flight` are the commands of the unit
     /// that are not answered, this one included.
     pub fn on_command(

@@ -100,7 +100,8 @@ pub(crate) const ENTRY_UFLAGS: usize = offset_of!(EntryHeader, uflags);
 /// Offset of the union of request and response in a command entry.
 pub(crate) const ENTRY_BODY: usize = size_of::<EntryHeader>();
 
-/// The request half of `struct tcmu_cmd_entry`, at [`ENTRY_BODY`].
+/// The request half of `struct tcmu_cmd_entry`, at [`ENTRY_BODY`], but for two words of padding at its end: each
+/// word is read from memory that others write to.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct CommandRequest {
@@ -113,12 +114,11 @@ pub(crate) struct CommandRequest {
     pub(crate) _padding: u32,
     /// Where the CDB lies, in bytes from the start of the *region*.
     pub(crate) cdb_off: u64,
-    pub(crate) _pad1: u64,
-    pub(crate) _pad2: u64,
 }
 
 /// Offset of `req.iov[]` in a command entry.
-pub(crate) const COMMAND_IOV: usize = ENTRY_BODY + size_of::<CommandRequest>();
+pub(crate) const COMMAND_IOV: usize =
+    ENTRY_BODY + size_of::<CommandRequest>() + 2 * size_of::<u64>();
 
 /// `struct iovec` as the kernel writes it.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]

@@ -33,6 +33,8 @@ impl Unannounced {
 }
 
 impl Conductor<'_> {
+    // Inlined, an answer is not moved for it.
+    #[inline(always)]
     pub(super) fn answer(&mut self, answer: Answer<Origin>) -> Result<(), Interruption> {
         let Answer { token, lane, status, sense, data_in, data } = answer;
         let outcome = Outcome { status, sense, data_in };
@@ -53,6 +55,8 @@ impl Conductor<'_> {
         Ok(())
     }
 
+    // Inlined, an answer is not moved for it.
+    #[inline(always)]
     pub(super) fn answer_ring(
         &mut self,
         token: CommandToken,

@@ -2,6 +2,7 @@
 
 use pulsefield_backstore::Completion;
 use pulsefield_engine::{Incoming, Outcome};
+use pulsefield_faults::Saboteur;
 use pulsefield_ring::{Entry, RingCommand, RingError, Tmr};
 use pulsefield_scsi::{Asc, Sense, SenseKey, Status, opcode};
 use tracing::{debug, error, trace};
@@ -97,11 +98,20 @@ impl Conductor<'_> {
         }
         let tag = token.cmd_id();
         trace!(cmd_id = tag, command = opcode::name_of(&cdb), ?cdb, data_bytes = data.len());
-        let mut incoming = Some(Incoming { token: Origin::Ring(token), tag: Some(tag), cdb, data });
-        if self.station.saboteur.is_some() {
-            self.show_saboteur(&mut incoming, tag);
+        let incoming = Incoming { token: Origin::Ring(token), tag: Some(tag), cdb, data };
+        if self.station.saboteur.as_ref().is_some_and(Saboteur::looks_on) {
+            return self.show_saboteur(incoming, tag, allowance);
         }
-        let Some(incoming) = incoming else { return Ok(()) };
+        self.carry_out(incoming, allowance)
+    }
+
+    /// Has the device server take a command, and the medium do what it does at once.
+    #[inline(always)]
+    fn carry_out(
+        &mut self,
+        incoming: Incoming<Origin>,
+        allowance: &mut Allowance,
+    ) -> Result<(), Interruption> {
         let (medium, station, now) = (&**self.backstore, &*self.station, self.now);
         let mut medium = AtOnce { medium, station, allowance, now, has_worked: false };
         let answer = self.server.on_command_before(self.now, incoming, &mut medium);
@@ -121,16 +131,21 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    /// Shows a command to the saboteur, who may keep it.
-    // Where it lies: to hand it over and back would be to move it for each command that nobody keeps.
+    /// Shows a command to the saboteur, and goes on with it unless he keeps it.
     #[inline(never)]
-    fn show_saboteur(&mut self, command: &mut Option<Incoming<Origin>>, tag: u16) {
-        if let Some(saboteur) = &mut self.station.saboteur
-            && let Some(incoming) = command.take()
-        {
-            let hits = saboteur.next_hit();
-            *command = saboteur.on_command(self.now, incoming, self.ring.in_flight());
-            self.record_hits(hits, tag);
+    fn show_saboteur(
+        &mut self,
+        incoming: Incoming<Origin>,
+        tag: u16,
+        allowance: &mut Allowance,
+    ) -> Result<(), Interruption> {
+        let Some(saboteur) = &mut self.station.saboteur else { return Ok(()) };
+        let hits = saboteur.next_hit();
+        let incoming = saboteur.on_command(self.now, incoming, self.ring.in_flight());
+        self.record_hits(hits, tag);
+        match incoming {
+            Some(incoming) => self.carry_out(incoming, allowance),
+            None => Ok(()),
         }
     }
 

@@ -34,7 +34,8 @@ impl Observer for Watch {
                 | Event::AttentionRaised { .. }
         );
         if wanted && let Some(recorder) = &mut self.recorder {
-            record_event(recorder, now, event);
+            // A copy, so that none of them need lie in memory.
+            record_event(recorder, now, *event);
         }
     }
 }

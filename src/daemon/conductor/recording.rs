@@ -182,11 +182,11 @@ impl Conductor<'_> {
 /// Tells of what only the device server knows: what a COMPARE AND WRITE has found, and what was done that
 /// no initiator waits for.
 #[cold]
-pub(super) fn record_event(recorder: &mut Recorder, now: Instant, event: &Event<'_>) {
-    if let Event::Miscompared { tag, blocks, offset, found, .. } = *event {
+pub(super) fn record_event(recorder: &mut Recorder, now: Instant, event: Event<'_>) {
+    if let Event::Miscompared { tag, blocks, offset, found, .. } = event {
         recorder.found(now, tag, blocks, offset, found);
     }
-    if let Event::AttentionRaised { condition } = *event {
+    if let Event::AttentionRaised { condition } = event {
         recorder.attention_raised(now, condition.asc());
     }
     if let Event::Retired {
@@ -202,7 +202,7 @@ pub(super) fn record_event(recorder: &mut Recorder, now: Instant, event: &Event<
         copies,
         data,
         ..
-    } = *event
+    } = event
         && let Some(cdb) = writing(opcode, blocks)
     {
         let finished = Finished {

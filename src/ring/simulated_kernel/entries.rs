@@ -66,8 +66,6 @@ impl SimulatedKernel {
                 iov_dif_cnt: 0,
                 _padding: 0,
                 cdb_off: cdb_off as u64,
-                _pad1: 0,
-                _pad2: 0,
             },
         );
         for (nth, vector) in vectors.iter().chain(&bidi_vectors).enumerate() {
