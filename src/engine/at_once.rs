@@ -2,7 +2,8 @@
 //!
 //! A heartbeat, or a short read of what is in memory, takes its medium less time than it would take to file
 //! a task, to claim its blocks, to put it into its lane and to take all that back. So a command for which nothing stands in
-//! the way is carried out while it is being taken, on a task that is nowhere but in the caller's hand. If
+//! the way is carried out while it is being taken: one that is a single op with hardly more than that
+//! op, any other on a task that is nowhere but in the caller's hand. If
 //! the medium would have to wait for an op, the task is filed with its claim and its slot as it is, and goes on
 //! from there like any other.
 //!
@@ -11,11 +12,12 @@
 
 use pulsefield_backstore::{BackstoreError, Op, OpOutput};
 use pulsefield_data::Buffer;
-use pulsefield_units::{Instant, LbaRange};
+use pulsefield_units::{Instant, LbaRange, TaskId};
 
 use crate::event::{Event, Observer};
-use crate::exec::{Input, Step};
+use crate::exec::{Input, OnlyOp, Step};
 use crate::lane::Lane;
+use crate::outcome::{Outcome, of_error};
 use crate::range_lock::Access;
 use crate::server::{Answer, DeviceServer, advance};
 use crate::task::{Phase, Task};
@@ -66,6 +68,24 @@ impl<T, O: Observer> DeviceServer<T, O> {
             && self.locks.is_clear(range, access)
     }
 
+    /// Carries out a command that is one op on its own `data` and [`Self::is_clear`], if `medium` does that at once.
+    #[inline(always)]
+    pub(crate) fn carry_out_op(
+        &mut self,
+        now: Instant,
+        task: TaskId,
+        lane: Lane,
+        only: &OnlyOp,
+        data: &mut Buffer,
+        medium: &mut impl Medium,
+    ) -> Option<Outcome> {
+        let OnlyOp { op, end, purpose } = *only;
+        let result = medium.at_once(op, data, lane)?;
+        self.observer.observe(now, &Event::OpSubmitted { task, op });
+        self.observer.observe(now, &Event::OpDone { task, result });
+        Some(result.map_or_else(|error| of_error(error, purpose), |_| end))
+    }
+
     /// Carries a task out that [`Self::is_clear`], as far as `medium` does that at once.
     ///
     /// # Errors
@@ -98,6 +118,13 @@ impl<T, O: Observer> DeviceServer<T, O> {
                 | Step::Save(_)) => return Err(step),
             }
         }
+    }
+
+    /// Files a task whose only op was begun, and has it submitted.
+    pub(crate) fn file_begun(&mut self, now: Instant, mut task: Task<T>, op: Op) {
+        (task.phase, task.started) = (Phase::Running, Some(now));
+        let data = std::mem::take(&mut task.data);
+        self.file_running(now, task, Step::Op(op, data));
     }
 
     /// Files a task that was carried out in part, with its claim and a slot, and does what it wants next.

@@ -20,6 +20,7 @@ use crate::exec::extended_copy::{CopyPeer, Input, Step};
 use crate::lane::Lane;
 use crate::outcome::Outcome;
 use crate::range_lock::{Access, Holder};
+use crate::retire::Unfiled;
 use crate::server::{DeviceServer, Query};
 use crate::task::{Phase, Task};
 use crate::waiting::Waited;
@@ -34,7 +35,8 @@ impl<T, O: Observer> DeviceServer<T, O> {
         let opcode = cdb.opcode().unwrap_or_default();
         self.observer.observe(now, &Event::Arrived { task: id, cdb: &cdb });
         if let Err(outcome) = self.admit_copy_op(op) {
-            let answer = self.end_at_once(now, id, opcode, token, data, outcome);
+            let unfiled = Unfiled { id, opcode, token, data };
+            let answer = self.end_at_once(now, unfiled, None, outcome);
             self.answers.push_back(answer);
             return;
         }

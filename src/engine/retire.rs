@@ -5,12 +5,28 @@ use pulsefield_units::{Instant, LbaRange, TaskId};
 
 use crate::event::{Event, Observer};
 use crate::exec::Exec;
+use crate::lane::Lane;
 use crate::outcome::Outcome;
 use crate::range_lock::Holder;
 use crate::scratch::Found;
 use crate::server::{Answer, DeviceServer};
 use crate::task::{Phase, Task};
 use crate::waiting::Waited;
+
+/// A command that is over before it was filed as a task.
+pub(crate) struct Unfiled<T> {
+    pub(crate) id: TaskId,
+    pub(crate) opcode: u8,
+    pub(crate) token: T,
+    pub(crate) data: Buffer,
+}
+
+/// What it did with the medium.
+pub(crate) struct Work {
+    pub(crate) lane: Lane,
+    pub(crate) blocks: LbaRange,
+    pub(crate) tag: Option<u16>,
+}
 
 impl<T, O: Observer> DeviceServer<T, O> {
     /// Ends a task: its answer goes out, its slot and its range go to those who wait.
@@ -44,7 +60,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
         if let Some(found) = self.scratch.take_up() {
             self.tell_found(now, task, blocks, found);
         }
-        self.count(now, task, outcome.status);
+        self.count(now, task.arrived, &task.exec, blocks, outcome.status);
         task.enter(task.phase, now);
         let lane = match task.phase {
             Phase::Parked | Phase::Ready | Phase::Running => Some(task.lane),
@@ -89,35 +105,36 @@ impl<T, O: Observer> DeviceServer<T, O> {
         self.scratch.give_buffer(buffer);
     }
 
-    /// The answer to a command that never became a task.
+    /// The answer to a command that never became a task; if it was carried out all the same, with what it did.
+    #[inline(always)]
     pub(crate) fn end_at_once(
         &mut self,
         now: Instant,
-        task: TaskId,
-        opcode: u8,
-        token: T,
-        data: Buffer,
+        unfiled: Unfiled<T>,
+        work: Option<Work>,
         outcome: Outcome,
     ) -> Answer<T> {
+        let Unfiled { id, opcode, token, data } = unfiled;
         let Outcome { status, sense, data_in } = outcome;
+        let lane = work.as_ref().map(|work| work.lane);
         self.observer.observe(
             now,
             &Event::Retired {
-                task,
-                lane: None,
+                task: id,
+                lane,
                 opcode,
                 status,
                 sense,
                 arrived: now,
-                started: None,
-                at_once: false,
-                tag: None,
+                started: work.as_ref().map(|_| now),
+                at_once: work.is_some(),
+                tag: work.as_ref().and_then(|work| work.tag),
                 waited: Waited::default(),
-                blocks: None,
+                blocks: work.map(|work| work.blocks),
                 copies: false,
                 data: &data,
             },
         );
-        Answer { token, lane: None, status, sense, data_in, data }
+        Answer { token, lane, status, sense, data_in, data }
     }
 }

@@ -23,6 +23,7 @@ use crate::marked_blocks::{MarkedBlocks, heed};
 use crate::outcome::Outcome;
 use crate::range_lock::{Access, Holder, RangeLock};
 use crate::readiness::Readiness;
+use crate::retire::{Unfiled, Work};
 use crate::saved_state::SavedState;
 use crate::scratch::Scratch;
 use crate::seen_metadata::SeenMetadata;
@@ -237,7 +238,7 @@ impl<T, O: Observer> DeviceServer<T, O> {
         } else {
             admit(&mut self.unit, &cdb, &mut data, tag.is_some())
         };
-        let (exec, phase, claim, lane) = match admission {
+        let (mut exec, phase, claim, lane) = match admission {
             Admission::Run { exec, claim, lane } => (exec, Phase::Parked, claim, lane),
             Admission::Ask(query, command) => {
                 self.queries.push(query);
@@ -249,13 +250,31 @@ impl<T, O: Observer> DeviceServer<T, O> {
             }
             Admission::StartAndEnd(outcome) => {
                 self.claim_for_background();
-                return Some(self.end_at_once(now, id, opcode, token, data, outcome));
+                let unfiled = Unfiled { id, opcode, token, data };
+                return Some(self.end_at_once(now, unfiled, None, outcome));
             }
             Admission::Copy(copy) => (Exec::ExtendedCopy(copy), Phase::Copying, None, Lane::Bulk),
             Admission::End(outcome) => {
-                return Some(self.end_at_once(now, id, opcode, token, data, outcome));
+                let unfiled = Unfiled { id, opcode, token, data };
+                return Some(self.end_at_once(now, unfiled, None, outcome));
             }
         };
+        let clear = claim.filter(|(range, access)| {
+            medium.may_do(lane, data.len()) && self.is_clear(*range, *access, lane)
+        });
+        let mut begun = None;
+        if let Some((blocks, _)) = clear
+            && self.unit.marked.is_empty()
+            && let Some(only) = exec.only_op(&self.unit, &data)
+        {
+            if let Some(outcome) = self.carry_out_op(now, id, lane, &only, &mut data, medium) {
+                self.count(now, now, &exec, Some(blocks), outcome.status);
+                let work = Work { lane, blocks, tag };
+                let unfiled = Unfiled { id, opcode, token, data };
+                return Some(self.end_at_once(now, unfiled, Some(work), outcome));
+            }
+            begun = Some(only.op);
+        }
         let mut task = Task {
             id,
             token: Some(token),
@@ -274,10 +293,11 @@ impl<T, O: Observer> DeviceServer<T, O> {
             since: now,
             waited: Waited::default(),
         };
-        if let Some((range, access)) = claim
-            && medium.may_do(lane, task.data.len())
-            && self.is_clear(range, access, lane)
-        {
+        if let Some(op) = begun {
+            self.file_begun(now, task, op);
+            return None;
+        }
+        if clear.is_some() {
             return match self.carry_out(now, &mut task, medium) {
                 Ok(answer) => Some(answer),
                 Err(step) => {

@@ -1,12 +1,11 @@
 //! What the General Statistics and Performance log page counts.
 
 use pulsefield_scsi::Status;
-use pulsefield_units::Instant;
+use pulsefield_units::{Instant, LbaRange};
 
 use crate::event::Observer;
 use crate::exec::Exec;
 use crate::server::DeviceServer;
-use crate::task::Task;
 
 impl<T, O: Observer> DeviceServer<T, O> {
     /// Counts the time without commands that ends now, when one comes in.
@@ -19,18 +18,25 @@ impl<T, O: Observer> DeviceServer<T, O> {
         self.idle_since = Some(now);
     }
 
-    /// Counts a task that is over.
+    /// Counts a command that `arrived` then, was carried out on these `blocks`, and is over.
     #[inline]
-    pub(crate) fn count(&mut self, now: Instant, task: &Task<T>, status: Status) {
+    pub(crate) fn count(
+        &mut self,
+        now: Instant,
+        arrived: Instant,
+        exec: &Exec,
+        blocks: Option<LbaRange>,
+        status: Status,
+    ) {
         self.idle_since = Some(now);
-        let Some((range, _)) = task.claim.filter(|_| status == Status::Good) else { return };
-        let (blocks, took) = (range.blocks().as_u64(), micros(task.arrived, now));
+        let Some(range) = blocks.filter(|_| status == Status::Good) else { return };
+        let (blocks, took) = (range.blocks().as_u64(), micros(arrived, now));
         let statistics = &mut self.unit.statistics;
-        if matches!(task.exec, Exec::Read(_)) {
+        if matches!(exec, Exec::Read(_)) {
             statistics.reads += 1;
             statistics.blocks_transmitted += blocks;
             statistics.read_us += took;
-        } else if matches!(task.exec, Exec::Write(_) | Exec::CompareAndWrite(_)) {
+        } else if matches!(exec, Exec::Write(_) | Exec::CompareAndWrite(_)) {
             statistics.writes += 1;
             statistics.blocks_received += blocks;
             statistics.write_us += took;

@@ -76,6 +76,16 @@ impl Step {
     }
 }
 
+/// A command that is one op on its own data, and nothing besides.
+#[derive(Clone, Copy)]
+pub(crate) struct OnlyOp {
+    pub(crate) op: Op,
+    /// How it ends if that is done.
+    pub(crate) end: Outcome,
+    /// What it is for: how it ends if that fails.
+    pub(crate) purpose: Purpose,
+}
+
 /// A command in execution. What is large and rare is boxed: every task is as long as the longest of
 /// them, and is moved several times.
 #[derive(Debug)]
@@ -142,6 +152,19 @@ impl Exec {
             Self::SetTargetPortGroups => {
                 unreachable!("ends when it hears from outside, which is no op")
             }
+        }
+    }
+
+    /// What the command is if one op is all of it, as with most that read or write: whoever has it done need not
+    /// go step by step. Then that op was begun.
+    #[inline]
+    pub(crate) fn only_op(&mut self, unit: &LogicalUnit, data: &Buffer) -> Option<OnlyOp> {
+        if let Self::Write(write) = self {
+            write.only_op(unit)
+        } else if let Self::Read(read) = self {
+            read.only_op(unit, data)
+        } else {
+            None
         }
     }
 

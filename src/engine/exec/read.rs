@@ -1,9 +1,11 @@
 //! READ (6), (10), (12), (16) (SBC-4 5.14 ff.).
 
 use pulsefield_backstore::Op;
+use pulsefield_data::Buffer;
 use pulsefield_units::LbaRange;
 
-use super::{Context, Input, Step};
+use super::{Context, Input, OnlyOp, Step};
+use crate::logical_unit::LogicalUnit;
 use crate::outcome::{Outcome, Purpose};
 
 #[derive(Debug)]
@@ -18,8 +20,16 @@ impl Read {
         Self { range, bounced: false }
     }
 
+    /// What it is if the medium reads straight into the initiator's memory.
+    #[inline]
+    pub(crate) fn only_op(&self, unit: &LogicalUnit, data: &Buffer) -> Option<OnlyOp> {
+        let bytes = self.bytes(unit);
+        let (op, end) = (Op::Read { range: self.range }, Outcome::data(bytes));
+        (data.len() >= bytes).then_some(OnlyOp { op, end, purpose: Purpose::Reading })
+    }
+
     pub(crate) fn step(&mut self, cx: &mut Context<'_>, input: Input) -> Step {
-        let bytes = read_bytes(cx, self.range);
+        let bytes = self.bytes(cx.unit);
         match input {
             // Straight into the initiator's memory, unless it asked for less than it expects to
             // be able to take: then the rest of the last block has nowhere to go.
@@ -48,10 +58,10 @@ impl Read {
             }
         }
     }
-}
 
-fn read_bytes(cx: &Context<'_>, range: LbaRange) -> usize {
-    usize::try_from(cx.unit.bytes_in(range)).expect("at most TRANSFER_BYTES_MAX")
+    fn bytes(&self, unit: &LogicalUnit) -> usize {
+        usize::try_from(unit.bytes_in(self.range)).expect("at most TRANSFER_BYTES_MAX")
+    }
 }
 
 #[cfg(test)]

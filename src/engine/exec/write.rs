@@ -5,7 +5,8 @@ use pulsefield_backstore::Op;
 use pulsefield_units::LbaRange;
 
 use super::verify::Verify;
-use super::{Context, Input, Step};
+use super::{Context, Input, OnlyOp, Step};
+use crate::logical_unit::LogicalUnit;
 use crate::outcome::{Outcome, Purpose};
 
 #[derive(Debug)]
@@ -53,6 +54,23 @@ impl Write {
         !matches!(self.phase, Phase::New)
     }
 
+    /// What it is if nothing is verified.
+    #[inline]
+    pub(crate) fn only_op(&mut self, unit: &LogicalUnit) -> Option<OnlyOp> {
+        let end = Outcome::GOOD;
+        let only = |op| OnlyOp { op, end, purpose: Purpose::Writing };
+        self.verify.is_none().then(|| only(self.begin(unit)))
+    }
+
+    fn begin(&mut self, unit: &LogicalUnit) -> Op {
+        self.phase = Phase::Writing;
+        let (range, durable) = (self.range, unit.durable(self.fua));
+        match self.atomic {
+            true => Op::WriteAtomic { range, durable },
+            false => Op::Write { range, durable },
+        }
+    }
+
     pub(crate) fn step(&mut self, cx: &mut Context<'_>, input: Input) -> Step {
         match (self.phase, input) {
             (Phase::Verifying, input) => match &mut self.verify {
@@ -67,15 +85,7 @@ impl Write {
                 },
                 None => Step::End(Outcome::GOOD),
             },
-            (_, Input::Go) => {
-                self.phase = Phase::Writing;
-                let (range, durable) = (self.range, cx.unit.durable(self.fua));
-                let op = match self.atomic {
-                    true => Op::WriteAtomic { range, durable },
-                    false => Op::Write { range, durable },
-                };
-                Step::Op(op, std::mem::take(cx.data))
-            }
+            (_, Input::Go) => Step::Op(self.begin(cx.unit), std::mem::take(cx.data)),
             (_, Input::Done(result, buffer)) => {
                 *cx.data = buffer;
                 match (result, &mut self.verify) {
