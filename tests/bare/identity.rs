@@ -2,26 +2,32 @@
 
 /// The answer to a CDB.
 pub(crate) enum Reply {
-    /// GOOD, whatever the data is.
-    Untouched,
+    /// Whatever becomes of it on the medium; GOOD without one.
+    Medium,
     /// GOOD, with this Data-In.
     Data(Vec<u8>),
     /// CHECK CONDITION with [`UNKNOWN`].
     Unknown,
 }
 
-/// ILLEGAL REQUEST, INVALID COMMAND OPERATION CODE, in fixed format, as long as TCMU's sense buffer.
-pub(crate) const UNKNOWN: [u8; 96] = {
+/// ILLEGAL REQUEST, INVALID COMMAND OPERATION CODE.
+pub(crate) const UNKNOWN: [u8; 96] = sense(0x05, 0x20);
+
+/// MISCOMPARE, MISCOMPARE DURING VERIFY OPERATION; where, it does not say.
+pub(crate) const MISCOMPARE: [u8; 96] = sense(0x0e, 0x1d);
+
+/// In fixed format, as long as TCMU's sense buffer.
+const fn sense(key: u8, asc: u8) -> [u8; 96] {
     let mut sense = [0; 96];
     sense[0] = 0x70;
-    sense[2] = 0x05;
+    sense[2] = key;
     sense[7] = 10;
-    sense[12] = 0x20;
+    sense[12] = asc;
     sense
-};
+}
 
 /// Block length in bytes.
-const BLOCK: u32 = 512;
+pub(crate) const BLOCK: u32 = 512;
 
 /// What the device says it is.
 pub(crate) struct Identity {
@@ -35,7 +41,7 @@ impl Identity {
     pub(crate) fn reply(&self, cdb: &[u8]) -> Reply {
         match *cdb {
             // TEST UNIT READY, READ, WRITE, COMPARE AND WRITE, SYNCHRONIZE CACHE
-            [0x00 | 0x08 | 0x28 | 0x88 | 0x2a | 0x8a | 0x89 | 0x35 | 0x91, ..] => Reply::Untouched,
+            [0x00 | 0x08 | 0x28 | 0x88 | 0x2a | 0x8a | 0x89 | 0x35 | 0x91, ..] => Reply::Medium,
             // INQUIRY
             [0x12, 0, ..] => Reply::Data(self.inquiry()),
             [0x12, 1, 0x00, ..] => Reply::Data(vec![0, 0x00, 0, 2, 0x00, 0x80]),
@@ -79,7 +85,7 @@ mod tests {
     fn data(cdb: &[u8]) -> Vec<u8> {
         match (Identity { blocks: 1 << 18, serial: "bare".to_owned() }).reply(cdb) {
             Reply::Data(bytes) => bytes,
-            Reply::Untouched | Reply::Unknown => panic!("no data"),
+            Reply::Medium | Reply::Unknown => panic!("no data"),
         }
     }
 
@@ -96,6 +102,6 @@ mod tests {
         let bare = Identity { blocks: 8, serial: String::new() };
         assert!(matches!(bare.reply(&[0x42]), Reply::Unknown));
         assert!(matches!(bare.reply(&[]), Reply::Unknown));
-        assert!(matches!(bare.reply(&[0x28, 0]), Reply::Untouched));
+        assert!(matches!(bare.reply(&[0x28, 0]), Reply::Medium));
     }
 }

@@ -3,13 +3,17 @@
 //!
 //! It drains the ring, answers, rings the doorbell once and blocks in poll(2). Reads, writes and COMPARE
 //! AND WRITE are GOOD, and nobody looks at their data: what initiators read is whatever lay in the data
-//! area. So never let anybody keep anything here.
+//! area. So never let anybody keep anything here. With `--file` it reads, writes and compares there,
+//! in the loop itself: the limit for `file`, as long as there is one command at a time.
 //!
 //! It knows `ring` and `kernel` and, unlike a handler, no device server.
 
 mod identity;
+mod medium;
 
+use std::fs::File;
 use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -27,7 +31,7 @@ use identity::{Identity, Reply};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Parser)]
-#[command(about = "Answers every command of one TCMU device at once, without touching its data")]
+#[command(about = "Answers every command of one TCMU device with as little as can be done")]
 struct Options {
     /// The device: the N of /dev/uioN.
     #[arg(long)]
@@ -38,16 +42,20 @@ struct Options {
     /// Its unit serial number.
     #[arg(long)]
     serial: String,
+    /// Where its data is; without, its data is not touched.
+    #[arg(long)]
+    file: Option<PathBuf>,
 }
 
 fn main() -> Result<()> {
-    let Options { uio, blocks, serial } = Options::parse();
+    let Options { uio, blocks, serial, file } = Options::parse();
+    let file = file.map(|path| open(&path)).transpose()?;
     let roots = Roots::default();
     let uio = UioFile::open(&roots, LuId::new(uio), PATIENCE)?;
     let len = usize::try_from(region_len(&roots, uio.id())?)?;
     let region = Mapping::of_device(uio.as_fd(), len).context("mapping the ring")?;
     let ring = Ring::attach(region)?;
-    match serve(&uio, ring, &Identity { blocks, serial }) {
+    match serve(&uio, ring, &Identity { blocks, serial }, file.as_ref()) {
         // The device was removed: that is the end, not an error.
         Err(error) if matches!(error.downcast_ref(), Some(UioError::Gone(_))) => Ok(()),
         ended => ended,
@@ -55,12 +63,12 @@ fn main() -> Result<()> {
 }
 
 /// Serves until the device goes.
-fn serve(uio: &UioFile, mut ring: Ring, identity: &Identity) -> Result<()> {
+fn serve(uio: &UioFile, mut ring: Ring, identity: &Identity, file: Option<&File>) -> Result<()> {
     loop {
         uio.take_event()?;
         while let Some(entry) = ring.next_entry()? {
             if let Entry::Command(command) = entry {
-                answer(&mut ring, command, identity);
+                answer(&mut ring, command, identity, file)?;
             }
         }
         if ring.publish() {
@@ -74,21 +82,35 @@ fn serve(uio: &UioFile, mut ring: Ring, identity: &Identity) -> Result<()> {
     }
 }
 
-fn answer(ring: &mut Ring, command: RingCommand, identity: &Identity) {
+fn answer(
+    ring: &mut Ring,
+    command: RingCommand,
+    identity: &Identity,
+    file: Option<&File>,
+) -> Result<()> {
     let RingCommand { token, cdb, mut data, .. } = command;
+    let good = Answer { status: GOOD, sense: None, data_in: DataIn::All };
+    let check = |sense| {
+        let data_in = DataIn::Short(0);
+        Answer { status: CHECK_CONDITION, sense: Some(sense), data_in }
+    };
     let answer = match identity.reply(cdb.as_bytes()) {
-        Reply::Untouched => Answer { status: GOOD, sense: None, data_in: DataIn::All },
-        Reply::Data(bytes) => {
-            let data_in = DataIn::Short(fill(&mut data, &bytes));
-            Answer { status: GOOD, sense: None, data_in }
-        }
-        Reply::Unknown => Answer {
-            status: CHECK_CONDITION,
-            sense: Some(&identity::UNKNOWN),
-            data_in: DataIn::Short(0),
+        Reply::Medium => match file {
+            Some(file) if !medium::carry_out(file, cdb.as_bytes(), &mut data)? => {
+                check(&identity::MISCOMPARE)
+            }
+            Some(_) | None => good,
         },
+        Reply::Data(bytes) => Answer { data_in: DataIn::Short(fill(&mut data, &bytes)), ..good },
+        Reply::Unknown => check(&identity::UNKNOWN),
     };
     ring.complete(token, answer, data);
+    Ok(())
+}
+
+fn open(path: &Path) -> Result<File> {
+    let opened = File::options().read(true).write(true).open(path);
+    opened.with_context(|| format!("opening {}", path.display()))
 }
 
 /// SAM-5: GOOD and CHECK CONDITION.

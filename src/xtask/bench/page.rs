@@ -16,11 +16,12 @@ const BEGIN: &str = "<!-- measured: begin -->\n";
 const END: &str = "<!-- measured: end -->\n";
 
 /// The subjects as the guest names them, and what they are.
-pub(super) const SUBJECTS: [(&str, &str); 8] = [
+pub(super) const SUBJECTS: [(&str, &str); 9] = [
     ("tcmu-runner", "tcmu-runner, qcow on a raw file"),
     ("fileio", "LIO fileio"),
     ("ramdisk", "LIO ramdisk"),
     ("bare", "bare ring"),
+    ("bare-file", "bare ring and a file"),
     ("null", "ours, `null`"),
     ("unrecorded", "ours, `null`, `record = \"off\"`"),
     ("ram", "ours, `ram`"),

@@ -16,6 +16,8 @@ pub(super) enum Subject {
     Ramdisk,
     /// A loop on the ring that answers everything and does nothing.
     Bare,
+    /// The same loop, if it reads and writes a file.
+    BareFile,
     /// Ours, on no medium.
     Null,
     /// The same without a recorder.
@@ -28,11 +30,12 @@ pub(super) enum Subject {
 
 impl Subject {
     /// All of them.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::TcmuRunner,
         Self::Fileio,
         Self::Ramdisk,
         Self::Bare,
+        Self::BareFile,
         Self::Null,
         Self::Unrecorded,
         Self::Ram,
@@ -40,11 +43,12 @@ impl Subject {
     ];
 
     /// Those that differ in how they do what everybody does.
-    pub(super) const SERVERS: [Self; 7] = [
+    pub(super) const SERVERS: [Self; 8] = [
         Self::TcmuRunner,
         Self::Fileio,
         Self::Ramdisk,
         Self::Bare,
+        Self::BareFile,
         Self::Null,
         Self::Ram,
         Self::File,
@@ -60,6 +64,7 @@ impl Subject {
             Self::Fileio => "fileio",
             Self::Ramdisk => "ramdisk",
             Self::Bare => "bare",
+            Self::BareFile => "bare-file",
             Self::Null => "null",
             Self::Unrecorded => "unrecorded",
             Self::Ram => "ram",
@@ -86,7 +91,7 @@ impl Subject {
                 ("fileio", vec![file, "fd_buffered_io=1".to_owned()])
             }
             Self::Ramdisk => ("rd_mcp", vec![format!("rd_pages={}", bytes / PAGE)]),
-            Self::Bare => ("user", user("bare/".to_owned())),
+            Self::Bare | Self::BareFile => ("user", user("bare/".to_owned())),
             Self::Null | Self::Unrecorded => ("user", user("pulsefield/null/".to_owned())),
             Self::Ram => ("user", user("pulsefield/ram/".to_owned())),
             Self::File => ("user", user(format!("pulsefield/file//srv/{name}.img"))),

@@ -40,7 +40,7 @@ pub(super) struct Unit {
 pub(super) struct Units {
     pub(super) by_subject: BTreeMap<Subject, Unit>,
     target: Target,
-    bare: Option<Running>,
+    bare: Vec<Running>,
     incumbent: Incumbent,
 }
 
@@ -56,8 +56,12 @@ impl Units {
         daemon::start()?;
         let unrecorded = format!("[lun.\"{}-0\"]\nrecord = \"off\"\n", Subject::Unrecorded);
         daemon::configure(&unrecorded)?;
-        let mut units =
-            Self { by_subject: BTreeMap::new(), target: Target::new()?, bare: None, incumbent };
+        let mut units = Self {
+            by_subject: BTreeMap::new(),
+            target: Target::new()?,
+            bare: Vec::new(),
+            incumbent,
+        };
         for subject in Subject::ALL {
             let count = if several && Subject::ON_FILES.contains(&subject) { SEVERAL } else { 1 };
             report.step(format!("making {count} × {} MiB of {subject}", BYTES >> 20));
@@ -79,19 +83,20 @@ impl Units {
             Subject::Null | Subject::Unrecorded | Subject::Ram | Subject::File => {
                 Some(daemon::main_pid()?)
             }
-            Subject::Fileio | Subject::Ramdisk | Subject::Bare => None,
+            Subject::Fileio | Subject::Ramdisk | Subject::Bare | Subject::BareFile => None,
         };
         for number in 0..count {
             let name = format!("{}-{number}", subject.name());
-            if subject == Subject::TcmuRunner {
-                // Its handler wants a file of the right size.
-                File::create(format!("/srv/{name}.img"))?.set_len(BYTES)?;
+            let image = format!("/srv/{name}.img");
+            if matches!(subject, Subject::TcmuRunner | Subject::BareFile) {
+                // They want a file of the right size.
+                File::create(&image)?.set_len(BYTES)?;
             }
             let serial = self.target.create(&name, subject.control(&name, BYTES))?;
-            if subject == Subject::Bare {
-                let bare = start_bare(&name, &serial)?;
+            if matches!(subject, Subject::Bare | Subject::BareFile) {
+                let bare = start_bare(&name, &serial, subject.keeps_data().then_some(&image))?;
                 process = Some(bare.id());
-                self.bare = Some(bare);
+                self.bare.push(bare);
             }
             self.target.export()?;
             disks.push(target::disk(&serial)?);
@@ -106,7 +111,7 @@ impl Units {
     pub(super) fn remove(self) -> Result<()> {
         run("udevadm", ["settle"]).output()?;
         self.target.remove()?;
-        if let Some(bare) = self.bare {
+        for bare in self.bare {
             let ended = bare.wait(BARE_LIMIT)?;
             anyhow::ensure!(ended.code == 0, "the bare loop: {}", ended.said());
         }
@@ -115,13 +120,16 @@ impl Units {
 }
 
 /// Starts the program that lies beside this one.
-fn start_bare(name: &str, serial: &str) -> Result<Running> {
+fn start_bare(name: &str, serial: &str, image: Option<&String>) -> Result<Running> {
     let program = env::current_exe()?.with_file_name("pulsefield-bare");
-    run(program.to_string_lossy(), [] as [&str; 0])
+    let mut bare = run(program.to_string_lossy(), [] as [&str; 0])
         .arg("--uio", &configfs::uio_number(name)?.to_string())
         .arg("--blocks", &(BYTES / 512).to_string())
-        .arg("--serial", serial)
-        .start()
+        .arg("--serial", serial);
+    if let Some(image) = image {
+        bare = bare.arg("--file", image);
+    }
+    bare.start()
 }
 
 /// Writes all of them: a first write finds space, a second one has it.
