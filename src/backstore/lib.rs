@@ -15,6 +15,7 @@ mod claim;
 pub mod conformance;
 mod error;
 mod handler;
+mod lately_read;
 mod medium;
 mod registry;
 mod request;

@@ -327,9 +327,9 @@ impl FileMedium {
 
     /// Whether `op` is a write that copies a little into the page cache, and nothing that one can tell
     /// beforehand makes it wait: it need not be durable when answered, and the cache holds what it leaves
-    /// of the pages that it writes to. [`Self::execute`] may wait all the same, for whatever the file system
-    /// waits for.
-    pub(crate) fn only_copies(&self, op: Op, urgent: bool) -> bool {
+    /// of the pages that it writes to, which is asked unless it is known that those `pages_are_there`.
+    /// [`Self::execute`] may wait all the same, for whatever the file system waits for.
+    pub(crate) fn only_copies(&self, op: Op, urgent: bool, pages_are_there: bool) -> bool {
         let (Op::Write { range, durable: false }, Some(page_cache)) = (op, &self.page_cache) else {
             return false;
         };
@@ -337,7 +337,7 @@ impl FileMedium {
         let span = self.span(range);
         self.access.write_cache
             && span.len_in_memory() <= bytes_max
-            && page_cache.holds_edges(&self.file, span)
+            && (pages_are_there || page_cache.holds_edges(&self.file, span))
     }
 
     /// Does `op`. A failure is in the log when this returns.

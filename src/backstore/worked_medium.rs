@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::time::{ClockId, clock_gettime};
 use pulsefield_data::Buffer;
-use pulsefield_units::{BlockCount, Instant};
+use pulsefield_units::{BlockCount, Instant, LbaRange};
 
+use crate::lately_read::LatelyRead;
 use crate::shortcut::{LongOps, Shortcut};
 use crate::uring::Uring;
 use crate::{
@@ -51,6 +52,7 @@ pub struct WorkedMedium {
     /// Locked while a write is done on the spot; nobody waits for it.
     shortcut: Mutex<Shortcut>,
     long_ops: Arc<LongOps>,
+    lately_read: LatelyRead,
     clock: fn() -> Instant,
 }
 
@@ -100,8 +102,8 @@ impl WorkedMedium {
             path: medium.name().to_owned(),
             source,
         })?;
-        let shortcut = Mutex::default();
-        Ok(Self { workers, uring, medium, afterwards, shortcut, long_ops, clock })
+        let (shortcut, lately_read) = (Mutex::default(), LatelyRead::default());
+        Ok(Self { workers, uring, medium, afterwards, shortcut, long_ops, lately_read, clock })
     }
 
     /// Has io_uring carry a request out, or gives it back.
@@ -115,20 +117,35 @@ impl WorkedMedium {
         lock(uring).start(request, transfer, long)
     }
 
-    /// Does a short write, if nothing speaks against it.
+    /// Does a short read, if the page cache holds all of it.
+    fn read_on_the_spot(
+        &self,
+        range: LbaRange,
+        buffer: &mut Buffer,
+    ) -> Option<Result<OpOutput, BackstoreError>> {
+        let read = self.medium.read_if_cached(range, buffer);
+        read.then(|| {
+            self.lately_read.note(range, (self.clock)());
+            Ok(OpOutput::Done)
+        })
+    }
+
+    /// Does a short write of `range`, if nothing speaks against it.
     fn write_on_the_spot(
         &self,
         op: Op,
+        range: LbaRange,
         buffer: &mut Buffer,
         urgent: bool,
     ) -> Option<Result<OpOutput, BackstoreError>> {
-        if !self.long_ops.is_empty() || !self.medium.only_copies(op, urgent) {
+        let started = (self.clock)();
+        let pages_there = self.lately_read.covers(range, started);
+        if !self.long_ops.is_empty() || !self.medium.only_copies(op, urgent, pages_there) {
             return None;
         }
         // Held by nobody but another caller at the same time, whom the contract excludes; after a panic by
         // nobody ever, and the workers do it all.
         let mut shortcut = self.shortcut.try_lock().ok()?;
-        let started = (self.clock)();
         if !shortcut.is_open(started) {
             return None;
         }
@@ -228,10 +245,8 @@ impl Backstore for WorkedMedium {
         urgent: bool,
     ) -> Option<Result<OpOutput, BackstoreError>> {
         match op {
-            Op::Read { range } => {
-                self.medium.read_if_cached(range, buffer).then_some(Ok(OpOutput::Done))
-            }
-            Op::Write { .. } => self.write_on_the_spot(op, buffer, urgent),
+            Op::Read { range } => self.read_on_the_spot(range, buffer),
+            Op::Write { range, .. } => self.write_on_the_spot(op, range, buffer, urgent),
             Op::WriteAtomic { .. }
             | Op::WriteZeroes { .. }
             | Op::Unmap { .. }
@@ -297,7 +312,7 @@ mod tests {
     use std::time::Duration;
 
     use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-    use pulsefield_units::{BlockLength, Lba, LbaRange};
+    use pulsefield_units::{BlockLength, Lba};
 
     use super::*;
     use crate::{Completion, CompletionSink, MediumAccess, OpTag, wait_for_answer};
@@ -424,6 +439,34 @@ mod tests {
             }
         }
         assert!(on_the_spot(&medium, write(800, 1), true), "now it is there");
+    }
+
+    #[test]
+    fn the_cache_is_not_asked_about_what_was_read_a_moment_ago() {
+        static NOW_MS: AtomicU64 = AtomicU64::new(0);
+        fn now() -> Instant {
+            Instant::from_nanos(NOW_MS.load(Ordering::Relaxed) * 1_000_000)
+        }
+        let Some(medium) = medium(true) else { return };
+        let medium = started(medium, now);
+        assert!(on_the_spot(&medium, write(800, 8), true));
+        let read = Op::Read { range: range(800, 1) };
+        let given_up = std::time::Instant::now() + Duration::from_secs(5);
+        // The kernel is asked until it has let go of the page, as above.
+        loop {
+            assert!(on_the_spot(&medium, read, true) || on_the_spot(&medium, read, true));
+            forget_pages(&medium);
+            assert!(on_the_spot(&medium, write(800, 1), true), "taken to be there");
+            forget_pages(&medium);
+            NOW_MS.fetch_add(1_000, Ordering::Relaxed);
+            if !on_the_spot(&medium, write(800, 1), true) {
+                return;
+            }
+            if std::time::Instant::now() >= given_up {
+                eprintln!("not tested: the tests' file system has all in memory");
+                return;
+            }
+        }
     }
 
     #[test]
