@@ -80,7 +80,8 @@ fn measure(report: &mut Report, options: &Options, samples: &mut Samples) -> Res
     }
     if !idle.is_empty() {
         report.step("a daemon with one logical unit, and with 256");
-        report.works("measuring a daemon that is idle", idle::measure(samples, pace.idle));
+        let measured = idle::measure(report, samples, pace.idle);
+        report.works("measuring a daemon that is idle", measured);
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! What a daemon takes of the machine, as `/proc` tells it (proc(5)).
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::time::Duration;
+use std::{fmt, fs};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -22,6 +23,24 @@ pub(super) struct Memory {
     pub(super) file: u64,
     /// What lies in memory files.
     pub(super) shared: u64,
+}
+
+/// What a thread has run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ran {
+    /// What it is called.
+    pub(super) name: String,
+    /// For how long.
+    pub(super) time: Duration,
+    /// How often it was put on a processor.
+    pub(super) times: u64,
+}
+
+impl fmt::Display for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, time, times } = self;
+        write!(f, "{name} {:.1} ms in {times} times", time.as_secs_f64() * 1e3)
+    }
 }
 
 impl Process {
@@ -53,6 +72,23 @@ impl Process {
         field(&self.read("status")?, "Threads:").context("unlike proc(5)")
     }
 
+    /// What each of its threads has run so far, by their ids.
+    ///
+    /// # Errors
+    /// It is gone, or the kernel does not count that (`CONFIG_SCHED_INFO`).
+    pub(super) fn ran(self) -> Result<BTreeMap<u32, Ran>> {
+        let mut threads = BTreeMap::new();
+        let folder = format!("/proc/{}/task", self.0);
+        for entry in fs::read_dir(&folder).with_context(|| format!("reading {folder}"))? {
+            let id: u32 = entry?.file_name().to_string_lossy().parse().context("a thread's id")?;
+            let name = self.read(&format!("task/{id}/comm"))?.trim_end().to_owned();
+            let counted = self.read(&format!("task/{id}/schedstat"))?;
+            let (time, times) = schedstat(&counted).context("unlike proc(5)")?;
+            threads.insert(id, Ran { name, time, times });
+        }
+        Ok(threads)
+    }
+
     fn read(self, file: &str) -> Result<String> {
         let path = format!("/proc/{}/{file}", self.0);
         fs::read_to_string(&path).with_context(|| format!("reading {path}"))
@@ -64,6 +100,13 @@ fn ticks(stat: &str) -> Option<u64> {
     let mut rest = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut next = || rest.next()?.parse::<u64>().ok();
     Some(next()? + next()?)
+}
+
+/// The first and the third number of a thread's `schedstat`.
+fn schedstat(counted: &str) -> Option<(Duration, u64)> {
+    let mut numbers = counted.split_whitespace().map(str::parse);
+    let time = numbers.next()?.ok()?;
+    Some((Duration::from_nanos(time), numbers.nth(1)?.ok()?))
 }
 
 fn memory(status: &str) -> Option<Memory> {
@@ -88,6 +131,9 @@ mod tests {
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 100 0 3 0 12 30 5 6 20 0 1 0 99";
         assert_eq!(ticks(stat), Some(42));
         assert_eq!(ticks("7 (a) S 1"), None);
+        let ran = schedstat("1500 20 7\n");
+        assert_eq!(ran, Some((Duration::from_nanos(1500), 7)));
+        assert_eq!(schedstat("1500\n"), None);
         let status =
             "Name:\tx\nRssAnon:\t  10 kB\nRssFile:\t  20 kB\nRssShmem:\t 30 kB\nThreads:\t4\n";
         assert_eq!(memory(status), Some(Memory { anonymous: 10, file: 20, shared: 30 }));
