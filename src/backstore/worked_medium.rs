@@ -372,9 +372,17 @@ mod tests {
         false
     }
 
+    /// Waits until no op has the file to itself: the answer comes from the midst of it.
+    fn settle(medium: &WorkedMedium) {
+        while !medium.long_ops.is_empty() {
+            thread::yield_now();
+        }
+    }
+
     /// Has the kernel forget what it holds of the file, and read no more of it than is asked for.
     fn forget_pages(medium: &WorkedMedium) {
         assert!(!on_the_spot(medium, Op::Flush, true));
+        settle(medium);
         for advice in
             [PosixFadviseAdvice::POSIX_FADV_RANDOM, PosixFadviseAdvice::POSIX_FADV_DONTNEED]
         {
@@ -480,10 +488,7 @@ mod tests {
         let zeroes = Op::WriteZeroes { range: range(0, 8), durable: false, may_unmap: true };
         assert!(!on_the_spot(&medium, zeroes, false));
         medium.resize(BlockCount::new(BLOCKS - 8)).unwrap();
-        // Its answer comes from the midst of it.
-        while !medium.long_ops.is_empty() {
-            thread::yield_now();
-        }
+        settle(&medium);
         assert!(on_the_spot(&medium, write(0, 8), true));
     }
 
