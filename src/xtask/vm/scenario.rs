@@ -54,10 +54,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     nightly("tools", "sg3_utils, mkfs and fstrim, EXTENDED COPY", 10),
     scenario("examples", "targetcli-examples as they stand", 8),
     scenario("soak", "emulated hosts on four fabrics, and faults that are caught", 15),
-    scenario("soak-bad-input", "what a soak cannot work on, and units that vanish in one", 12),
+    nightly("soak-bad-input", "what a soak cannot work on, and units that vanish in one", 12),
     Scenario {
         afterwards: Some(dissect::captured),
-        ..scenario("explaining", "every cause of a miscompare, and what explain says of it", 15)
+        ..nightly("explaining", "every cause of a miscompare, and what explain says of it", 15)
     },
     scenario("removal", "LUNs removed, resized and reconfigured under load", 12),
     scenario("demo", "four fabrics, four hosts, a fault half-way, step by step", 12),
