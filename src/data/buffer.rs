@@ -118,6 +118,10 @@ impl FromIterator<Segment> for SegmentList {
 /// The most pieces one system call takes: a balance of stack space and calls (`IOV_MAX` is 1024).
 const VECTORS_PER_CALL: usize = 128;
 
+/// As much as memset(3) of glibc stores by vectors. From 2 KiB on it has the processor repeat a store (`rep stosb`),
+/// which on Zen 3 takes 90 ns for a page where vectors take 65; for much more there is no difference.
+const FILLED_AT_ONCE: usize = 1024;
+
 /// The data of one command, in one or more pieces: a word, since it is moved at every step of a command.
 ///
 /// Offsets and lengths are in bytes from the buffer's start. Reading or writing past the end is a
@@ -279,8 +283,12 @@ impl Buffer {
     /// If fewer than `len` bytes follow `offset`.
     pub fn fill(&mut self, offset: usize, len: usize, byte: u8) {
         self.for_each(offset, len, |piece| {
-            // SAFETY: invariant 1; `&mut self` excludes readers.
-            unsafe { ptr::write_bytes(piece.start.as_ptr(), byte, piece.len) };
+            for done in (0..piece.len).step_by(FILLED_AT_ONCE) {
+                let len = FILLED_AT_ONCE.min(piece.len - done);
+                // SAFETY: invariant 1, and `done + len` is at most the length of the piece; `&mut self`
+                // excludes readers.
+                unsafe { ptr::write_bytes(piece.start.as_ptr().add(done), byte, len) };
+            }
         });
     }
 
@@ -520,6 +528,21 @@ mod tests {
         let mut middle = [0; 3];
         buffer.read_at(4, &mut middle);
         assert_eq!(middle, [0xa5, 6, 7]);
+    }
+
+    #[test]
+    fn what_is_filled_is_filled_to_the_last_byte_and_no_further() {
+        for len in [0, 1, FILLED_AT_ONCE - 1, FILLED_AT_ONCE, FILLED_AT_ONCE + 1, 5000] {
+            let mut buffer = scattered(&[1500, 4096]);
+            buffer.fill(100, len, 0xa5);
+            let mut back = vec![0; buffer.len()];
+            buffer.read_at(0, &mut back);
+            let filled = |at| (100..100 + len).contains(&at);
+            assert!(
+                back.iter().enumerate().all(|(at, byte)| (*byte == 0xa5) == filled(at)),
+                "{len}"
+            );
+        }
     }
 
     #[test]
