@@ -8,7 +8,7 @@ use pulsefield_engine::range_lock::{Access, Holder, RangeLock};
 use pulsefield_units::{BlockCount, Lba, LbaRange};
 
 use crate::figure::{Figure, Report};
-use crate::stopwatch::median;
+use crate::stopwatch::fastest_tenth;
 use crate::workload::GROWTH_MAX;
 
 /// What the name of each figure starts with.
@@ -43,7 +43,7 @@ pub(crate) fn measure(report: &mut Report) {
             run_on(&mut lock, held, CLAIMS);
             started.elapsed().as_secs_f64() * 1e9 / f64::from(CLAIMS)
         });
-        median(&mut rounds)
+        fastest_tenth(&mut rounds)
     });
     for (held, nanos) in NUMBERS.into_iter().zip(nanos) {
         report.add(Figure::new(format!("{}.time", name(held)), nanos, "ns/claim"));
