@@ -19,7 +19,8 @@ use crate::table::SharedTable;
 const ROUNDS: u32 = 3;
 
 /// In one of how many rounds a unit is probed that sleeps and to which nothing has come since the last time: it
-/// could only be deaf. Of hundreds most are idle, and each probe wakes a thread: at 256, most of what an idle daemon takes.
+/// could only be deaf. Of hundreds most are idle, and each probe wakes a thread: of 256, that was most of what an idle
+/// daemon took.
 const IDLE_ROUNDS: u64 = 360;
 
 /// How often units are probed if systemd does not watch.
