@@ -71,6 +71,7 @@ const TABLES: &[Table] = &[
         &[
             ("p50", "caw-loaded", "p50"),
             ("p99", "caw-loaded", "p99"),
+            ("in our daemon, p99", "caw-loaded", "daemon-p99"),
             ("max", "caw-loaded", "max"),
             ("the writes, MiB/s", "caw-loaded", "bandwidth"),
         ],

@@ -24,6 +24,8 @@ impl Metric {
     pub(super) const PROCESSOR: Self = Self { name: "processor", unit: "µs/command" };
     pub(super) const P50: Self = Self { name: "p50", unit: "µs" };
     pub(super) const P99: Self = Self { name: "p99", unit: "µs" };
+    /// Of that, what our daemon takes between the ring and the ring.
+    pub(super) const DAEMON_P99: Self = Self { name: "daemon-p99", unit: "µs" };
     pub(super) const MAX: Self = Self { name: "max", unit: "µs" };
     pub(super) const ANONYMOUS: Self = Self { name: "anonymous", unit: "KiB" };
     pub(super) const FILE: Self = Self { name: "file", unit: "KiB" };

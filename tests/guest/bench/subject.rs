@@ -77,6 +77,16 @@ impl Subject {
         !matches!(self, Self::Bare | Self::Null | Self::Unrecorded)
     }
 
+    /// Whether Pulsefield's daemon serves it.
+    pub(super) const fn is_ours(self) -> bool {
+        matches!(self, Self::Null | Self::Unrecorded | Self::Ram | Self::File)
+    }
+
+    /// What its LUN `number` is called.
+    pub(super) fn lun(self, number: usize) -> String {
+        format!("{}-{number}", self.name())
+    }
+
     /// What its LUN `name` of `bytes` is made of: the folder of its plugin in configfs, and what that is
     /// told. Nobody waits for a daemon's answer, since tcmu-runner would refuse what is not its own.
     pub(super) fn control(self, name: &str, bytes: u64) -> (&'static str, Vec<String>) {

@@ -54,7 +54,7 @@ impl Units {
         // tcmu-runner first: its start ends everybody's conversations with the kernel.
         let incumbent = Incumbent::start()?;
         daemon::start()?;
-        let unrecorded = format!("[lun.\"{}-0\"]\nrecord = \"off\"\n", Subject::Unrecorded);
+        let unrecorded = format!("[lun.\"{}\"]\nrecord = \"off\"\n", Subject::Unrecorded.lun(0));
         daemon::configure(&unrecorded)?;
         let mut units = Self {
             by_subject: BTreeMap::new(),
@@ -78,15 +78,15 @@ impl Units {
 
     fn make(&mut self, subject: Subject, count: usize) -> Result<Unit> {
         let mut disks = Vec::new();
-        let mut process = match subject {
-            Subject::TcmuRunner => Some(self.incumbent.pid()?),
-            Subject::Null | Subject::Unrecorded | Subject::Ram | Subject::File => {
-                Some(daemon::main_pid()?)
-            }
-            Subject::Fileio | Subject::Ramdisk | Subject::Bare | Subject::BareFile => None,
+        let mut process = if subject.is_ours() {
+            Some(daemon::main_pid()?)
+        } else if subject == Subject::TcmuRunner {
+            Some(self.incumbent.pid()?)
+        } else {
+            None
         };
         for number in 0..count {
-            let name = format!("{}-{number}", subject.name());
+            let name = subject.lun(number);
             let image = format!("/srv/{name}.img");
             if matches!(subject, Subject::TcmuRunner | Subject::BareFile) {
                 // They want a file of the right size.

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
+use serde_json::{Value, json};
 
 use super::samples::Metric;
 use super::subject::Subject;
 use super::unit::Unit;
 use crate::command::Running;
+use crate::control;
 use crate::disk::Disk;
 use crate::fio::{self, Done, Work};
 use crate::latency::Latency;
@@ -77,6 +79,7 @@ const BULK: Work = Work { pattern: "randwrite", block_bytes: 256 << 10, depth: 6
 /// ESXi's: once in three seconds each.
 const HOSTS: u64 = 16;
 const HEARTBEAT: Duration = Duration::from_secs(3);
+const COMPARE_AND_WRITE: u8 = 0x89;
 /// fio's start and end, with an emulated processor.
 const FIO_LIMIT: Duration = Duration::from_secs(120);
 /// How much longer than what is measured beside it bulk runs.
@@ -198,11 +201,34 @@ fn latency(times: Vec<Duration>) -> Result<Figures> {
 fn caw_loaded(subject: Subject, disk: &Disk, pace: Pace) -> Result<Figures> {
     let mut pulse = start_pulse(subject, disk)?;
     let bulk = start_bulk(disk, pace.caw_loaded + OVERHANG)?;
+    if subject.is_ours() {
+        // From here on it counts anew.
+        ask_for_latency(subject)?;
+    }
     let times = beats(&mut pulse, Duration::from_millis(20), pace.caw_loaded);
     let done = finish(bulk)?;
     let mut figures = latency(times?)?;
     figures.push((Metric::BANDWIDTH, mebibytes(&done)));
+    if subject.is_ours() {
+        let counted = ask_for_latency(subject)?;
+        let p99 = daemon_p99(&counted).with_context(|| format!("no heartbeats in {counted}"))?;
+        figures.push((Metric::DAEMON_P99, p99));
+    }
     Ok(figures)
+}
+
+/// What the daemon says of how long commands to the first LUN took, since this was asked before.
+fn ask_for_latency(subject: Subject) -> Result<Value> {
+    control::ask("latency", json!({ "lun": subject.lun(0), "clear": true }))
+}
+
+/// In which all but one in a hundred of the heartbeats were answered, in µs.
+fn daemon_p99(answer: &Value) -> Option<f64> {
+    let commands = answer["luns"][0]["commands"].as_array()?;
+    let heartbeats = commands
+        .iter()
+        .find(|command| command["opcode"] == COMPARE_AND_WRITE && command["lane"] == "heartbeat")?;
+    heartbeats["total"]["p99_us"].as_f64()
 }
 
 fn pulses(disk: &Disk, pace: Pace) -> Result<Figures> {
@@ -286,5 +312,15 @@ mod tests {
         assert_eq!(next_due(ms(20), ms(20)), ms(40));
         assert_eq!(next_due(ms(65), ms(20)), ms(80));
         assert_eq!(next_due(ms(65), ms(0)), ms(65));
+    }
+
+    #[test]
+    fn of_all_commands_those_that_are_heartbeats() {
+        let command = |opcode, lane, p99| json!({ "opcode": opcode, "lane": lane, "total": { "p99_us": p99 } });
+        let commands = |commands: &[Value]| json!({ "luns": [{ "commands": commands }] });
+        let writes = command(0x2a, "heartbeat", 10);
+        let heartbeats = command(0x89, "heartbeat", 20);
+        assert_eq!(daemon_p99(&commands(&[writes.clone(), heartbeats])), Some(20.0));
+        assert_eq!(daemon_p99(&commands(&[writes, command(0x89, "bulk", 30)])), None);
     }
 }
