@@ -6,7 +6,8 @@
 //!
 //! Beside the contract lives what handlers share: [`cfgstring`], the language in which a user names
 //! a medium; [`Registry`], which finds the handler for one; [`FileMedium`], every op on a file
-//! descriptor; [`Workers`], threads for handlers that block; [`WorkedMedium`], both, and io_uring. `conformance` (feature of the same
+//! descriptor; [`Workers`], threads for handlers that block; [`WorkedMedium`], both, and io_uring; [`set_precedence`], for
+//! threads that heartbeats wait for. `conformance` (feature of the same
 //! name) is the test kit that every handler passes; `handlers/template` is the one to copy.
 
 pub mod cfgstring;
@@ -17,6 +18,7 @@ mod error;
 mod handler;
 mod lately_read;
 mod medium;
+mod precedence;
 mod registry;
 mod request;
 mod shortcut;
@@ -29,6 +31,7 @@ pub use claim::Claim;
 pub use error::BackstoreError;
 pub use handler::{Handler, OpenError, OpenSpec};
 pub use medium::{CACHED_BYTES_MAX, DeviceAccess, FileMedium, MediumAccess};
+pub use precedence::set_precedence;
 pub use registry::Registry;
 pub use request::{
     Backstore, Capabilities, Completion, CompletionSink, Extent, Geometry, Mapping, Op, OpOutput,

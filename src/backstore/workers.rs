@@ -16,6 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use crate::precedence::set_precedence;
 use crate::{BackstoreError, Request};
 
 /// How much of a logical unit's name fits beside `/63` and the terminating zero into the 16 bytes
@@ -26,10 +27,13 @@ const NAME_BYTES_MAX: usize = 12;
 /// goes on, since a thread costs some ten requests of the page cache to make.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
-/// How far threads for bulk give way to the unit's own thread and to the one for heartbeats, in steps of
-/// nice(2): each step is a tenth of the processor where there is not enough of it. `pulsefield.service`
-/// starts the daemon as far above the others, so that bulk is as everybody is.
+/// How far threads for bulk give way to the unit's own thread and to the one for heartbeats where these may not go
+/// first, in steps of nice(2): each step is a tenth of the processor where there is not enough of it.
+/// `pulsefield.service` starts the daemon as far above the others, so that bulk is as everybody is.
 const BULK_NICE: i32 = 5;
+
+/// The least favourable nice value.
+const NICE_MAX: i32 = 19;
 
 /// The stack of a thread: a file system call with its vectors, a line of the log and the backtrace of a
 /// panic take a tenth of it. Far below 2 MiB, the default, which the kernel may back with a huge page
@@ -59,6 +63,8 @@ struct Shared {
     name: String,
     /// The most threads besides the one for urgent requests.
     bulk_max: usize,
+    /// How nice they are.
+    bulk_nice: i32,
     idle_max: Duration,
 }
 
@@ -101,6 +107,8 @@ impl Workers {
         idle_max: Duration,
         work: impl Fn(Request) + Send + Sync + 'static,
     ) -> io::Result<Self> {
+        // Of this thread, also while it is real-time; what such a thread starts would not inherit it.
+        let nice = rustix::process::getpriority_process(None)?;
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             urgent: Condvar::new(),
@@ -108,10 +116,13 @@ impl Workers {
             ended: Condvar::new(),
             name: name[..name.floor_char_boundary(NAME_BYTES_MAX)].to_owned(),
             bulk_max: bulk.get(),
+            bulk_nice: (nice + BULK_NICE).min(NICE_MAX),
             idle_max,
         });
         let workers = Self { shared, work: Arc::new(work) };
-        workers.spawn(&mut workers.shared.lock(), 0, 0, Shared::next_urgent)?;
+        let mut state = workers.shared.lock();
+        workers.spawn(&mut state, 0, Shared::go_first, Shared::next_urgent)?;
+        drop(state);
         Ok(workers)
     }
 
@@ -141,7 +152,7 @@ impl Workers {
 
     fn add_thread(&self, mut state: MutexGuard<'_, State>) {
         let number = state.bulk_threads + 1;
-        match self.spawn(&mut state, number, BULK_NICE, Shared::next_of_either) {
+        match self.spawn(&mut state, number, Shared::give_way, Shared::next_of_either) {
             Ok(()) => state.bulk_threads = number,
             Err(error) => {
                 // The others do it in time, if there are any.
@@ -156,12 +167,12 @@ impl Workers {
         }
     }
 
-    /// Starts a thread that lives as long as `next` has requests for it, and is so much nicer than this one.
+    /// Starts a thread that does `prepare` first, and lives as long as `next` has requests for it.
     fn spawn(
         &self,
         state: &mut State,
         number: usize,
-        nice: i32,
+        prepare: fn(&Shared),
         next: fn(&Shared) -> Option<Request>,
     ) -> io::Result<()> {
         let (shared, work) = (Arc::clone(&self.shared), Arc::clone(&self.work));
@@ -169,11 +180,7 @@ impl Workers {
             .name(format!("{}/{number}", shared.name))
             .stack_size(STACK_BYTES);
         let thread = builder.spawn(move || {
-            // Linux has a nice value for each thread (sched(7)). To be nicer needs no privilege; a sandbox
-            // that forbids it costs heartbeats their precedence, and nothing else.
-            if let Err(error) = rustix::process::nice(nice) {
-                tracing::debug!(%error, "bulk does not give way to heartbeats");
-            }
+            prepare(&shared);
             serve(|| next(&shared), &*work);
             // What the work holds may go with it, and has gone when the end is told.
             drop(work);
@@ -218,6 +225,22 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change is complete when its statement is: no panic leaves it half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has this thread, which is for heartbeats, go before everybody, if it may.
+    fn go_first(&self) {
+        if let Err(error) = set_precedence(true) {
+            tracing::debug!(thread = self.name, %error, "heartbeats wait for the processor like everybody");
+        }
+    }
+
+    /// Has this thread, which is for bulk, give way to heartbeats. Linux has a nice value for each thread
+    /// (sched(7)); to be nicer needs no privilege. A sandbox that forbids it costs heartbeats their precedence, and
+    /// nothing else.
+    fn give_way(&self) {
+        if let Err(error) = rustix::process::setpriority_process(None, self.bulk_nice) {
+            tracing::debug!(thread = self.name, %error, "bulk does not give way to heartbeats");
+        }
     }
 
     /// Waits for an urgent request; `None` at the end.

@@ -384,6 +384,7 @@ impl<'a> Conductor<'a> {
         self.station.completions().announce_sleep();
         if self.take_in()? == Intake::Nothing && self.station.is_quiet() {
             let patience = self.patience();
+            self.station.precedence.sleep(self.now);
             match self.station.sleep(patience)? {
                 Awake::Look => {}
                 // Nothing that came in says what time it is.

@@ -36,6 +36,7 @@ mod plans;
 mod polling;
 mod pool;
 mod port_groups;
+mod precedence;
 mod pulses;
 mod rate;
 mod recording;

@@ -31,6 +31,7 @@ use crate::counters::Counters;
 use crate::errand::Errands;
 use crate::media::{self, Media, MediumError};
 use crate::pool::Pools;
+use crate::precedence::Precedence;
 use crate::recording::RecordOrders;
 use crate::saved_state::StateFolder;
 use crate::station::Station;
@@ -212,6 +213,7 @@ impl Lun {
     ) -> Result<(), LunError> {
         let emulate_write_cache = self.device().write_cache()?;
         let (uio, ring, mut station) = self.take_device()?;
+        station.precedence = Precedence::take(station.clock.now());
         self.notify_of_task_management();
         let geometry = medium.geometry();
         let blocks = geometry.blocks.as_u64();

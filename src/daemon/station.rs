@@ -25,6 +25,7 @@ use crate::copying::{CopyEnd, CopyRequest, Reachable};
 use crate::hosts::{Host, Hosts};
 use crate::latency::{Book, Deadlines, Latency};
 use crate::polling::{Polling, SpareProcessors};
+use crate::precedence::Precedence;
 use crate::recording::RecordOrders;
 
 const UIO: Token = Token(0);
@@ -205,6 +206,8 @@ pub(crate) struct Station {
     pub(crate) latency: Latency,
     /// Whether to look for work before sleeping; goes on too.
     pub(crate) polling: Polling,
+    /// Whether the thread goes before everybody; goes on too.
+    pub(crate) precedence: Precedence,
     /// Which hosts pulse; goes on too.
     pub(crate) hosts: Hosts,
     /// The length of the data area, as long as it is known.
@@ -259,6 +262,7 @@ impl Station {
             saves,
             latency: Latency::default(),
             polling: Polling::default(),
+            precedence: Precedence::default(),
             hosts: Hosts::default(),
             data_area_bytes: u64::MAX,
         })

@@ -1,9 +1,9 @@
-//! Tasks of the guest's kernel that hang, and what a process takes.
+//! Tasks of the guest's kernel that hang, what a process takes, and who goes before whom.
 
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::wait::wait_until;
 
@@ -39,6 +39,39 @@ fn uninterruptible() -> Result<Vec<String>> {
 fn name_and_state(stat: &str) -> Option<(&str, char)> {
     let (name, rest) = stat.rsplit_once(')')?;
     Some((name.split_once('(')?.1, rest.trim_start().chars().next()?))
+}
+
+/// Which of the threads of process `pid` that are called `prefix` and something are scheduled as everybody, and
+/// not as real-time ones; an error if there is none called so.
+///
+/// # Errors
+/// There is no such process or thread.
+pub fn like_everybody(pid: u32, prefix: &str) -> Result<Vec<String>> {
+    let mut any = false;
+    let mut found = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/task")).context("listing threads")? {
+        // A thread may end while it is looked at.
+        let Ok(stat) = fs::read_to_string(entry?.path().join("stat")) else { continue };
+        let (name, policy) = name_and_policy(&stat).context("unlike proc_pid_stat(5)")?;
+        if name.starts_with(prefix) {
+            any = true;
+            if policy == SCHED_OTHER {
+                found.push(name.to_owned());
+            }
+        }
+    }
+    ensure!(any, "process {pid} has no thread that is called {prefix} and something");
+    Ok(found)
+}
+
+/// sched(7).
+const SCHED_OTHER: u32 = 0;
+
+/// Fields 2 and 41.
+fn name_and_policy(stat: &str) -> Option<(&str, u32)> {
+    let (name, rest) = stat.rsplit_once(')')?;
+    let policy = rest.split_whitespace().nth(41 - 3)?;
+    Some((name.split_once('(')?.1, policy.parse().ok()?))
 }
 
 /// What a process takes of the system.
@@ -78,6 +111,13 @@ mod tests {
     fn the_memory_of_its_own_has_a_line() {
         assert_eq!(own_kib("Name:\ta\nRssAnon:\t    4711 kB\n"), Some(4711));
         assert!(usage(std::process::id()).unwrap().descriptors >= 3);
+    }
+
+    #[test]
+    fn tests_are_like_everybody() {
+        let name = std::thread::current().name().unwrap()[..4].to_owned();
+        assert!(!like_everybody(std::process::id(), &name).unwrap().is_empty());
+        assert!(like_everybody(std::process::id(), "nobody").is_err());
     }
 
     #[test]

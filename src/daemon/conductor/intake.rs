@@ -177,6 +177,7 @@ impl Conductor<'_> {
                 self.look_at_clock();
             }
             self.station.polling.end_rest(self.now);
+            self.station.precedence.work(self.now);
             *any = true;
         }
     }

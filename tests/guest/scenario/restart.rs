@@ -11,6 +11,7 @@ use crate::daemon;
 use crate::disk::Disk;
 use crate::fabric;
 use crate::load::{Load, Region};
+use crate::processes;
 use crate::race::{Race, total};
 use crate::report::Report;
 use crate::wait::wait_until;
@@ -24,6 +25,8 @@ const PROGRESS: u64 = 40;
 /// How long an increment may be away: the old daemon's end, systemd's restart, the initiators' retries.
 const PROGRESS_LIMIT: Duration = Duration::from_secs(60);
 const FINISH_LIMIT: Duration = Duration::from_secs(120);
+/// How long a unit's thread may be like everybody after its load.
+const FIRST_LIMIT: Duration = Duration::from_secs(30);
 /// Each fabric's bulk load has its own part of the medium.
 const REGION_BYTES: u64 = 8 << 20;
 const FIRST_REGION: u64 = 64 << 20;
@@ -51,6 +54,8 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
     let outcome = race.finish(&disks[0], FINISH_LIMIT)?;
     outcome.judge(report, "increments");
     killed?;
+    let first = go_first(&disks[0]);
+    report.works("the unit's thread goes before everybody once its load is over", first);
     for disk in &disks {
         let state = disk.state()?;
         report.equal(&format!("the path over {}", disk.transport), "running", state.as_str());
@@ -60,6 +65,17 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
         fabric::unexport(fabric)?;
     }
     ds1.delete()
+}
+
+/// Waits until the threads of units go before everybody, as those do that sleep in between.
+fn go_first(disk: &Disk) -> Result<()> {
+    let device = disk.open()?;
+    let daemon = daemon::main_pid()?;
+    wait_until(FIRST_LIMIT, "a unit's thread to be real-time", || {
+        // It learns that its load is over when something comes in.
+        total(&device, RACE_LBA)?;
+        Ok(processes::like_everybody(daemon, "lu")?.is_empty())
+    })
 }
 
 fn kill_repeatedly(report: &mut Report, disk: &Disk) -> Result<()> {
