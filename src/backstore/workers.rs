@@ -120,9 +120,7 @@ impl Workers {
             idle_max,
         });
         let workers = Self { shared, work: Arc::new(work) };
-        let mut state = workers.shared.lock();
-        workers.spawn(&mut state, 0, Shared::go_first, Shared::next_urgent)?;
-        drop(state);
+        workers.spawn(&mut workers.shared.lock(), 0, Shared::go_first, Shared::next_urgent)?;
         Ok(workers)
     }
 

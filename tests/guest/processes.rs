@@ -37,8 +37,14 @@ fn uninterruptible() -> Result<Vec<String>> {
 
 /// `pid (name) state …`, where the name may hold spaces and parentheses.
 fn name_and_state(stat: &str) -> Option<(&str, char)> {
+    let (name, state) = name_and_field(stat, 3)?;
+    Some((name, state.chars().next()?))
+}
+
+/// The name, and the field of this number, from 3 on, as proc_pid_stat(5) counts them.
+fn name_and_field(stat: &str, number: usize) -> Option<(&str, &str)> {
     let (name, rest) = stat.rsplit_once(')')?;
-    Some((name.split_once('(')?.1, rest.trim_start().chars().next()?))
+    Some((name.split_once('(')?.1, rest.split_whitespace().nth(number.checked_sub(3)?)?))
 }
 
 /// Which of the threads of process `pid` that are called `prefix` and something are scheduled as everybody, and
@@ -67,11 +73,9 @@ pub fn like_everybody(pid: u32, prefix: &str) -> Result<Vec<String>> {
 /// sched(7).
 const SCHED_OTHER: u32 = 0;
 
-/// Fields 2 and 41.
 fn name_and_policy(stat: &str) -> Option<(&str, u32)> {
-    let (name, rest) = stat.rsplit_once(')')?;
-    let policy = rest.split_whitespace().nth(41 - 3)?;
-    Some((name.split_once('(')?.1, policy.parse().ok()?))
+    let (name, policy) = name_and_field(stat, 41)?;
+    Some((name, policy.parse().ok()?))
 }
 
 /// What a process takes of the system.
