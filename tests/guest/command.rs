@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::processes::whereabouts;
 use crate::wait::wait_for;
 
 /// Long enough for anything that is not a measurement, under software emulation.
@@ -145,7 +146,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Waits for its end; past `limit` it is killed, as far as the kernel allows, and says so.
+    /// Waits for its end; past `limit` it is killed, as far as the kernel allows, and says so and where it
+    /// and what it has started were.
     ///
     /// # Errors
     /// The operating system would not say how it is, or not kill it.
@@ -154,8 +156,9 @@ impl Running {
         let status = wait_for(limit, "its end", || Ok(child.try_wait()?));
         let mut complaint = String::new();
         if status.is_err() {
+            let places = whereabouts(child.id())?;
             child.kill().context("killing it")?;
-            complaint = format!("\nkilled after {} s", limit.as_secs());
+            complaint = format!("\nkilled after {} s\n{}", limit.as_secs(), places.join("\n"));
         }
         Ok(Ended {
             code: status.ok().and_then(|status| status.code()).unwrap_or(-1),
@@ -231,6 +234,6 @@ mod tests {
     #[test]
     fn a_program_that_takes_too_long_is_an_error() {
         let error = run("sleep", ["60"]).limit(Duration::ZERO).output().unwrap_err();
-        assert!(error.to_string().contains("killed after 0 s"), "{error}");
+        assert!(error.to_string().contains("killed after 0 s | sleep 60, "), "{error}");
     }
 }

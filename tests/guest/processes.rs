@@ -1,6 +1,7 @@
 //! Tasks of the guest's kernel that hang, what a process takes, and who goes before whom.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -23,10 +24,7 @@ pub fn stuck() -> Result<Vec<String>> {
 
 fn uninterruptible() -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in fs::read_dir("/proc").context("listing processes")? {
-        // A process may end while it is looked at.
-        let process = entry?.path();
-        let Ok(stat) = fs::read_to_string(process.join("stat")) else { continue };
+    for (process, stat) in processes()? {
         if let Some((name, 'D')) = name_and_state(&stat) {
             let place = fs::read_to_string(process.join("wchan")).unwrap_or_default();
             names.push(format!("{name} in {place}"));
@@ -35,10 +33,67 @@ fn uninterruptible() -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// The folder of every process, and its stat.
+fn processes() -> Result<Vec<(PathBuf, String)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").context("listing processes")? {
+        let process = entry?.path();
+        // A process may end while it is looked at.
+        if let Ok(stat) = fs::read_to_string(process.join("stat")) {
+            found.push((process, stat));
+        }
+    }
+    Ok(found)
+}
+
+/// Where the process `pid`, those that it has started, and theirs are: a line each, with its arguments, its state and
+/// the functions of the kernel that it waits in, as far as they may be known.
+///
+/// # Errors
+/// `/proc` could not be read.
+pub fn whereabouts(pid: u32) -> Result<Vec<String>> {
+    let processes = processes()?;
+    let mut family = vec![pid];
+    let mut told = Vec::new();
+    while let Some(parent) = family.pop() {
+        for (process, stat) in &processes {
+            let Some((pid, of)) = pid_and_parent(stat) else { continue };
+            if of == parent {
+                family.push(pid);
+            }
+            if pid == parent {
+                told.push(place(process, stat));
+            }
+        }
+    }
+    Ok(told)
+}
+
+/// `python3 /usr/bin/targetcli ls, S: futex_wait_queue < futex_wait < …`
+fn place(process: &Path, stat: &str) -> String {
+    let (name, state) = name_and_state(stat).unwrap_or(("?", '?'));
+    let words = fs::read_to_string(process.join("cmdline")).unwrap_or_default();
+    let words = words.split_terminator('\0').collect::<Vec<_>>().join(" ");
+    let stack = fs::read_to_string(process.join("stack")).unwrap_or_default();
+    let frames: Vec<_> = stack.lines().filter_map(function).collect();
+    let shown = if words.is_empty() { name } else { &words };
+    format!("{shown}, {state}: {}", frames.join(" < "))
+}
+
+/// `[<0>] futex_wait+0x74/0x130`
+fn function(frame: &str) -> Option<&str> {
+    frame.split_once("] ")?.1.split(['+', ' ']).next()
+}
+
 /// `pid (name) state …`, where the name may hold spaces and parentheses.
 fn name_and_state(stat: &str) -> Option<(&str, char)> {
     let (name, state) = name_and_field(stat, 3)?;
     Some((name, state.chars().next()?))
+}
+
+fn pid_and_parent(stat: &str) -> Option<(u32, u32)> {
+    let (pid, _) = stat.split_once(' ')?;
+    Some((pid.parse().ok()?, name_and_field(stat, 4)?.1.parse().ok()?))
 }
 
 /// The name, and the field of this number, from 3 on, as proc_pid_stat(5) counts them.
@@ -109,12 +164,42 @@ fn own_kib(status: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
     use super::*;
+    use crate::command::run;
+    use crate::wait::wait_for;
 
     #[test]
     fn the_memory_of_its_own_has_a_line() {
         assert_eq!(own_kib("Name:\ta\nRssAnon:\t    4711 kB\n"), Some(4711));
         assert!(usage(std::process::id()).unwrap().descriptors >= 3);
+    }
+
+    #[test]
+    fn a_program_and_what_it_started_are_found_where_they_wait() {
+        let script = "sleep 77 & echo $!; wait";
+        let mut shell = Command::new("sh");
+        let mut shell = shell.args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut sleeper = String::new();
+        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut sleeper).unwrap();
+        // The shell tells of it before it has become another program.
+        let told = wait_for(SETTLE_LIMIT, "a program in a shell", || {
+            let told = whereabouts(shell.id())?;
+            Ok(told.iter().any(|line| line.starts_with("sleep 77, S: ")).then_some(told))
+        });
+        run("sh", ["-c", &format!("kill {sleeper}")]).output().unwrap();
+        shell.wait().unwrap();
+        let told = told.unwrap();
+        assert!(told[0].starts_with("sh -c sleep 77 & "), "{told:?}");
+        assert_eq!(told.len(), 2);
+    }
+
+    #[test]
+    fn a_frame_is_its_function() {
+        assert_eq!(function("[<0>] futex_wait+0x74/0x130"), Some("futex_wait"));
+        assert_eq!(function("nonsense"), None);
     }
 
     #[test]

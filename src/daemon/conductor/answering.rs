@@ -14,8 +14,9 @@ use super::{Conductor, Interruption, Origin};
 /// Answers collected before the doorbell is rung for bulk.
 const ANSWERS_PER_DOORBELL: usize = 32;
 
-/// How long an answer may wait for others to share a doorbell with.
-const DOORBELL_DELAY_MAX: Duration = Duration::from_micros(200);
+/// How long an answer may wait for others to share a doorbell with, while there is more to do. That is some times what a doorbell
+/// costs, the wake-ups behind it included, also where a command takes a good part of it.
+const DOORBELL_DELAY_MAX: Duration = Duration::from_millis(1);
 
 /// Answers written since the doorbell was last rung.
 #[derive(Default)]
