@@ -1,4 +1,4 @@
-//! Tasks of the guest's kernel that hang, what a process takes, and who goes before whom.
+//! Tasks of the guest's kernel that hang, where programs wait, what a process takes, and who goes before whom.
 
 use std::fs;
 use std::path::{Path, PathBuf};
