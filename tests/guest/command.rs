@@ -150,15 +150,16 @@ impl Running {
     /// and what it has started were.
     ///
     /// # Errors
-    /// The operating system would not say how it is, or not kill it.
+    /// The operating system would not say how or where it is, or not kill it.
     pub fn wait(mut self, limit: Duration) -> Result<Ended> {
         let child = &mut self.child;
         let status = wait_for(limit, "its end", || Ok(child.try_wait()?));
         let mut complaint = String::new();
         if status.is_err() {
-            let places = whereabouts(child.id())?;
+            let places = whereabouts(child.id());
+            // Whatever there is to be told of it.
             child.kill().context("killing it")?;
-            complaint = format!("\nkilled after {} s\n{}", limit.as_secs(), places.join("\n"));
+            complaint = format!("\nkilled after {} s\n{}", limit.as_secs(), places?.join("\n"));
         }
         Ok(Ended {
             code: status.ok().and_then(|status| status.code()).unwrap_or(-1),

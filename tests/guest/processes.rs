@@ -23,14 +23,9 @@ pub fn stuck() -> Result<Vec<String>> {
 }
 
 fn uninterruptible() -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for (process, stat) in processes()? {
-        if let Some((name, 'D')) = name_and_state(&stat) {
-            let place = fs::read_to_string(process.join("wchan")).unwrap_or_default();
-            names.push(format!("{name} in {place}"));
-        }
-    }
-    Ok(names)
+    let processes = processes()?;
+    let hang = processes.iter().filter(|(_, stat)| matches!(name_and_state(stat), Some((_, 'D'))));
+    Ok(hang.map(|(process, stat)| place(process, stat)).collect())
 }
 
 /// The folder of every process, and its stat.
@@ -97,7 +92,7 @@ fn pid_and_parent(stat: &str) -> Option<(u32, u32)> {
 }
 
 /// The name, and the field of this number, from 3 on, as proc_pid_stat(5) counts them.
-fn name_and_field(stat: &str, number: usize) -> Option<(&str, &str)> {
+pub(crate) fn name_and_field(stat: &str, number: usize) -> Option<(&str, &str)> {
     let (name, rest) = stat.rsplit_once(')')?;
     Some((name.split_once('(')?.1, rest.split_whitespace().nth(number.checked_sub(3)?)?))
 }

@@ -7,6 +7,8 @@ use std::{fmt, fs};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::processes::name_and_field;
+
 /// `USER_HZ`: 100 on every architecture that has LIO.
 const TICKS_PER_SECOND: u64 = 100;
 
@@ -95,11 +97,10 @@ impl Process {
     }
 }
 
-/// `utime` and `stime`, fields 14 and 15; the name before them may hold anything.
+/// `utime` and `stime`, fields 14 and 15.
 fn ticks(stat: &str) -> Option<u64> {
-    let mut rest = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let mut next = || rest.next()?.parse::<u64>().ok();
-    Some(next()? + next()?)
+    let field = |number| name_and_field(stat, number)?.1.parse::<u64>().ok();
+    Some(field(14)? + field(15)?)
 }
 
 /// The first and the third number of a thread's `schedstat`.
