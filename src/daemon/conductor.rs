@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::hint;
 use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
@@ -38,6 +39,7 @@ use crate::latency::InFlight;
 use crate::pool::Share;
 use crate::rate::Rate;
 use crate::recording::RecordOrders;
+use crate::sharing::Sharing;
 use crate::station::{Awake, Mailbox, Message, Station};
 use crate::uio::Uio;
 
@@ -138,6 +140,8 @@ pub(crate) struct Conductor<'a> {
     /// ring then came at that moment.
     just_looked: bool,
     unannounced: Unannounced,
+    /// Whether those wait for others.
+    sharing: Sharing,
     /// Whether the unit is as it was saved. What it has saved is asked for when the first command
     /// comes, since LIO sets the serial number that it is kept under only after the unit is made;
     /// until then nothing more is taken from the ring.
@@ -259,6 +263,7 @@ impl<'a> Conductor<'a> {
             now,
             just_looked: false,
             unannounced: Unannounced::default(),
+            sharing: Sharing::default(),
             restored: false,
             held: None,
             held_requests: Vec::new(),
@@ -373,7 +378,16 @@ impl<'a> Conductor<'a> {
 
     /// Announces what there is, and sleeps unless something came in meanwhile.
     fn rest(&mut self) -> Result<(), Interruption> {
+        let any = self.unannounced.count > 0;
+        // Who looks for work instead of sleeping has a processor that nobody misses.
+        if any && !self.station.polling.is_looking() && self.wait_for_others()? {
+            return Ok(());
+        }
+        let before = self.station.clock.now();
         self.ring_doorbell()?;
+        if any {
+            self.sharing.ring(self.now.since(before));
+        }
         if self.show_faults() {
             // The device server has something to tell.
             return Ok(());
@@ -394,6 +408,20 @@ impl<'a> Conductor<'a> {
         }
         self.station.completions().announce_awake();
         Ok(())
+    }
+
+    /// Lets answers wait for others to share their doorbell with, as long as that pays; says whether something came in.
+    fn wait_for_others(&mut self) -> Result<bool, Interruption> {
+        let Some(wait) = self.sharing.wait(self.unannounced.count) else { return Ok(false) };
+        // They are ready now, and not when it has waited.
+        self.look_at_clock();
+        self.station.precedence.sleep(self.now);
+        thread::sleep(wait);
+        self.look_at_clock();
+        self.station.precedence.work(self.now);
+        let paid = self.take_in()? != Intake::Nothing;
+        self.sharing.end_wait(paid);
+        Ok(paid)
     }
 
     /// How long it may sleep; for ever if whatever must happen happens with an event.

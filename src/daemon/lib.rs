@@ -43,6 +43,7 @@ mod recording;
 mod resize;
 mod saved_state;
 mod serve;
+mod sharing;
 mod signals;
 mod station;
 mod supervisor;

@@ -96,6 +96,11 @@ impl Polling {
         self.spare.is_some()
     }
 
+    /// Whether it is in a row of looks.
+    pub(crate) const fn is_looking(&self) -> bool {
+        self.processor.is_some()
+    }
+
     /// The thread has nothing to do: until when it shall look for something, if it shall not sleep at once.
     pub(crate) fn rest(&mut self, now: Instant) -> Option<Instant> {
         self.resting_since = Some(now);
@@ -185,7 +190,9 @@ mod tests {
         let mut story = Story::new(&spare);
         assert_eq!(story.row(SHORT_GAPS), 0, "is it worth it?");
         assert_eq!(story.row(1_000), 1_000);
+        assert!(story.polling.is_looking());
         assert!(story.rest(LONG), "the one in vain");
+        assert!(!story.polling.is_looking());
         assert_eq!(spare.left(), 1);
         assert!(!story.rest(LONG) && !story.rest(SHORT));
         assert_eq!(story.row(SHORT_GAPS), 1);

@@ -21,7 +21,7 @@ const DOORBELL_DELAY_MAX: Duration = Duration::from_millis(1);
 /// Answers written since the doorbell was last rung.
 #[derive(Default)]
 pub(super) struct Unannounced {
-    count: usize,
+    pub(super) count: usize,
     /// When the doorbell must be rung for the oldest of them.
     due: Option<Instant>,
 }

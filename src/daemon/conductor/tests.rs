@@ -42,6 +42,7 @@ mod polling;
 mod pools;
 mod recording;
 mod room;
+mod sharing;
 
 const GOOD: u8 = 0x00;
 const CHECK_CONDITION: u8 = 0x02;
