@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 
 use crate::tally::Tally;
 use crate::vm;
@@ -30,8 +31,8 @@ pub(crate) struct Options {
     /// A round of short measurements, for development: the page is not written.
     #[arg(long)]
     quick: bool,
-    /// Only these workloads of the guest (caw-loaded, read-1, …): the page is not written.
-    #[arg(long, value_name = "WORKLOAD")]
+    /// Only these workloads of the guest: the page is not written.
+    #[arg(long, value_name = "WORKLOAD", value_parser = PossibleValuesParser::new(page::workloads()))]
     only: Vec<String>,
     /// Only what is measured in the guest.
     #[arg(long, conflicts_with = "native")]

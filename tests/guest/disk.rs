@@ -139,6 +139,15 @@ impl Disk {
         Ok(state.trim().to_owned())
     }
 
+    /// Requests that the initiator's disk driver has and that are not done.
+    ///
+    /// # Errors
+    /// The device is gone.
+    pub fn in_flight(&self) -> Result<u32> {
+        let name = self.block.file_name().context("a disk without a name")?;
+        in_flight(&self.sysfs.join("block").join(name))
+    }
+
     /// How long the initiator's disk driver waits for a command before it aborts it.
     ///
     /// # Errors
@@ -163,6 +172,18 @@ impl Disk {
     pub fn look_again(&self) -> Result<()> {
         fs::write(self.host.join("scan"), "- - -").context("looking for disks")
     }
+}
+
+/// Requests that the driver of a block device has and that are not done; `sysfs` is the device's folder.
+///
+/// # Errors
+/// The device is gone.
+pub fn in_flight(sysfs: &Path) -> Result<u32> {
+    let path = sysfs.join("inflight");
+    let counts =
+        fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    // Reads and writes.
+    counts.split_whitespace().map(|count| Ok(count.parse::<u32>()?)).sum()
 }
 
 impl fmt::Display for Disk {

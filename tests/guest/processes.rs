@@ -146,15 +146,15 @@ pub fn usage(pid: u32) -> Result<Usage> {
         .with_context(|| format!("reading the status of process {pid}"))?;
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).context("listing descriptors")?;
     Ok(Usage {
-        own_kib: own_kib(&status).context("a process without memory")?,
+        own_kib: status_number(&status, "RssAnon").context("a process without memory")?,
         descriptors: descriptors.count(),
     })
 }
 
-/// `RssAnon:      4711 kB`
-fn own_kib(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-    line.trim().strip_suffix(" kB")?.parse().ok()
+/// The number in the line `name` of a process's status: a count, or KiB.
+pub fn status_number(status: &str, name: &str) -> Option<u64> {
+    let rest = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    rest.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -167,8 +167,11 @@ mod tests {
     use crate::wait::wait_for;
 
     #[test]
-    fn the_memory_of_its_own_has_a_line() {
-        assert_eq!(own_kib("Name:\ta\nRssAnon:\t    4711 kB\n"), Some(4711));
+    fn what_a_process_takes_is_told_by_the_kernel() {
+        let status = "Name:\tRssAnon\nRssAnon:\t    4711 kB\nThreads:\t3\n";
+        assert_eq!(status_number(status, "RssAnon"), Some(4711));
+        assert_eq!(status_number(status, "Threads"), Some(3));
+        assert_eq!(status_number(status, "Rss"), None);
         assert!(usage(std::process::id()).unwrap().descriptors >= 3);
     }
 

@@ -1,5 +1,6 @@
 //! `docs/performance.md`: what was measured goes between two markers, the words around them are people's.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
@@ -106,6 +107,14 @@ const TABLES: &[Table] = &[
         ],
     ),
 ];
+
+/// The workloads of the guest, all of which are in a table.
+pub(super) fn workloads() -> BTreeSet<&'static str> {
+    TABLES
+        .iter()
+        .flat_map(|(_, columns)| columns.iter().map(|(_, workload, _)| *workload))
+        .collect()
+}
 
 /// Writes the page and its plot; says where the page is.
 ///

@@ -7,7 +7,7 @@ use std::{fmt, fs};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::processes::name_and_field;
+use crate::processes::{name_and_field, status_number};
 
 /// `USER_HZ`: 100 on every architecture that has LIO.
 const TICKS_PER_SECOND: u64 = 100;
@@ -71,7 +71,7 @@ impl Process {
     /// # Errors
     /// It is gone.
     pub(super) fn threads(self) -> Result<u64> {
-        field(&self.read("status")?, "Threads:").context("unlike proc(5)")
+        status_number(&self.read("status")?, "Threads").context("unlike proc(5)")
     }
 
     /// What each of its threads has run so far, by their ids.
@@ -112,15 +112,10 @@ fn schedstat(counted: &str) -> Option<(Duration, u64)> {
 
 fn memory(status: &str) -> Option<Memory> {
     Some(Memory {
-        anonymous: field(status, "RssAnon:")?,
-        file: field(status, "RssFile:")?,
-        shared: field(status, "RssShmem:")?,
+        anonymous: status_number(status, "RssAnon")?,
+        file: status_number(status, "RssFile")?,
+        shared: status_number(status, "RssShmem")?,
     })
-}
-
-fn field(status: &str, name: &str) -> Option<u64> {
-    let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
-    rest.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -135,10 +130,8 @@ mod tests {
         let ran = schedstat("1500 20 7\n");
         assert_eq!(ran, Some((Duration::from_nanos(1500), 7)));
         assert_eq!(schedstat("1500\n"), None);
-        let status =
-            "Name:\tx\nRssAnon:\t  10 kB\nRssFile:\t  20 kB\nRssShmem:\t 30 kB\nThreads:\t4\n";
+        let status = "Name:\tx\nRssAnon:\t  10 kB\nRssFile:\t  20 kB\nRssShmem:\t 30 kB\n";
         assert_eq!(memory(status), Some(Memory { anonymous: 10, file: 20, shared: 30 }));
-        assert_eq!(field(status, "Threads:"), Some(4));
         assert_eq!(memory("Name:\tx\n"), None);
     }
 }

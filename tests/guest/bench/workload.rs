@@ -1,6 +1,5 @@
 //! What is done to a logical unit, and what of it is measured.
 
-use std::fs;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -279,17 +278,9 @@ fn live(pulse: &mut Pulse, phase: Duration, stopped: &Receiver<()>) -> Result<Ve
 fn start_bulk(disk: &Disk, duration: Duration) -> Result<Running> {
     let mut bulk = fio::for_so_long(BULK, &[disk], duration).start()?;
     wait_until(FIO_LIMIT, "bulk in flight", || {
-        Ok(in_flight(disk)? >= BULK.depth / 4 || bulk.has_ended()?)
+        Ok(disk.in_flight()? >= BULK.depth / 4 || bulk.has_ended()?)
     })?;
     Ok(bulk)
-}
-
-/// Requests that the disk driver has and that are not done.
-fn in_flight(disk: &Disk) -> Result<u32> {
-    let name = disk.block.file_name().context("a disk without a name")?;
-    let path = format!("/sys/class/block/{}/inflight", name.to_string_lossy());
-    let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-    text.split_whitespace().map(|number| Ok(number.parse::<u32>()?)).sum()
 }
 
 fn finish(bulk: Running) -> Result<Done> {

@@ -14,7 +14,7 @@ use crate::backstore::{Backstore, Kind};
 use crate::cdb;
 use crate::clock::Window;
 use crate::command::run as command;
-use crate::disk::{Disk, Transport};
+use crate::disk::{Disk, Transport, in_flight};
 use crate::fabric::{self, Iscsi, Loopback};
 use crate::reply::Answer;
 use crate::report::Report;
@@ -70,12 +70,6 @@ impl SlowDisk {
     fn set(&self, ticks: &str) -> Result<()> {
         let delay = "/sys/bus/pseudo/drivers/scsi_debug/delay";
         wait_until(LIMIT, "the simulated disk to rest", || Ok(fs::write(delay, ticks).is_ok()))
-    }
-
-    /// Whether it is at work.
-    fn is_busy(&self) -> Result<bool> {
-        let in_flight = fs::read_to_string(self.sysfs.join("inflight"))?;
-        Ok(in_flight.split_whitespace().any(|count| count != "0"))
     }
 }
 
@@ -136,7 +130,7 @@ fn behind_a_read(slow: &SlowDisk, disks: &[Disk], script: &mut Script) -> Result
     let (read, sent) = slow.while_slow(|| {
         thread::scope(|scope| {
             let reading = scope.spawn(read);
-            wait_until(LIMIT, "the read to be under way", || slow.is_busy())?;
+            wait_until(LIMIT, "the read to be under way", || Ok(in_flight(&slow.sysfs)? > 0))?;
             let sent = pulsing.pulse()?;
             let ((), read) = reading.join().unwrap_or_else(|_| bail!("the reader panicked"))?;
             Ok((read, sent))
