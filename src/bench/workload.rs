@@ -144,6 +144,14 @@ pub(crate) static GROUPS: &[Group] = &[
         growth_max: Some(GROWTH_MAX),
     },
     Group {
+        name: "units.bare",
+        workloads: &[
+            workload("units.bare.1", Medium::BareNull, Kind::Write),
+            Workload { units: 256, ..workload("units.bare.256", Medium::BareNull, Kind::Write) },
+        ],
+        growth_max: Some(GROWTH_MAX),
+    },
+    Group {
         name: "faults",
         workloads: &[
             past(Faults::Never, "faults.never"),
@@ -178,7 +186,7 @@ mod tests {
     fn workloads_are_called_by_their_groups_and_one_each() {
         for group in GROUPS {
             for workload in group.workloads {
-                assert_eq!(workload.name.split('.').next(), Some(group.name));
+                assert!(workload.name.starts_with(&format!("{}.", group.name)));
                 let called = Workload::called(workload.name).unwrap();
                 assert!(std::ptr::eq(called, workload), "{}", workload.name);
             }

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use super::samples::Metric;
 use super::subject::Subject;
 use super::unit::Unit;
-use crate::command::Running;
+use crate::command::{Run, Running};
 use crate::control;
 use crate::disk::Disk;
 use crate::fio::{self, Done, Work};
@@ -42,7 +44,7 @@ pub(super) enum Workload {
     CawIdle,
     /// COMPARE AND WRITE every 5 ms, nothing else.
     CawPaced,
-    /// COMPARE AND WRITE every 20 ms beside 64 random writes of 256 KiB.
+    /// COMPARE AND WRITE every 20 ms beside 64 random writes of 256 KiB, by hosts on processors of their own.
     CawLoaded,
     /// Random reads of 4 KiB, eight at a time on each of four logical units.
     FourLuns,
@@ -79,6 +81,10 @@ const BULK: Work = Work { pattern: "randwrite", block_bytes: 256 << 10, depth: 6
 const HOSTS: u64 = 16;
 const HEARTBEAT: Duration = Duration::from_secs(3);
 const COMPARE_AND_WRITE: u8 = 0x89;
+/// Where bulk and heartbeats are sent from that must not get into each other's way before they are LIO's: it has a queue
+/// for each processor that commands come from, in order (`target_queue_submission`).
+const BULK_PROCESSOR: usize = 0;
+const HEARTBEAT_PROCESSOR: usize = 1;
 /// fio's start and end, with an emulated processor.
 const FIO_LIMIT: Duration = Duration::from_secs(120);
 /// How much longer than what is measured beside it bulk runs.
@@ -199,12 +205,15 @@ fn latency(times: Vec<Duration>) -> Result<Figures> {
 
 fn caw_loaded(subject: Subject, disk: &Disk, pace: Pace) -> Result<Figures> {
     let mut pulse = start_pulse(subject, disk)?;
-    let bulk = start_bulk(disk, pace.caw_loaded + OVERHANG)?;
+    let bulk = bulk(disk, pace.caw_loaded + OVERHANG);
+    let bulk = start_bulk(bulk.arg("--cpus_allowed", &BULK_PROCESSOR.to_string()), disk)?;
     if subject.is_ours() {
         // From here on it counts anew.
         ask_for_latency(subject)?;
     }
-    let times = beats(&mut pulse, Duration::from_millis(20), pace.caw_loaded);
+    let times = on_processor(HEARTBEAT_PROCESSOR, || {
+        beats(&mut pulse, Duration::from_millis(20), pace.caw_loaded)
+    });
     let done = finish(bulk)?;
     let mut figures = latency(times?)?;
     figures.push((Metric::BANDWIDTH, mebibytes(&done)));
@@ -231,8 +240,9 @@ fn daemon_p99(answer: &Value) -> Option<f64> {
 }
 
 fn pulses(disk: &Disk, pace: Pace) -> Result<Figures> {
-    let alone = finish(start_bulk(disk, pace.pulses)?)?;
-    let (beside, times) = beside_hosts(disk, || finish(start_bulk(disk, pace.pulses)?))?;
+    let work = || finish(start_bulk(bulk(disk, pace.pulses), disk)?);
+    let alone = work()?;
+    let (beside, times) = beside_hosts(disk, work)?;
     let mut figures = latency(times)?;
     figures.push((Metric::BANDWIDTH_ALONE, mebibytes(&alone)));
     figures.push((Metric::BANDWIDTH, mebibytes(&beside)));
@@ -274,9 +284,25 @@ fn live(pulse: &mut Pulse, phase: Duration, stopped: &Receiver<()>) -> Result<Ve
     Ok(times)
 }
 
+/// Does something on a thread that runs nowhere else.
+fn on_processor<T: Send>(number: usize, act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let bound = || {
+        let mut only = CpuSet::new();
+        only.set(number)?;
+        sched_setaffinity(Pid::from_raw(0), &only)?;
+        act()
+    };
+    thread::scope(|scope| scope.spawn(bound).join().map_err(|_| anyhow!("a host panicked"))?)
+}
+
+/// fio sending bulk for so long.
+fn bulk(disk: &Disk, duration: Duration) -> Run {
+    fio::for_so_long(BULK, &[disk], duration)
+}
+
 /// Starts bulk, and waits until the disk has a good part of it.
-fn start_bulk(disk: &Disk, duration: Duration) -> Result<Running> {
-    let mut bulk = fio::for_so_long(BULK, &[disk], duration).start()?;
+fn start_bulk(bulk: Run, disk: &Disk) -> Result<Running> {
+    let mut bulk = bulk.start()?;
     wait_until(FIO_LIMIT, "bulk in flight", || {
         Ok(disk.in_flight()? >= BULK.depth / 4 || bulk.has_ended()?)
     })?;
