@@ -222,6 +222,7 @@ fn drained(output: Option<Receiver<Vec<u8>>>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wait::wait_until;
 
     #[test]
     fn output_exit_code_and_input() {
@@ -233,8 +234,15 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_takes_too_long_is_an_error() {
-        let error = run("sleep", ["60"]).limit(Duration::ZERO).output().unwrap_err();
-        assert!(error.to_string().contains("killed after 0 s | sleep 60, "), "{error}");
+    fn a_program_that_takes_too_long_is_killed_and_tells_where_it_was() {
+        let sleeper = run("sleep", ["60"]).start().unwrap();
+        // It counts as started before the kernel has its arguments.
+        wait_until(LIMIT, "a program with arguments", || {
+            Ok(whereabouts(sleeper.id())?.iter().any(|place| place.starts_with("sleep 60, ")))
+        })
+        .unwrap();
+        let ended = sleeper.wait(Duration::ZERO).unwrap();
+        assert_eq!(ended.code, -1);
+        assert!(ended.stderr.starts_with("\nkilled after 0 s\nsleep 60, "), "{ended:?}");
     }
 }
