@@ -10,7 +10,7 @@ pub(crate) enum Clock {
     /// What the machine's clocks say.
     Machine,
     /// What the unit was told, so that nothing of what it does depends on the machine.
-    #[cfg(feature = "embedded")]
+    #[cfg(any(test, feature = "embedded"))]
     Told(Instant),
 }
 
@@ -20,7 +20,7 @@ impl Clock {
     pub(crate) fn now(self) -> Instant {
         match self {
             Self::Machine => now(),
-            #[cfg(feature = "embedded")]
+            #[cfg(any(test, feature = "embedded"))]
             Self::Told(now) => now,
         }
     }
@@ -30,7 +30,7 @@ impl Clock {
     pub(crate) fn coarse(self) -> Instant {
         match self {
             Self::Machine => coarse(),
-            #[cfg(feature = "embedded")]
+            #[cfg(any(test, feature = "embedded"))]
             Self::Told(now) => now,
         }
     }
@@ -39,7 +39,7 @@ impl Clock {
     pub(crate) fn wall(self) -> WallTime {
         match self {
             Self::Machine => wall(),
-            #[cfg(feature = "embedded")]
+            #[cfg(any(test, feature = "embedded"))]
             Self::Told(now) => WallTime::from_nanos(now.as_nanos()),
         }
     }

@@ -1,6 +1,7 @@
 //! Answers that wait for others to share their doorbell with. No thread: every turn is the test's.
 
 use super::*;
+use crate::clock::Clock;
 use crate::sharing::RINGS_A_TRY;
 
 /// A unit that has commands in flight beside each other.
@@ -36,6 +37,8 @@ fn with_shared(story: impl FnOnce(Shared<'_>)) {
     let uio = SimulatedUio::new(Options::default());
     let ring = uio.attach();
     let mut station = Station::new(uio.events(), LuConfig::default()).unwrap();
+    // Time stands still, or answers become due while they wait on a busy machine.
+    station.clock = Clock::Told(Instant::from_nanos(1));
     let mailbox = station.mailbox();
     let surroundings = Listening::new(unbounded().0, mailbox.clone());
     let mut medium = Media::new().open("test", "null/", geometry(64), None).unwrap();
