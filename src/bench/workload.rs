@@ -144,6 +144,17 @@ pub(crate) static GROUPS: &[Group] = &[
         growth_max: Some(GROWTH_MAX),
     },
     Group {
+        name: "units.caw",
+        workloads: &[
+            workload("units.caw.1", Medium::Ram, Kind::CompareAndWrite),
+            Workload {
+                units: 256,
+                ..workload("units.caw.256", Medium::Ram, Kind::CompareAndWrite)
+            },
+        ],
+        growth_max: Some(GROWTH_MAX),
+    },
+    Group {
         name: "units.bare",
         workloads: &[
             workload("units.bare.1", Medium::BareNull, Kind::Write),

@@ -107,7 +107,12 @@ const TARGETS: &[Target] = &[
     target("commands/s on a core, `ram` write", AtLeast(1e6), Native("ram.write.speed")),
     target("commands/s on a core, CAW", AtLeast(1e6), Native("ram.caw.speed")),
     target("a command beside 10,000 range locks ÷ beside one", AtMost(1.3), Native("lock.growth")),
-    target("a command with 256 units ÷ with one", AtMost(1.3), Native("units.time.growth")),
+    target(
+        "a COMPARE AND WRITE with 256 units ÷ with one",
+        AtMost(1.3),
+        Native("units.caw.time.growth"),
+    ),
+    target("a write of `null` with 256 units ÷ with one", AtMost(1.3), Native("units.time.growth")),
     target(
         "the same, in instructions: the rest is memory that has left the cache",
         AtMost(1.3),
